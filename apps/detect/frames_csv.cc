@@ -1,0 +1,46 @@
+#include "frames_csv.h"
+
+#include <cstdio>
+
+namespace detect {
+namespace {
+
+std::string decimal(double value, int digits) {
+  char text[64];
+  const int length = std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return {text, static_cast<std::size_t>(length)};
+}
+
+}  // namespace
+
+std::string FramesCsv::header() {
+  return "frame,place,latency_ms,fps,ue_cpu_percent,ue_temperature_c,tx_bytes,rx_bytes,detections";
+}
+
+std::string FramesCsv::line(const FrameRow& row) {
+  std::string text = std::to_string(row.frame);
+  text += row.place == aloft::Place::edge ? ",remote," : ",local,";
+  text += decimal(row.latency_ms, 3) + ',' + decimal(row.fps, 2) + ',' +
+          decimal(row.ue_cpu_percent, 1) + ',';
+  if (row.ue_temperature_c) text += decimal(*row.ue_temperature_c, 1);
+  text += ',' + std::to_string(row.tx_bytes) + ',' + std::to_string(row.rx_bytes) + ',' +
+          std::to_string(row.detections);
+  return text;
+}
+
+aloft::Result<FramesCsv> FramesCsv::create(const std::filesystem::path& path) {
+  std::ofstream file(path);
+  file << header() << '\n' << std::flush;
+  if (!file) return aloft::fail(aloft::Errc::refused, "cannot write " + path.string());
+  return FramesCsv(path, std::move(file));
+}
+
+aloft::Result<void> FramesCsv::append(const FrameRow& row) {
+  file_ << line(row) << '\n' << std::flush;
+  if (!file_)
+    return aloft::fail(aloft::Errc::refused,
+                       "cannot write " + path_.string() + ": is the disk full?");
+  return {};
+}
+
+}  // namespace detect

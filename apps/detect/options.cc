@@ -1,0 +1,77 @@
+#include "options.h"
+
+#include <iostream>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+namespace detect {
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+  Options options;
+  CLI::App app{
+      "Detects objects in a video while the detection hops between this device and an edge host."};
+  app.name("aloft-detect");
+  app.get_formatter()->column_width(34);
+
+  app.add_option("--video", options.video, "FILE, camera:N or scene (a generated one)")->required();
+  app.add_option("--model", options.model,
+                 "YOLOv8 or YOLO11 as ONNX: 1x3x640x640 in, 1x84x8400 out")
+      ->required();
+  app.add_option("--module", options.module,
+                 "WebAssembly module to use in place of the one built with this program");
+  app.add_option("--frames", options.frames,
+                 "frames to process; a shorter video starts again (0: one pass)");
+  app.add_option("--switch-every", options.switch_every, "frames between two hops")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
+      ->capture_default_str();
+  const std::map<std::string, PlaceMode> places{
+      {"local", PlaceMode::local}, {"remote", PlaceMode::remote}, {"switch", PlaceMode::switching}};
+  app.add_option("--place", options.place, "local, remote or switch (default)")
+      ->transform(CLI::CheckedTransformer(places).description(""))
+      ->type_name("PLACE");
+  app.add_option("--edge", options.edge, "HOST:PORT of an aloft-exec");
+  app.add_option("--device-cpu", options.device_cpu_percent,
+                 "hold this process to PERCENT of one core (needs root; 100: not held)")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_option("--inference-threads", options.inference_threads, "threads of one inference")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--in-flight", options.in_flight, "frames under way at a time")
+      ->check(CLI::Range(1U, 64U))
+      ->capture_default_str();
+  app.add_flag("--baseline", options.baseline,
+               "also measure the native function in a child that is not held");
+  app.add_flag("--verify", options.verify, "compute every frame in both places and compare");
+  bool headless = false;
+  bool no_record = false;
+  app.add_flag("--headless", headless, "no window, even where there is a screen");
+  app.add_flag("--no-record", no_record, "no video file of the enriched frames");
+  app.add_option("--out", options.out, "folder for frames.csv, report.json, figure3.png")
+      ->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return {.options = std::nullopt, .exit_code = app.exit(help)};
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "error: " << error.what() << " (see --help)\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  options.display = headless ? Display::headless : Display::automatic;
+  options.recording = no_record ? Recording::off : Recording::automatic;
+  if (options.edge.empty() && options.place == PlaceMode::remote) {
+    std::cerr
+        << "error: --place remote needs an edge: give --edge HOST:PORT of a running aloft-exec\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  if (options.edge.empty() && (options.baseline || options.verify)) {
+    std::cerr << "error: --baseline and --verify compare with an edge: give --edge HOST:PORT of a "
+                 "running aloft-exec\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  return {.options = std::move(options), .exit_code = 0};
+}
+
+}  // namespace detect

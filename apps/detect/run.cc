@@ -1,0 +1,279 @@
+#include "run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <opencv2/core.hpp>
+
+#include "comparison.h"
+#include "detect.aloft.h"
+#include "detect.h"
+#include "draw_boxes.h"
+#include "place_plan.h"
+#include <aloft/dispatch.h>
+#include <aloft/image.h>
+#include <aloft/runtime.h>
+
+namespace detect {
+namespace {
+
+using aloft::Place;
+using aloft::Result;
+using std::chrono::steady_clock;
+
+constexpr auto kTemperaturePause =
+    std::chrono::milliseconds(500);  // sensors change slowly, reading them costs
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+// Time and processor time from one result to the next. What is not part of the application's work
+// is left out by skip().
+class Meter {
+ public:
+  struct Lap {
+    double wall_ms = 0;
+    double cpu_ms = 0;
+  };
+
+  Lap lap() {
+    const auto wall = wall_;
+    const auto cpu = cpu_;
+    skip();
+    return {milliseconds(wall_ - wall), milliseconds(cpu_ - cpu)};
+  }
+  void skip() {
+    wall_ = steady_clock::now();
+    cpu_ = aloft::device::process_cpu_time();
+  }
+
+ private:
+  steady_clock::time_point wall_ = steady_clock::now();
+  std::chrono::nanoseconds cpu_ = aloft::device::process_cpu_time();
+};
+
+using Detections = std::vector<Detection>;
+
+// A frame under way. Stays where it is: the call borrows its image.
+struct Pending {
+  Pending(std::uint64_t frame, cv::Mat decoded)
+      : number(frame),
+        picture(std::move(decoded)),
+        image(aloft::Image::borrow(
+            static_cast<std::uint32_t>(picture.cols), static_cast<std::uint32_t>(picture.rows),
+            aloft::PixelFormat::bgr8, {picture.data, picture.total() * picture.elemSize()})) {}
+
+  const std::uint64_t number;
+  cv::Mat picture;
+  const aloft::Image image;
+  aloft::Future<Detections> call;  // destroyed first
+};
+
+class Loop {
+ public:
+  Loop(const Options& options, std::uint64_t frames, const RunParts& parts)
+      : frames_(frames),
+        // A frame that is computed twice has the application to itself.
+        in_flight_(options.verify ? 1 : options.in_flight),
+        parts_(parts),
+        plan_(options.place, options.switch_every, frames) {
+    if (options.verify) outcome_.verify.emplace();
+  }
+
+  Result<RunOutcome> run() {
+    meter_.skip();
+    for (std::uint64_t frame = 0; (frames_ == 0 || frame < frames_) && !parts_.stop; ++frame) {
+      if (auto done = step(frame); !done) return std::unexpected(done.error());
+    }
+    if (auto collected = collect_all(); !collected) return std::unexpected(collected.error());
+    return std::move(outcome_);
+  }
+
+ private:
+  Result<void> step(std::uint64_t frame) {
+    if (parts_.baseline != nullptr && plan_.begins_block(frame, kBaselineBlock)) {
+      if (auto begun = begin_block(); !begun) return begun;
+    }
+    if (pending_.size() >= in_flight_) {
+      if (auto collected = collect(); !collected) return collected;
+    }
+    if (auto submitted = submit(frame); !submitted) return submitted;
+    if (parts_.baseline != nullptr && plan_.ends_block(frame, kBaselineBlock)) return end_block();
+    return {};
+  }
+
+  Result<void> submit(std::uint64_t frame) {
+    auto decoded = parts_.source.next();
+    if (!decoded) return std::unexpected(decoded.error());
+    Pending& pending = pending_.emplace_back(frame, *std::move(decoded));
+    if (!outcome_.verify) {
+      pending.call = detect_object_async(pending.image);
+    } else {
+      // The second computation of each frame is a call, too: the policy, which counts them, would
+      // lose its step.
+      const aloft::PlaceScope scope(plan_.place(frame));
+      pending.call = detect_object_async(pending.image);
+    }
+    return {};
+  }
+
+  // Takes the oldest frame's result, and shows it.
+  Result<void> collect() {
+    Pending& pending = pending_.front();
+    const Result<Detections> detections = pending.call.get();
+    if (!detections) return failed(pending, detections.error());
+    const FrameRow measured = row(pending.number, pending.call.record(), detections->size());
+    if (outcome_.verify) {
+      if (auto compared = compare_with_other_place(pending, *detections); !compared)
+        return compared;
+    }
+    if (auto written = parts_.csv.append(measured); !written) return written;
+    outcome_.rows.push_back(measured);
+    parts_.status.progress(measured);
+    draw_boxes(pending.picture, *detections);
+    show(pending.picture, measured);
+    pending_.pop_front();
+    return {};
+  }
+
+  Result<void> collect_all() {
+    while (!pending_.empty()) {
+      if (auto collected = collect(); !collected) return collected;
+    }
+    return {};
+  }
+
+  static std::unexpected<aloft::Error> failed(const Pending& pending, const aloft::Error& why) {
+    return aloft::fail(why.code, "frame " + std::to_string(pending.number) + ": " + why.message);
+  }
+
+  FrameRow row(std::uint64_t frame, const aloft::CallRecord& record, std::size_t detections) {
+    const Meter::Lap lap = meter_.lap();
+    FrameRow made;
+    made.frame = frame;
+    made.place = record.place;
+    made.latency_ms = milliseconds(record.latency);
+    made.interval_ms = lap.wall_ms;
+    made.cpu_ms = lap.cpu_ms;
+    made.fps = rate_.add(record.place, lap.wall_ms);
+    made.ue_cpu_percent = lap.wall_ms > 0 ? 100 * lap.cpu_ms / lap.wall_ms : 0;
+    made.ue_temperature_c = temperature();
+    made.tx_bytes = record.tx_bytes;
+    made.rx_bytes = record.rx_bytes;
+    made.detections = detections;
+    made.fell_back = record.fell_back;
+    if (record.takeover) made.takeover_ms = milliseconds(*record.takeover);
+    return made;
+  }
+
+  std::optional<double> temperature() {
+    const auto now = steady_clock::now();
+    if (now - temperature_read_ >= kTemperaturePause) {
+      temperature_read_ = now;
+      const auto hottest = aloft::device::Notifier::processor_temperature(parts_.notifier.sample());
+      temperature_ = hottest ? std::optional(hottest->celsius) : std::nullopt;
+    }
+    return temperature_;
+  }
+
+  void show(const cv::Mat& picture, const FrameRow& measured) {
+    if (parts_.recorder == nullptr || !showing_) return;
+    if (const auto shown = parts_.recorder->show(picture, StatusLine::text(measured, frames_));
+        !shown) {
+      showing_ = false;  // a closed window does not end the measurement
+      parts_.status.message(shown.error().message + "; going on without");
+    }
+  }
+
+  // --verify: computes a frame whose result is here again, where it was not computed.
+  Result<void> compare_with_other_place(Pending& pending, const Detections& detections) {
+    const aloft::CallRecord& first = pending.call.record();
+    const aloft::PlaceScope scope(first.place == Place::here ? Place::edge : Place::here);
+    aloft::Future<Detections> again = detect_object_async(pending.image);
+    const Result<Detections> other = again.get();
+    if (!other) return failed(pending, other.error());
+    if (again.record().place == first.place) {
+      parts_.status.message("frame " + std::to_string(pending.number) +
+                            " is not verified: the edge is away");
+    } else {
+      VerifyOutcome& verify = *outcome_.verify;
+      ++verify.frames;
+      verify.mismatched_frames += same_bits(detections, *other) ? 0U : 1U;
+      verify.mismatched_tensors +=
+          differing_tensors(first.tensor_digests, again.record().tensor_digests);
+    }
+    meter_.skip();
+    return {};
+  }
+
+  // --baseline: the remote frames of a block are measured with nothing else under way. Every other
+  // block is preceded by its native frames, the others are followed by them, so that a machine that
+  // grows slower or faster favours neither.
+  Result<void> begin_block() {
+    if (auto collected = collect_all(); !collected) return collected;
+    block_ = {};
+    if (blocks_ % 2 == 1) {
+      if (auto measured = measure_native(); !measured) return measured;
+    }
+    block_begins_at_row_ = outcome_.rows.size();
+    meter_.skip();
+    block_began_ = steady_clock::now();
+    return {};
+  }
+
+  Result<void> end_block() {
+    if (auto collected = collect_all(); !collected) return collected;
+    const std::chrono::duration<double> taken = steady_clock::now() - block_began_;
+    block_.remote_fps = static_cast<double>(kBaselineBlock) / taken.count();
+    if (blocks_ % 2 == 0) {
+      if (auto measured = measure_native(); !measured) return measured;
+    }
+    ++blocks_;
+    const auto rows = std::span(outcome_.rows).subspan(block_begins_at_row_);
+    // A block in which the edge failed measures something else.
+    if (std::ranges::all_of(rows, [](const FrameRow& each) { return each.place == Place::edge; })) {
+      outcome_.baseline.push_back(block_);
+    }
+    meter_.skip();
+    return {};
+  }
+
+  Result<void> measure_native() {
+    const auto rate = parts_.baseline->measure(kBaselineBlock);
+    if (!rate) return std::unexpected(rate.error());
+    block_.edge_native_fps = *rate;
+    return {};
+  }
+
+  const std::uint64_t frames_;
+  const std::size_t in_flight_;
+  const RunParts& parts_;
+  const PlacePlan plan_;
+
+  Meter meter_;
+  FrameRate rate_;
+  std::optional<double> temperature_;
+  steady_clock::time_point temperature_read_{};
+  bool showing_ = true;
+
+  std::uint64_t blocks_ = 0;  // finished
+  BaselineBlock block_;
+  std::size_t block_begins_at_row_ = 0;
+  steady_clock::time_point block_began_{};
+
+  RunOutcome outcome_;
+  std::deque<Pending> pending_;  // destroyed first: calls under way end
+};
+
+}  // namespace
+
+Result<RunOutcome> run(const Options& options, std::uint64_t frames, const RunParts& parts) {
+  return Loop(options, frames, parts).run();
+}
+
+}  // namespace detect

@@ -1,0 +1,47 @@
+// The application's loop: decode -> detect_object -> draw_boxes -> display, with up to K frames
+// under way.
+//
+// detect_object is called as any function; where it runs is the policy's business. Results come in
+// the order of the frames, whatever order they were computed in.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <vector>
+
+#include "device/notifier.h"
+#include "frames_csv.h"
+#include "measurements.h"
+#include "native_baseline.h"
+#include "options.h"
+#include "recorder.h"
+#include "report.h"
+#include "source.h"
+#include "status_line.h"
+#include <aloft/result.h>
+
+namespace detect {
+
+// What the loop works with; all borrowed.
+struct RunParts {
+  FrameSource& source;
+  FramesCsv& csv;
+  StatusLine& status;
+  aloft::device::Notifier& notifier;
+  Recorder* recorder = nullptr;        // null: frames are not shown
+  NativeBaseline* baseline = nullptr;  // null: not measured
+  const std::atomic<bool>& stop;       // ends the run after the frames under way
+};
+
+struct RunOutcome {
+  std::vector<FrameRow> rows;
+  std::vector<BaselineBlock> baseline;
+  std::optional<VerifyOutcome> verify;
+};
+
+// Runs `frames` frames (0: until stopped). Errors: what the source, the function or a file says;
+// what was measured until then is in frames.csv.
+[[nodiscard]] aloft::Result<RunOutcome> run(const Options& options, std::uint64_t frames,
+                                            const RunParts& parts);
+
+}  // namespace detect

@@ -1,0 +1,47 @@
+#include "summary.h"
+
+#include <cstdio>
+
+namespace detect {
+namespace {
+
+std::string decimal(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string describe(const char* where, const PlaceSummary& place) {
+  return std::string(where) + decimal(place.fps, 1) + " frames/s, " +
+         decimal(place.latency_ms.p50, 0) + " ms (p50), " + decimal(place.cpu_ms_per_frame, 1) +
+         " ms of the device's processor a frame, " + std::to_string(place.frames) + " frames";
+}
+
+}  // namespace
+
+std::string summary(const Report& report, const std::filesystem::path& folder) {
+  const RunSummary& run = report.run;
+  std::string text = std::to_string(run.frames) + " frames, " + std::to_string(run.switches) +
+                     " switches, " + std::to_string(run.lost) + " lost, " +
+                     std::to_string(run.fallbacks) + " fallbacks";
+  if (run.local) text += describe("\n  on the device: ", *run.local);
+  if (run.remote) text += describe("\n  at the edge:   ", *run.remote);
+  if (run.local && run.remote && run.local->fps > 0) {
+    text +=
+        "\n  the edge makes it " + decimal(run.remote->fps / run.local->fps, 2) + " times as fast";
+    if (report.device_cpu_limit_percent < 100) {
+      text += ", the device being held to " + std::to_string(report.device_cpu_limit_percent) +
+              " % of a core";
+    }
+  }
+  if (run.takeover_ms)
+    text += "\n  lost edge to local execution: " + decimal(*run.takeover_ms, 0) + " ms";
+  if (report.verify) {
+    text += "\n  verified " + std::to_string(report.verify->frames) +
+            " frames: " + std::to_string(report.verify->mismatched_frames) + " frames and " +
+            std::to_string(report.verify->mismatched_tensors) + " tensors differ";
+  }
+  return text + "\n  see " + (folder / "report.json").string();
+}
+
+}  // namespace detect

@@ -1,0 +1,69 @@
+// aloft-cc: makes an elastic module out of C++ sources. See docs/compiler.md.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "compiler/command.h"
+
+int main(int argc, char** argv) {
+  using namespace aloft::compiler;
+
+  CLI::App app(
+      "Makes elastic modules out of C++ sources: native code, a WebAssembly guest, a manifest.",
+      "aloft-cc");
+  app.require_subcommand(1);
+
+  ModuleCommand module;
+  CLI::App* make = app.add_subcommand(
+      "module", "Reads a module's sources and writes what is compiled for both places");
+  make->add_option("--name", module.name, "Name of the module")->required();
+  make->add_option("--output", module.output, "Folder to write to")->required();
+  make->add_option("--depfile", module.depfile,
+                   "File to list what was read in, for the build system");
+  make->add_option("--sysroot", module.sysroot, "Headers and libraries of the guest")->required();
+  make->add_option("--resource-dir", module.resource_dir, "The compiler's own headers")->required();
+  make->add_option("--flag", module.flags, "A compiler flag, such as --flag=-Iinclude")
+      ->allow_extra_args(false);
+  make->add_option("--guest-flag", module.guest_flags, "A compiler flag for the guest only")
+      ->allow_extra_args(false);
+  make->add_option("source", module.sources, "C++ sources")->required();
+
+  SealCommand seal;
+  CLI::App* close = app.add_subcommand("seal", "Puts the manifest into a linked guest");
+  close->add_option("--manifest", seal.manifest, "NAME.manifest.json")->required();
+  close->add_option("--output", seal.output, "The module file to write")->required();
+  close->add_option("--digest-header", seal.digest_header,
+                    "The header to write that tells the native build the digest");
+  close->add_option("linked", seal.linked, "The linked guest")->required();
+
+  std::filesystem::path shown;
+  CLI::App* show = app.add_subcommand("show", "Prints the manifest of a module file");
+  show->add_option("module", shown, "The module file")->required();
+
+  CLI11_PARSE(app, argc, argv);
+
+  aloft::Result<void> done;
+  if (make->parsed()) {
+    const aloft::Result<ModuleOutcome> outcome = run_module(module);
+    if (outcome) {
+      std::fputs(outcome->diagnostics.c_str(), stderr);
+      return outcome->accepted ? 0 : 1;
+    }
+    done = std::unexpected(outcome.error());
+  } else if (close->parsed()) {
+    done = run_seal(seal);
+  } else {
+    const aloft::Result<std::string> manifest = run_show(shown);
+    if (manifest) {
+      std::puts(manifest->c_str());
+    } else {
+      done = std::unexpected(manifest.error());
+    }
+  }
+  if (done) return 0;
+  std::fprintf(stderr, "aloft-cc: error: %s\n", done.error().message.c_str());
+  return 1;
+}

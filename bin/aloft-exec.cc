@@ -1,0 +1,159 @@
+// aloft-exec: an Execution Handler. Runs the guest functions of the UEs that connect.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "channel/address.h"
+#include "host/execution_handler.h"
+#include "host/listening_socket.h"
+#include "host/supervisor.h"
+
+namespace {
+
+using namespace aloft;
+
+constexpr int kUsageError = 2;
+constexpr std::chrono::milliseconds kEndLimit{2500};
+
+struct Options {
+  std::string listen = "127.0.0.1:7411";
+  std::string repository;
+  std::string cache;
+  bool insecure = false;
+  int inference_threads = 1;
+  int inferences = 0;
+  std::uint64_t max_memory_mib = 256;
+  std::uint64_t call_limit_ms = 10'000;
+  std::size_t max_sessions = 64;
+};
+
+int say_error(const std::string& message) {
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return kUsageError;
+}
+
+std::filesystem::path default_cache() {
+  if (const char* const cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
+    return std::filesystem::path(cache) / "aloft" / "exec";
+  }
+  if (const char* const home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::filesystem::path(home) / ".cache" / "aloft" / "exec";
+  }
+  return {};
+}
+
+host::ExecutionHandlerOptions handler_options(const Options& options) {
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const int room = std::max(2, processors / options.inference_threads);
+  host::ExecutionHandlerOptions handler;
+  handler.repository = options.repository;
+  handler.cache = options.cache;
+  handler.inference_threads = options.inference_threads;
+  handler.inferences = options.inferences > 0 ? options.inferences : room;
+  handler.max_sessions = options.max_sessions;
+  handler.session.instance.memory_bytes = Bytes{options.max_memory_mib << 20U}.count();
+  handler.session.call = std::chrono::milliseconds(options.call_limit_ms);
+  std::random_device random;
+  handler.boot_id = std::to_string((std::uint64_t{random()} << 32U) | random());
+  return handler;
+}
+
+// A worker process, from its start to its end.
+int work(const Options& options, const host::ListeningSocket& socket,
+         host::SupervisorLink& supervisor) {
+  auto handler = host::ExecutionHandler::create(
+      handler_options(options),
+      {.hand_over = [&] { supervisor.hand_over(); }, .end = [] { ::_exit(0); }});
+  if (!handler) return say_error(handler.error().message);
+  supervisor.ready();
+  if (supervisor.wait_for_order() == host::SupervisorLink::Order::end) ::_exit(0);
+  if (auto serving = (*handler)->serve(socket.duplicate()); !serving)
+    return say_error(serving.error().message);
+  while (supervisor.wait_for_order() != host::SupervisorLink::Order::end) {
+  }
+  (*handler)->close({Errc::unreachable, "going away: the edge ends"}, kEndLimit);
+  ::_exit(0);  // a call that does not end is not waited for
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  options.cache = default_cache().string();
+  CLI::App app{"An aloft Execution Handler: runs offloaded functions for the devices that connect"};
+  app.add_option("--listen", options.listen, "HOST:PORT to listen on; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--repository", options.repository,
+                 "folder of the modules (*.wasm) that may run here")
+      ->required();
+  app.add_option("--cache", options.cache, "folder for compiled modules and models")
+      ->capture_default_str();
+  app.add_flag("--insecure", options.insecure,
+               "allow to listen beyond the loopback interface, without any protection");
+  app.add_option("--inference-threads", options.inference_threads, "threads of one inference")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--inferences", options.inferences,
+                 "inferences at a time; a session has one (default: what the processors have room "
+                 "for, at least 2)")
+      ->check(CLI::Range(1, 256));
+  app.add_option("--max-memory", options.max_memory_mib, "MiB of memory of one guest instance")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--call-limit", options.call_limit_ms, "ms that a call may take")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  app.add_option("--max-sessions", options.max_sessions, "devices at a time")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return say_error(error.what());
+  }
+
+  if (!std::filesystem::is_directory(options.repository)) {
+    return say_error("no such folder: " + options.repository + " (--repository)");
+  }
+  if (options.cache.empty()) return say_error("no folder for the cache: pass --cache DIR");
+  const auto address = channel::Address::parse(options.listen);
+  if (!address) return say_error("--listen: " + address.error().message);
+  const auto reach = host::ListeningSocket::reach_of(*address);
+  if (!reach) return say_error("--listen: " + reach.error().message);
+  if (*reach == host::ListeningSocket::Reach::beyond) {
+    if (!options.insecure) {
+      return say_error(
+          "--listen " + options.listen +
+          " is reachable from other machines, and nothing here checks who "
+          "connects: listen on 127.0.0.1, or pass --insecure in a network that you trust");
+    }
+    std::fprintf(stderr,
+                 "warning: --insecure: anyone who reaches %s can run modules and read frames; no "
+                 "authentication, no "
+                 "encryption\n",
+                 options.listen.c_str());
+  }
+  auto socket = host::ListeningSocket::open(*address);
+  if (!socket) return say_error(socket.error().message);
+
+  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-exec"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
+  return host::supervise(
+      [&](host::SupervisorLink& supervisor) { return work(options, *socket, supervisor); },
+      [&] {
+        std::printf("aloft-exec: listening on %s\n", socket->address().to_string().c_str());
+        std::fflush(stdout);
+      });
+}

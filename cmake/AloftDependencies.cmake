@@ -1,0 +1,15 @@
+# Everything that aloft takes from elsewhere, found in one place. `./dev setup` installs or builds all of it.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)              # Boost::headers: Asio, Beast
+find_package(OpenSSL 3 REQUIRED)               # OpenSSL::Crypto: SHA-256
+find_package(spdlog REQUIRED)                  # spdlog::spdlog
+find_package(CLI11 REQUIRED)                   # CLI11::CLI11
+find_package(nlohmann_json REQUIRED)           # nlohmann_json::nlohmann_json
+find_package(Wasmtime 48 REQUIRED)             # Wasmtime::wasmtime
+find_package(ONNXRuntime REQUIRED)             # ONNXRuntime::onnxruntime
+find_package(Libclang REQUIRED)                # Libclang::libclang
+if(ALOFT_BUILD_APPS)
+  find_package(OpenCVModules REQUIRED COMPONENTS core imgproc imgcodecs videoio highgui)
+endif()

@@ -1,0 +1,134 @@
+# Elastic modules: C++ sources that become native code and a WebAssembly guest. docs/compiler.md describes what happens.
+#
+#   aloft_add_module(detect
+#     SOURCES detect.cc boxes.cc                   what the guest consists of; functions tagged ALOFT_OFFLOAD are elastic
+#     [INCLUDE_DIRECTORIES folder...]              for both builds
+#     [COMPILE_DEFINITIONS name=value...])         for both builds
+#
+# gives
+#   detect               a static library: the tagged functions as dispatching functions, and all else in the sources;
+#                        what links to it may include "detect.aloft.h", the functions' asynchronous forms
+#   detect_module        builds the guest: modules/detect.wasm of the build folder (property ALOFT_MODULE_FILE of detect)
+#
+# Both builds compute the same bits: no contraction of floating-point operations, no fast-math, no relaxed SIMD.
+
+include_guard(GLOBAL)
+
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH _root)
+set_property(GLOBAL PROPERTY ALOFT_MODULE_ROOT ${_root})
+
+# Paths in the guest's line tables start at the project, wherever it lies: two checkouts build the same bytes.
+set(_aloft_guest_compile
+  ${ALOFT_GUEST_CXX} ${ALOFT_GUEST_FLAGS} ${ALOFT_GUEST_CXX_FLAGS} -ffunction-sections -fdata-sections
+  -fdebug-compilation-dir=. -ffile-prefix-map=${_root}/= -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+  -ffile-prefix-map=${CMAKE_BINARY_DIR}/= -ffile-prefix-map=${ALOFT_GUEST_SYSROOT}/=
+  -I${_root}/include -I${_root}/guest/cpp)
+set_property(GLOBAL PROPERTY ALOFT_GUEST_COMPILE ${_aloft_guest_compile})
+
+# The part of every guest that is the same: the ABI's common exports and aloft::nn.
+set(_objects)
+foreach(_source IN ITEMS abi abort nn)
+  set(_object ${CMAKE_BINARY_DIR}/guest/${_source}.o)
+  add_custom_command(OUTPUT ${_object}
+    COMMAND ${_aloft_guest_compile} -MD -MF ${_object}.d -c ${_root}/guest/cpp/${_source}.cc -o ${_object}
+    DEPENDS ${_root}/guest/cpp/${_source}.cc
+    DEPFILE ${_object}.d
+    COMMENT "Compiling the guest's ${_source}.cc"
+    VERBATIM)
+  list(APPEND _objects ${_object})
+endforeach()
+
+add_custom_target(aloft_guest_cpp DEPENDS ${_objects})
+set_property(GLOBAL PROPERTY ALOFT_GUEST_OBJECTS ${_objects})
+
+function(aloft_add_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "aloft_add_module(${name}): unknown argument '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT arg_SOURCES)
+    message(FATAL_ERROR "aloft_add_module(${name}): no SOURCES")
+  endif()
+  get_property(root GLOBAL PROPERTY ALOFT_MODULE_ROOT)
+  get_property(compile GLOBAL PROPERTY ALOFT_GUEST_COMPILE)
+  get_property(guest_objects GLOBAL PROPERTY ALOFT_GUEST_OBJECTS)
+
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.aloft)
+  set(module_file ${CMAKE_BINARY_DIR}/modules/${name}.wasm)
+  file(MAKE_DIRECTORY ${folder}/guest ${CMAKE_BINARY_DIR}/modules)
+
+  set(flags)
+  foreach(include IN LISTS arg_INCLUDE_DIRECTORIES)
+    cmake_path(ABSOLUTE_PATH include NORMALIZE)
+    list(APPEND flags -I${include})
+  endforeach()
+  foreach(definition IN LISTS arg_COMPILE_DEFINITIONS)
+    list(APPEND flags -D${definition})
+  endforeach()
+
+  set(sources)
+  set(native)
+  set(guest)
+  foreach(source IN LISTS arg_SOURCES)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE)
+    cmake_path(GET source FILENAME file)
+    list(APPEND sources ${source})
+    list(APPEND native ${folder}/native/${file})
+    list(APPEND guest ${folder}/guest/${file})
+  endforeach()
+
+  # 1. Read the sources, write the copies. The manifest comes first: it is what the depfile speaks of.
+  list(TRANSFORM flags PREPEND --flag= OUTPUT_VARIABLE reader_flags)
+  set(manifest ${folder}/${name}.manifest.json)
+  set(header ${folder}/${name}.aloft.h)
+  set(descriptor ${folder}/${name}.module.cc)
+  add_custom_command(
+    OUTPUT ${manifest} ${header} ${descriptor} ${native} ${guest}
+    COMMAND aloft-cc module --name ${name} --output ${folder} --depfile ${manifest}.d
+      --sysroot ${ALOFT_GUEST_SYSROOT} --resource-dir ${Libclang_RESOURCE_DIR}
+      --flag=-std=c++23 --flag=-I${root}/include ${reader_flags} ${sources}
+    DEPENDS aloft-cc ${sources}
+    DEPFILE ${manifest}.d
+    COMMENT "Reading the module ${name}"
+    VERBATIM)
+
+  # 2. The guest: compile, link, seal. Sealing tells the digest.
+  set(objects)
+  foreach(copy source IN ZIP_LISTS guest sources)
+    cmake_path(GET source PARENT_PATH beside)
+    add_custom_command(OUTPUT ${copy}.o
+      COMMAND ${compile} -ffile-prefix-map=${folder}/= -iquote${beside} ${flags} -MD -MF ${copy}.o.d -c ${copy} -o ${copy}.o
+      DEPENDS ${copy}
+      DEPFILE ${copy}.o.d
+      COMMENT "Compiling the guest of ${name}"
+      VERBATIM)
+    list(APPEND objects ${copy}.o)
+  endforeach()
+  set(linked ${folder}/guest/linked.wasm)
+  set(digest ${folder}/${name}.digest.h)
+  # The stack lies below the data: running out of it traps, and does not write over the data.
+  add_custom_command(OUTPUT ${module_file} ${digest}
+    COMMAND ${ALOFT_GUEST_CXX} --target=wasm32-wasi --sysroot=${ALOFT_GUEST_SYSROOT} ${ALOFT_GUEST_LINK_FLAGS}
+      -Wl,--stack-first -Wl,-z,stack-size=1048576 ${objects} ${guest_objects} -o ${linked}
+    COMMAND aloft-cc seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${linked}
+    DEPENDS aloft-cc aloft_guest_cpp ${objects} ${guest_objects} ${manifest}
+    BYPRODUCTS ${linked}
+    COMMENT "Linking the module ${name}"
+    VERBATIM)
+  add_custom_target(${name}_module ALL DEPENDS ${module_file})
+
+  # 3. The native library.
+  add_library(${name} STATIC ${native} ${descriptor} ${digest})
+  add_dependencies(${name} ${name}_module)
+  foreach(copy source IN ZIP_LISTS native sources)
+    cmake_path(GET source PARENT_PATH beside)
+    set_property(SOURCE ${copy} APPEND PROPERTY COMPILE_OPTIONS -iquote${beside})
+  endforeach()
+  set_property(SOURCE ${descriptor} APPEND PROPERTY OBJECT_DEPENDS ${digest})
+  target_compile_features(${name} PUBLIC cxx_std_23)
+  target_compile_options(${name} PRIVATE ${ALOFT_SAME_BITS_FLAGS})
+  target_compile_definitions(${name} PRIVATE ${arg_COMPILE_DEFINITIONS})
+  target_include_directories(${name} PUBLIC ${folder} PRIVATE ${arg_INCLUDE_DIRECTORIES})
+  target_link_libraries(${name} PUBLIC aloft::device)
+  set_target_properties(${name} PROPERTIES ALOFT_MODULE_FILE ${module_file})
+endfunction()

@@ -1,0 +1,88 @@
+// The modules that are part of this program, and the one binding: which dispatcher elastic
+// functions ask.
+//
+// Between generated code, src/function and src/device; applications use aloft/runtime.h and
+// aloft/dispatch.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace aloft {
+
+// One elastic function of a module, and the module, as compiled into the program. All static
+// storage.
+struct ModuleDescriptor;
+struct FunctionDescriptor {
+  const ModuleDescriptor* module = nullptr;
+  std::uint32_t index = 0;          // in module->functions
+  std::string_view qualified_name;  // "demo::detect_object"
+  std::string_view export_name;     // of the guest function
+  std::string_view signature_hash;  // 64 hex digits
+};
+struct ModuleDescriptor {
+  std::string_view name;    // "detect"
+  std::string_view digest;  // "sha256:..." of the .wasm built with this program
+  std::span<const FunctionDescriptor> functions;
+  std::span<const std::string_view> graphs;  // names of the aloft::nn::Graph objects it declares
+};
+
+namespace detail {
+
+class ElasticCall;
+
+// What a bound runtime does for elastic calls. Thread rule: any thread.
+class Dispatcher {
+ public:
+  virtual ~Dispatcher() = default;
+  // Runs the call to its end on this thread, wherever it is computed; its result, exception or
+  // error is set then.
+  virtual void run(ElasticCall& call) = 0;
+  // Begins the call. Its completion is finished once, from any thread, maybe before this returns;
+  // the call must live until then.
+  virtual void start(ElasticCall& call) = 0;
+  // Asks a call that was started to end early; its completion tells when nothing uses it any more.
+  virtual void cancel(ElasticCall& call) = 0;
+};
+
+// Generated code registers each module once, before main (static initialisation); a Runtime opens
+// those that are registered when it is made. Thread rule: any thread.
+class ModuleRegistration {
+ public:
+  explicit ModuleRegistration(const ModuleDescriptor& module);
+  ~ModuleRegistration();
+  ModuleRegistration(const ModuleRegistration&) = delete;
+  ModuleRegistration& operator=(const ModuleRegistration&) = delete;
+
+  [[nodiscard]] const ModuleDescriptor& module() const { return module_; }
+  // The one registered after this, or null. Under the list's lock (binding.cc).
+  [[nodiscard]] ModuleRegistration*& next() { return next_; }
+
+ private:
+  const ModuleDescriptor& module_;
+  ModuleRegistration* next_ = nullptr;
+};
+
+// Null: unbound. Read relaxed on the way of every elastic call; whoever goes on to use it pins it
+// first (binding.cc).
+extern constinit std::atomic<Dispatcher*> bound_dispatcher;
+// Inside a tagged body on this thread: calls stay in place.
+extern constinit thread_local bool in_place;
+
+// Whether an elastic call made now, by this thread, is for the dispatcher to decide. Else it is a
+// plain call.
+[[nodiscard]] inline bool dispatching() {
+  return bound_dispatcher.load(std::memory_order_relaxed) != nullptr && !in_place;
+}
+
+// Through the dispatcher if one is bound, in place if not. run(): to its end; start(): begins it.
+void run(ElasticCall& call);
+void start(ElasticCall& call);
+// Gives up a call that was started, if it has not ended yet, and waits until nothing but the caller
+// uses it.
+void abandon(ElasticCall& call);
+
+}  // namespace detail
+}  // namespace aloft

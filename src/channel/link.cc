@@ -1,0 +1,412 @@
+#include "channel/link.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "wire/error_text.h"
+#include "wire/little_endian.h"
+
+namespace aloft::channel {
+namespace {
+
+using std::chrono::steady_clock;
+
+// What one visit does at most before other links have their turn.
+constexpr std::size_t kWritesPerVisit = 32;
+constexpr int kRoundsPerVisit = 8;
+
+constexpr int kUnsentInKernel = 128 * 1024;  // bytes
+constexpr std::chrono::seconds kCloseTimeout{2};
+
+// A peer counts as dead this much before its time is over, so that the last look at the socket and
+// a timer that is a little late still fall within it.
+constexpr std::chrono::milliseconds kMargin{5};
+constexpr std::chrono::milliseconds kLastLook{1};
+
+std::size_t total(std::span<const iovec> places) {
+  std::size_t size = 0;
+  for (const iovec& place : places) size += place.iov_len;
+  return size;
+}
+
+void set_option(int socket, int level, int name, int value) {
+  // Without them the link is slower, and works.
+  (void)::setsockopt(socket, level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+Link::Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& options,
+           CreditRule peer_rule, Receiver& receiver, LinkOwner& owner,
+           std::shared_ptr<LinkCounters> counters)
+    : io_(io),
+      socket_(std::move(socket)),
+      timer_(io),
+      receiver_(&receiver),
+      owner_(&owner),
+      counters_(std::move(counters)),
+      inbox_(options.receive, options.max_body, *this),
+      outbox_(peer_rule),
+      liveness_(options.heartbeat, std::max(options.dead_after - kMargin, kMargin),
+                steady_clock::now()) {
+  socket_.native_non_blocking(true);
+  set_option(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentInKernel);
+}
+
+Link::~Link() = default;
+
+bool Link::on_io_thread() const { return io_.get_executor().running_in_this_thread(); }
+
+// --- what endpoints ask for ---
+
+Result<void> Link::send(const Outgoing& message) {
+  std::unique_lock lock(mutex_);
+  if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
+  const auto id = outbox_.push(message);
+  written(std::move(lock));
+  if (!id) return std::unexpected(id.error());
+  return {};
+}
+
+Result<Sending> Link::send_quietly(const Outgoing& message) {
+  std::unique_lock lock(mutex_);
+  if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
+  const auto id = outbox_.push(message);
+  if (!(on_io_thread() && visiting_)) write_some();
+  const std::size_t told =
+      !id ? 0 : std::erase_if(done_, [&](const Outbox::Done& done) { return done.id == *id; });
+  wake_if_needed(std::move(lock));
+  if (!id) return std::unexpected(id.error());
+  return told > 0 ? Sending::done : Sending::under_way;
+}
+
+void Link::grant(StreamId stream, std::uint64_t capacity) {
+  if (stream == kControlStream) return;
+  capacity = std::min(capacity, wire::kMaxBody);
+  {
+    // Before the peer can know of it.
+    const std::lock_guard lock(granted_mutex_);
+    granted_.add(stream, capacity);
+  }
+  std::unique_lock lock(mutex_);
+  if (state_ != State::open) return;
+  push_urgent({.type = wire::FrameType::credit,
+               .stream = stream,
+               .number = static_cast<std::uint32_t>(capacity)},
+              {});
+  written(std::move(lock));
+}
+
+void Link::reset(StreamId stream, const Error& why) {
+  if (stream == kControlStream) return;
+  std::unique_lock lock(mutex_);
+  if (state_ != State::open) return;
+  const std::uint32_t seen = inbox_.seen();
+  outbox_.drop(stream, why, done_);
+  push_error(wire::FrameType::reset, stream, seen, why);
+  written(std::move(lock));
+  boost::asio::post(io_, [self = shared_from_this(), stream, seen, why] {
+    if (self->ended_) return;
+    self->stop_reading();
+    self->inbox_.give_up(stream, seen, why);
+  });
+}
+
+void Link::close(const Error& why) {
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::open) return;
+  state_ = State::closing;
+  close_why_ = why;
+  close_deadline_ = steady_clock::now() + kCloseTimeout;
+  boost::asio::post(io_, [self = shared_from_this()] {
+    if (self->ended_) return;
+    self->settle();
+    self->wait_timer();
+  });
+}
+
+void Link::start() {
+  if (ended_) return;
+  {
+    // The first one measures the round trip.
+    std::unique_lock lock(mutex_);
+    if (state_ == State::open) push_ping(steady_clock::now());
+    written(std::move(lock));
+  }
+  wait_readable();
+  wait_timer();
+}
+
+void Link::detach() {
+  if (ended_) return;
+  receiver_ = nullptr;
+  owner_ = nullptr;
+  stop_reading();
+  inbox_.stop();
+  delivering_.clear();
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::closing && outbox_.messages() == 0 && !broken_) {
+    // The peer is still to be told why. What keeps the link alive is what it waits for.
+    write_some();
+    return;
+  }
+  if (state_ == State::down) return;
+  state_ = State::down;
+  ended_ = true;
+  outbox_.drop_all({Errc::cancelled, "the endpoint is gone"}, done_);
+  done_.clear();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  timer_.cancel();
+}
+
+// --- writing ---
+
+void Link::write_some() {
+  if (state_ == State::down || broken_ || unwritable_ || blocked_ || shut_) return;
+  for (std::size_t writes = 0;; ++writes) {
+    const std::span<const iovec> plan = outbox_.plan();
+    if (plan.empty()) break;
+    if (writes == kWritesPerVisit) {
+      blocked_ = true;  // not by the kernel: it says at once that there is room
+      return;
+    }
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(plan.data());
+    message.msg_iovlen = plan.size();
+    const ssize_t size = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (size < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        blocked_ = true;
+      } else {
+        // Reading will meet it as well, after all that the peer has said before.
+        unwritable_ = true;
+      }
+      return;
+    }
+    const std::size_t planned = total(plan);
+    const auto written_now = static_cast<std::size_t>(size);
+    counters_->tx_bytes.fetch_add(written_now, std::memory_order_relaxed);
+    liveness_.sent(steady_clock::now());
+    outbox_.wrote(written_now, done_);
+    if (written_now < planned) {
+      blocked_ = true;
+      return;
+    }
+  }
+  if (state_ == State::closing) go_on_closing();
+}
+
+// All that was queued is written: the CLOSE comes last, then our FIN.
+void Link::go_on_closing() {
+  if (!close_queued_) {
+    close_queued_ = true;
+    push_error(wire::FrameType::close, kControlStream, 0, *close_why_);
+    write_some();
+    return;
+  }
+  shut_ = true;
+  (void)::shutdown(socket_.native_handle(), SHUT_WR);
+}
+
+void Link::push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload) {
+  if (auto queued = outbox_.push_urgent(header, payload); !queued && !broken_)
+    broken_ = queued.error();
+}
+
+void Link::push_error(wire::FrameType type, StreamId stream, std::uint32_t number,
+                      const Error& why) {
+  const std::vector<std::byte> payload = wire::pack_error(why);
+  push_urgent({.type = type,
+               .stream = stream,
+               .length = static_cast<std::uint32_t>(payload.size()),
+               .number = number},
+              payload);
+}
+
+void Link::push_ping(Time now) {
+  std::array<std::byte, wire::kPingSize> payload;
+  wire::store(payload, 0, static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  push_urgent({.type = wire::FrameType::ping, .length = wire::kPingSize}, payload);
+}
+
+bool Link::needs_io_thread() const {
+  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_);
+}
+
+void Link::written(std::unique_lock<std::mutex> lock) {
+  // Inside a visit of the I/O thread, more may come before it ends; all of it is then written at
+  // once.
+  if (on_io_thread() && visiting_) return;
+  write_some();
+  wake_if_needed(std::move(lock));
+}
+
+void Link::wake_if_needed(std::unique_lock<std::mutex> lock) {
+  if ((on_io_thread() && visiting_) || !needs_io_thread() || wake_posted_) return;
+  wake_posted_ = true;
+  lock.unlock();
+  post_settle();
+}
+
+void Link::post_settle() {
+  boost::asio::post(io_, [self = shared_from_this()] {
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->wake_posted_ = false;
+    }
+    if (!self->ended_) self->settle();
+  });
+}
+
+void Link::settle() {
+  visiting_ = true;
+  for (int round = 0;; ++round) {
+    std::optional<Error> broken;
+    {
+      // Whoever else has the mutex writes all that waits, and asks for another visit if there is
+      // more to do: see written(). Waiting for it would cost two context switches.
+      const std::unique_lock lock(mutex_, std::try_to_lock);
+      if (!lock) break;
+      write_some();
+      broken = broken_;
+      if (!broken && done_.empty()) {
+        if (blocked_ && !waiting_writable_) wait_writable();
+        break;
+      }
+      if (!broken && round == kRoundsPerVisit) {
+        if (!std::exchange(wake_posted_, true)) post_settle();
+        break;
+      }
+      delivering_.swap(done_);
+    }
+    deliver_done();
+    if (!ended_ && broken) fail_link(*broken);
+    if (ended_) break;
+  }
+  visiting_ = false;
+}
+
+void Link::deliver_done() {
+  // A callback may destroy the endpoint, which empties the list.
+  for (std::size_t i = 0; i < delivering_.size() && receiver_; ++i) {
+    const Outbox::Done& done = delivering_[i];
+    receiver_->on_sent(done.stream, done.token, done.outcome);
+  }
+  delivering_.clear();
+}
+
+void Link::wait_writable() {
+  waiting_writable_ = true;
+  socket_.async_wait(Socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code&) {
+                       // Where stop_reading() ended the wait, it only comes early.
+                       if (self->ended_) return;
+                       {
+                         const std::lock_guard lock(self->mutex_);
+                         self->waiting_writable_ = false;
+                         self->blocked_ = false;
+                       }
+                       self->settle();
+                     });
+}
+
+// --- time ---
+
+void Link::wait_timer() {
+  Time due = last_look_ ? steady_clock::now() + kLastLook : liveness_.next();
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::closing) due = std::min(due, close_deadline_);
+  }
+  timer_.expires_at(due);
+  timer_.async_wait([self = shared_from_this(), due](const boost::system::error_code& error) {
+    // A timer that was set anew while this call was on its way has another expiry.
+    if (error || self->ended_ || self->timer_.expiry() != due) return;
+    self->on_timer();
+  });
+}
+
+void Link::on_timer() {
+  const Time now = steady_clock::now();
+  visiting_ = true;
+  const Liveness::Verdict verdict = liveness_.check(now, timer_.expiry());
+  bool too_long = false;
+  {
+    const std::lock_guard lock(mutex_);
+    too_long = state_ == State::closing && now >= close_deadline_;
+    if (verdict == Liveness::Verdict::send_ping) {
+      // Where something waits to be written, that is the sign of life.
+      if (outbox_.empty() && state_ == State::open) push_ping(now);
+      liveness_.sent(now);
+    }
+  }
+  if (verdict != Liveness::Verdict::peer_is_dead) {
+    last_look_ = false;
+  } else if (!std::exchange(last_look_, true)) {
+    // What came while this thread did not run is in the socket: it is read before the timer comes
+    // again.
+  } else {
+    const auto silence =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - liveness_.last_heard());
+    fail_link(
+        {Errc::unreachable, "the peer was silent for " + std::to_string(silence.count()) + " ms"});
+  }
+  if (!ended_ && too_long)
+    fail_link({Errc::unreachable, "the peer did not take the end of the link in time"});
+  if (!ended_) settle();
+  visiting_ = false;
+  if (!ended_) wait_timer();
+}
+
+// --- the end ---
+
+void Link::fail_peer(const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    push_error(wire::FrameType::close, kControlStream, 0, why);
+    blocked_ = false;
+    write_some();
+    (void)::shutdown(socket_.native_handle(), SHUT_WR);
+    // Unread bytes would turn our FIN into an RST, which overtakes what we said.
+    std::array<std::byte, 16384> rest;
+    for (int reads = 0; reads < 16; ++reads) {
+      if (::recv(socket_.native_handle(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
+    }
+  }
+  fail_link(why);
+}
+
+void Link::fail_link(const Error& why) {
+  if (ended_) return;
+  ended_ = true;
+  Error reason;
+  Time last_heard;
+  {
+    const std::lock_guard lock(mutex_);
+    reason = close_why_ ? *close_why_ : why;
+    last_heard = liveness_.last_heard();
+    state_ = State::down;
+    outbox_.drop_all(reason, done_);
+    delivering_.swap(done_);
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+  timer_.cancel();
+  deliver_done();
+  inbox_.give_up_all(reason);
+  if (owner_) owner_->link_down(reason, last_heard);
+}
+
+}  // namespace aloft::channel

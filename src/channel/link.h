@@ -1,0 +1,153 @@
+// One TCP connection after its handshake: moves frames between a socket and a receiver until it
+// fails or is closed.
+//
+// Reading and all calls of the receiver happen on the I/O thread. Writing happens on whichever
+// thread has something to write, as far as the kernel takes it at once; the I/O thread goes on
+// where that stopped. So a message that meets an idle link is in the kernel when send() returns,
+// and no thread had to be woken for it. One mutex covers what is to be written; it is never held
+// while the receiver is called.
+//
+// TCP_NOTSENT_LOWAT keeps at most 128 KiB in the kernel that are not on the way yet, so that an
+// urgent message waits for little else than what the network itself holds.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "channel/endpoint.h"
+#include "channel/inbox.h"
+#include "channel/liveness.h"
+#include "channel/outbox.h"
+#include <aloft/result.h>
+
+namespace aloft::channel {
+
+// What outlives a link: counted over all links of an endpoint. Any thread.
+struct LinkCounters {
+  std::atomic<std::uint64_t> tx_bytes{0};
+  std::atomic<std::uint64_t> rx_bytes{0};
+  std::atomic<std::int64_t> round_trip_ns{0};
+};
+
+// Told once that the link has failed, on the I/O thread, after the receiver's on_sent and
+// on_message_abandoned.
+class LinkOwner {
+ public:
+  virtual ~LinkOwner() = default;
+  virtual void link_down(const Error& why, std::chrono::steady_clock::time_point last_heard) = 0;
+};
+
+class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sink {
+ public:
+  using Socket = boost::asio::ip::tcp::socket;
+  using Time = Liveness::Time;
+
+  // `io` runs on `io_thread`. `receiver`, `owner` and `counters` must live until detach() or
+  // link_down().
+  Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& options,
+       CreditRule peer_rule, Receiver& receiver, LinkOwner& owner,
+       std::shared_ptr<LinkCounters> counters);
+  ~Link() override;
+
+  // Any thread. As the members of Endpoint.
+  [[nodiscard]] Result<void> send(const Outgoing& message);
+  [[nodiscard]] Result<Sending> send_quietly(const Outgoing& message);
+  void grant(StreamId stream, std::uint64_t capacity);
+  void reset(StreamId stream, const Error& why);
+  void close(const Error& why);
+
+  // I/O thread only.
+  void start();
+  // Neither receiver nor owner is called any more, nor a buffer of theirs touched. What close()
+  // asked for goes on.
+  void detach();
+
+ private:
+  enum class State { open, closing, down };
+
+  // Inbox::Sink
+  Result<void> spend_credit(StreamId stream, std::uint64_t body_size) override;
+  Result<std::span<std::byte>> message_begin(StreamId stream, std::span<const std::byte> head,
+                                             std::uint64_t body_size) override;
+  void message_end(StreamId stream) override;
+  void message_abandoned(StreamId stream, const Error& why) override;
+  Result<void> got_credit(StreamId stream, std::uint32_t capacity) override;
+  void got_reset(StreamId stream, std::uint32_t seen, const Error& why) override;
+  void got_ping(std::span<const std::byte, wire::kPingSize> payload) override;
+  void got_pong(std::span<const std::byte, wire::kPingSize> payload) override;
+  void got_close(const Error& why) override;
+
+  [[nodiscard]] bool on_io_thread() const;
+  void wait_readable();
+  void stop_reading();
+  void wait_writable();
+  void wait_timer();
+  void on_timer();
+  // Bytes came to where the inbox wanted them. They, and what else is there, are taken apart,
+  // within bounds. The link may have ended after it.
+  void on_read(std::size_t size);
+  [[nodiscard]] bool understand(std::size_t size);
+  // Ends every visit of the I/O thread: writes, tells on_sent, waits for what there is to wait for.
+  void settle();
+  void deliver_done();
+  void fail_link(const Error& why);
+  // Tells a peer that broke the protocol so, as far as that goes, and fails.
+  void fail_peer(const Error& why);
+
+  // With the mutex held:
+  void write_some();
+  void go_on_closing();
+  void push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload);
+  void push_error(wire::FrameType type, StreamId stream, std::uint32_t number, const Error& why);
+  void push_ping(Time now);
+  [[nodiscard]] bool needs_io_thread() const;
+  // Ends a change of what is to be written, by any thread: writes what the kernel takes, and has
+  // the I/O thread settle what is left to do. Releases the mutex.
+  void written(std::unique_lock<std::mutex> lock);
+  void wake_if_needed(std::unique_lock<std::mutex> lock);
+  void post_settle();
+
+  boost::asio::io_context& io_;
+  Socket socket_;
+  boost::asio::steady_timer timer_;
+  Receiver* receiver_;
+  LinkOwner* owner_;
+  std::shared_ptr<LinkCounters> counters_;
+  Inbox inbox_;
+  // The I/O thread's own.
+  bool ended_ = false;      // nothing happens any more
+  std::size_t wanted_ = 0;  // by the inbox, of the read that is under way
+  bool last_look_ = false;  // the peer seems dead, and the socket is looked at once more
+  bool visiting_ = false;   // the I/O thread is in here and will settle()
+  std::optional<Error> closed_by_peer_;
+  std::vector<Outbox::Done> delivering_;
+
+  std::mutex granted_mutex_;
+  CreditTable granted_;  // to the peer
+
+  std::mutex mutex_;  // of all that follows
+  State state_ = State::open;
+  Outbox outbox_;
+  Liveness liveness_;
+  std::vector<Outbox::Done> done_;
+  bool blocked_ = false;            // the kernel takes no more for now
+  bool waiting_writable_ = false;   // and the I/O thread hears when it does
+  bool unwritable_ = false;         // the connection is lost, which reading will tell
+  std::optional<Error> broken_;     // the peer does not read
+  std::optional<Error> close_why_;  // state_ == closing
+  bool close_queued_ = false;       // its frame is in the outbox or beyond
+  bool shut_ = false;               // our FIN is sent
+  Time close_deadline_;
+  bool wake_posted_ = false;
+};
+
+}  // namespace aloft::channel

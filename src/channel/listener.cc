@@ -1,0 +1,192 @@
+// The side that listens: takes connections, lets their owner decide about each, and hands over its
+// endpoint.
+#include <array>
+#include <string>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "channel/handshake.h"
+#include "channel/io_thread_impl.h"
+#include "channel/tcp.h"
+#include "channel/tcp_endpoint.h"
+
+namespace aloft::channel {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+// Connections in the handshake at one time; more are closed at once.
+constexpr int kMaxHandshakes = 256;
+// Where the process is out of descriptors, the next one is tried after this.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+Address address_of(const tcp::endpoint& endpoint) {
+  return {endpoint.address().to_string(), endpoint.port()};
+}
+
+class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
+ public:
+  ListenerCore(IoThread::Impl& io, EndpointOptions options, Acceptor& acceptor)
+      : io_(io), options_(std::move(options)), acceptor_(&acceptor), socket_(io.context) {}
+
+  Result<void> listen(const Address& address) {
+    boost::system::error_code error;
+    tcp::resolver resolver(io_.context);
+    const auto places =
+        resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::passive, error);
+    const auto cannot = [&] {
+      return fail(Errc::unreachable,
+                  "cannot listen on " + address.to_string() + ": " + error.message());
+    };
+    if (error) return cannot();
+    const tcp::endpoint place = places.begin()->endpoint();
+    if (socket_.open(place.protocol(), error)) return cannot();
+    if (socket_.set_option(tcp::acceptor::reuse_address(true), error)) return cannot();
+    if (socket_.bind(place, error)) return cannot();
+    if (socket_.listen(tcp::acceptor::max_listen_connections, error)) return cannot();
+    address_ = address_of(socket_.local_endpoint(error));
+    return {};
+  }
+
+  // Takes `socket` over, also when it fails.
+  Result<void> take(int socket) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    sockaddr_storage name{};
+    socklen_t name_size = sizeof name;
+    if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening ||
+        ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &name_size) != 0 ||
+        (name.ss_family != AF_INET && name.ss_family != AF_INET6)) {
+      ::close(socket);
+      return fail(Errc::invalid_argument,
+                  "descriptor " + std::to_string(socket) + " is no listening TCP socket");
+    }
+    boost::system::error_code error;
+    socket_.assign(name.ss_family == AF_INET ? tcp::v4() : tcp::v6(), socket, error);
+    if (error) {
+      ::close(socket);
+      return fail(Errc::invalid_argument, "cannot serve an inherited socket: " + error.message());
+    }
+    address_ = address_of(socket_.local_endpoint(error));
+    return {};
+  }
+
+  asio::awaitable<void> run() {
+    while (acceptor_) {
+      auto [error, connection] = co_await socket_.async_accept(kAwait);
+      if (!acceptor_) break;
+      if (error) {
+        asio::steady_timer pause(io_.context, kAcceptPause);
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      if (handshakes_ >= kMaxHandshakes) continue;
+      ++handshakes_;
+      auto greet = [self = shared_from_this(), socket = std::make_shared<Socket>(std::move(
+                                                   connection))]() -> asio::awaitable<void> {
+        co_await self->greet_peer(socket);
+      };
+      asio::co_spawn(io_.context, std::move(greet), asio::detached);
+    }
+  }
+
+  // I/O thread. No call of the acceptor comes after.
+  void stop() {
+    acceptor_ = nullptr;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+
+  [[nodiscard]] const Address& address() const { return address_; }
+  [[nodiscard]] IoThread::Impl& io() { return io_; }
+
+ private:
+  asio::awaitable<void> greet_peer(std::shared_ptr<Socket> socket) {
+    asio::steady_timer limit(io_.context, options_.connect_timeout);
+    // It may come after all is done; it then closes a socket that was moved from.
+    limit.async_wait([socket](const boost::system::error_code& error) {
+      boost::system::error_code ignored;
+      if (!error) socket->close(ignored);
+    });
+    const auto peer = co_await read_hello(*socket);
+    limit.cancel();
+    --handshakes_;
+    if (!acceptor_) co_return;
+    if (!peer) {
+      if (socket->is_open()) refuse(*socket, peer.error());
+      co_return;
+    }
+    serve(std::move(*socket), *peer);
+  }
+
+  // From accept() to ready() nothing waits: a receiver that was given always gets its endpoint.
+  void serve(Socket socket, const Peer& peer) {
+    boost::system::error_code error;
+    const tcp::endpoint remote = socket.remote_endpoint(error);
+    if (error) return;
+    const Result<Receiver*> receiver =
+        acceptor_->accept(peer.hello, address_of(remote).to_string());
+    if (!receiver) {
+      refuse(socket, receiver.error());
+      return;
+    }
+    if (!acceptor_) return;  // accept() destroyed the listener
+    // Where the peer has gone meanwhile, the link will say so.
+    (void)welcome(socket, peer, options_);
+    const auto core = std::make_shared<EndpointCore>(io_, options_, **receiver);
+    core->take(std::move(socket), peer);
+    acceptor_->ready(*receiver, std::make_unique<TcpEndpoint>(core));
+    core->go_up(peer);
+  }
+
+  IoThread::Impl& io_;
+  const EndpointOptions options_;
+  Acceptor* acceptor_;
+  tcp::acceptor socket_;
+  Address address_;
+  int handshakes_ = 0;
+};
+
+class TcpListener final : public Listener {
+ public:
+  explicit TcpListener(std::shared_ptr<ListenerCore> core) : core_(std::move(core)) {
+    auto run = [core = core_]() -> asio::awaitable<void> { co_await core->run(); };
+    asio::co_spawn(core_->io().context, std::move(run), asio::detached);
+  }
+  ~TcpListener() override {
+    core_->io().run([this] { core_->stop(); });
+  }
+  [[nodiscard]] Address address() const override { return core_->address(); }
+
+ private:
+  std::shared_ptr<ListenerCore> core_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> listen_tcp(IoThread& io, const Address& address,
+                                             EndpointOptions options, Acceptor& acceptor) {
+  auto core = std::make_shared<ListenerCore>(io.impl(), std::move(options), acceptor);
+  if (auto ok = core->listen(address); !ok) return std::unexpected(std::move(ok).error());
+  return std::make_unique<TcpListener>(std::move(core));
+}
+
+Result<std::unique_ptr<Listener>> listen_inherited(IoThread& io, int socket,
+                                                   EndpointOptions options, Acceptor& acceptor) {
+  auto core = std::make_shared<ListenerCore>(io.impl(), std::move(options), acceptor);
+  if (auto ok = core->take(socket); !ok) return std::unexpected(std::move(ok).error());
+  return std::make_unique<TcpListener>(std::move(core));
+}
+
+}  // namespace aloft::channel

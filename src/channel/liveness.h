@@ -1,0 +1,56 @@
+// Decides when to send a heartbeat, and when a silent peer is dead.
+//
+// Silence is the time since the last byte of the peer in which this end was itself awake. A process
+// that was stopped, or held by a CPU quota, finds its timer late and old data in the socket; it
+// must not blame the peer for its own sleep. So each time the timer comes late by more than
+// kTimerSlack, the limit of this silence is extended by as much:
+//
+//     dead when  now >= last_heard + dead_after + sum of own lateness since last_heard
+//
+// The caller reads the socket once more before it believes that the peer is dead.
+//
+// Pure: times are passed in. Thread rule: one at a time (the I/O thread), but for sent().
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+namespace aloft::channel {
+
+class Liveness {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  enum class Verdict { nothing, send_ping, peer_is_dead };
+
+  // Lateness of a timer up to this is what schedulers do, and no sleep.
+  static constexpr std::chrono::milliseconds kTimerSlack{10};
+
+  Liveness(std::chrono::milliseconds heartbeat, std::chrono::milliseconds dead_after, Time now)
+      : heartbeat_(heartbeat), dead_after_(dead_after), last_heard_(now), last_sent_(now) {}
+
+  // A byte of the peer came.
+  void heard(Time now) {
+    last_heard_ = now;
+    slept_ = {};
+  }
+  // Something was written. Any thread.
+  void sent(Time now) { last_sent_ = now; }
+
+  // When check() is due.
+  [[nodiscard]] Time next() const;
+  // What to do now, at `now`, by a timer that was set to `due`.
+  [[nodiscard]] Verdict check(Time now, Time due);
+
+  [[nodiscard]] Time last_heard() const { return last_heard_; }
+
+ private:
+  [[nodiscard]] Time deadline() const { return last_heard_ + dead_after_ + slept_; }
+
+  std::chrono::milliseconds heartbeat_;
+  std::chrono::milliseconds dead_after_;
+  Time last_heard_;
+  std::atomic<Time> last_sent_;
+  std::chrono::nanoseconds slept_{};
+};
+
+}  // namespace aloft::channel

@@ -1,0 +1,171 @@
+#include "compiler/command.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <span>
+
+#include <nlohmann/json.hpp>
+
+#include "compiler/diagnostics.h"
+#include "compiler/emit.h"
+#include "compiler/module_reader.h"
+#include "compiler/seal.h"
+
+namespace aloft::compiler {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::string> read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) return fail(Errc::not_found, path.string() + ": cannot be read");
+  return text;
+}
+
+// Leaves a file that has this content already as it is, so that nothing is built anew because of
+// it.
+Result<void> write_file(const fs::path& path, std::string_view content) {
+  if (const Result<std::string> old = read_file(path); old && *old == content) return {};
+  std::error_code ignored;  // what matters is whether the file can be written
+  fs::create_directories(path.parent_path(), ignored);
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size())).flush();
+  if (!out) return fail(Errc::internal, path.string() + ": cannot be written");
+  return {};
+}
+
+std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::string_view text(std::span<const std::byte> data) {
+  return {reinterpret_cast<const char*>(data.data()), data.size()};
+}
+
+Result<void> check(const ModuleCommand& command) {
+  const auto is_word = [](std::string_view name) {
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    return !name.empty() && is_letter(name[0]) && std::ranges::all_of(name, [&](char c) {
+      return is_letter(c) || (c >= '0' && c <= '9') || c == '_';
+    });
+  };
+  if (!is_word(command.name)) {
+    return fail(Errc::invalid_argument,
+                "the module's name '" + command.name +
+                    "' is not a letter followed by letters, digits and '_'");
+  }
+  std::set<std::string> names;
+  for (const std::string& source : command.sources) {
+    const std::string name = fs::path(source).filename();
+    if (!names.insert(name).second) {
+      return fail(Errc::invalid_argument, "two sources of the module have the name '" + name + "'");
+    }
+  }
+  return {};
+}
+
+// "output: dependency dependency ...", as make reads it.
+std::string depfile(const fs::path& target, std::span<const std::string> dependencies) {
+  const auto append = [](std::string& out, const std::string& path) {
+    for (const char c : path) {
+      if (c == ' ' || c == '#') out.push_back('\\');
+      if (c == '$') out.push_back('$');
+      out.push_back(c);
+    }
+  };
+  std::string out;
+  append(out, target);
+  out += ":";
+  for (const std::string& dependency : dependencies) {
+    out += " \\\n  ";
+    append(out, dependency);
+  }
+  return out + "\n";
+}
+
+Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
+  for (std::size_t i = 0; i < module.sources.size(); ++i) {
+    const Source& source = module.sources[i];
+    const Result<std::string> original = read_file(source.path);
+    if (!original) return std::unexpected(original.error());
+    const fs::path name = fs::path(source.path).filename();
+    const fs::path native = command.output / "native" / name;
+    const fs::path guest = command.output / "guest" / name;
+    if (auto done = write_file(native, emit_native(module, source, *original, native)); !done)
+      return done;
+    if (auto done = write_file(guest, emit_guest(module.guest_sources[i], *original, guest)); !done)
+      return done;
+  }
+  const fs::path base = command.output / module.name;
+  if (auto done = write_file(base.string() + ".aloft.h", emit_header(module)); !done) return done;
+  if (auto done = write_file(base.string() + ".module.cc", emit_descriptor(module)); !done)
+    return done;
+  if (!command.depfile.empty()) {
+    // The depfile names the manifest: the file that is written last, and always.
+    auto done =
+        write_file(command.depfile, depfile(base.string() + ".manifest.json", module.files));
+    if (!done) return done;
+  }
+  return write_file(base.string() + ".manifest.json", make_manifest(module));
+}
+
+}  // namespace
+
+Result<ModuleOutcome> run_module(const ModuleCommand& command) {
+  if (const Result<void> sound = check(command); !sound) return std::unexpected(sound.error());
+  ReadRequest request{command.name, command.sources, {}, {}};
+  for (const std::string& source : command.sources) {
+    // Copies are compiled from another folder: what stands beside a source is found in both ways
+    // alike.
+    request.host_arguments.push_back("-iquote" + fs::absolute(source).parent_path().string());
+  }
+  request.host_arguments.insert(
+      request.host_arguments.end(),
+      {"-xc++", "-ferror-limit=0", "-resource-dir", command.resource_dir});
+  request.host_arguments.insert(request.host_arguments.end(), command.flags.begin(),
+                                command.flags.end());
+  request.guest_arguments = request.host_arguments;
+  request.guest_arguments.insert(request.guest_arguments.end(),
+                                 {"--target=wasm32-wasi", "--sysroot=" + command.sysroot.string(),
+                                  "-fno-exceptions", "-fno-rtti", "-msimd128"});
+  request.guest_arguments.insert(request.guest_arguments.end(), command.guest_flags.begin(),
+                                 command.guest_flags.end());
+
+  Diagnostics diagnostics;
+  const Result<std::optional<Module>> module = read_module(request, diagnostics);
+  if (!module) return std::unexpected(module.error());
+  if (*module) {
+    if (const Result<void> written = write_outputs(command, **module); !written)
+      return std::unexpected(written.error());
+  }
+  return ModuleOutcome{module->has_value(), diagnostics.to_string()};
+}
+
+Result<void> run_seal(const SealCommand& command) {
+  const Result<std::string> manifest = read_file(command.manifest);
+  if (!manifest) return std::unexpected(manifest.error());
+  const Result<std::string> linked = read_file(command.linked);
+  if (!linked) return std::unexpected(linked.error());
+  const Result<Sealed> sealed = seal(bytes(*linked), *manifest);
+  if (!sealed)
+    return fail(sealed.error().code, command.linked.string() + ": " + sealed.error().message);
+  if (auto done = write_file(command.output, text(sealed->file)); !done) return done;
+  if (command.digest_header.empty()) return {};
+  const auto json = nlohmann::json::parse(*manifest, nullptr, /*allow_exceptions=*/false);
+  return write_file(command.digest_header,
+                    emit_digest_header(json.value("module", ""), sealed->digest));
+}
+
+Result<std::string> run_show(const fs::path& file) {
+  const Result<std::string> content = read_file(file);
+  if (!content) return std::unexpected(content.error());
+  const Result<std::string> manifest = read_manifest(bytes(*content));
+  if (!manifest)
+    return fail(manifest.error().code, file.string() + ": " + manifest.error().message);
+  return nlohmann::ordered_json::parse(*manifest).dump(2);
+}
+
+}  // namespace aloft::compiler

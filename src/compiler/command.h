@@ -1,0 +1,53 @@
+// aloft-cc's command line: what each subcommand reads and writes.
+//
+//   aloft-cc module   reads the sources of a module, writes the native and guest copies, the
+//                     header, the descriptor and the manifest
+//   aloft-cc seal     puts the manifest into the linked guest, tells the native build its digest
+//   aloft-cc show     prints the manifest of a module file
+//
+// aloft_add_module() in CMake calls the first two; docs/compiler.md describes what they write.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <aloft/result.h>
+
+namespace aloft::compiler {
+
+struct ModuleCommand {
+  std::string name;
+  std::vector<std::string> sources;
+  std::filesystem::path
+      output;  // folder: native/FILE, guest/FILE, NAME.aloft.h, NAME.module.cc, NAME.manifest.json
+  std::filesystem::path depfile;         // for the build system; empty: none
+  std::filesystem::path sysroot;         // of the guest
+  std::string resource_dir;              // the compiler's own headers
+  std::vector<std::string> flags;        // of the compiler: -I, -D, -std, ... for both
+  std::vector<std::string> guest_flags;  // besides, for the guest
+};
+
+struct ModuleOutcome {
+  bool accepted = false;    // the files are written; else none is
+  std::string diagnostics;  // for people; warnings, too, when accepted
+};
+
+// Errors: invalid_argument (a name that cannot be), internal (a file that cannot be read or
+// written).
+[[nodiscard]] Result<ModuleOutcome> run_module(const ModuleCommand& command);
+
+struct SealCommand {
+  std::filesystem::path manifest;
+  std::filesystem::path linked;
+  std::filesystem::path output;
+  std::filesystem::path digest_header;  // empty: none
+};
+// Errors: as seal() does; not_found (a file that is not there), internal (one that cannot be
+// written).
+[[nodiscard]] Result<void> run_seal(const SealCommand& command);
+
+// The manifest of a module file, indented. Errors: as read_manifest() does; not_found.
+[[nodiscard]] Result<std::string> run_show(const std::filesystem::path& file);
+
+}  // namespace aloft::compiler

@@ -1,0 +1,353 @@
+#include "compiler/eligibility.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/digest.h"
+#include "compiler/clang_ast.h"
+#include "compiler/signature.h"
+
+namespace aloft::compiler {
+
+namespace {
+
+std::string in_quotes(const std::string& name) { return "'" + name + "'"; }
+
+bool has_child(CXCursor cursor, CXCursorKind kind) {
+  bool found = false;
+  visit_children(cursor, [&](CXCursor child) {
+    found = found || clang_getCursorKind(child) == kind;
+    return found ? CXChildVisit_Break : CXChildVisit_Continue;
+  });
+  return found;
+}
+
+bool has_token(CXTranslationUnit unit, CXSourceRange range, std::string_view text) {
+  CXToken* tokens = nullptr;
+  unsigned count = 0;
+  clang_tokenize(unit, range, &tokens, &count);
+  bool found = false;
+  for (unsigned i = 0; i < count && !found; ++i)
+    found = to_string(clang_getTokenSpelling(unit, tokens[i])) == text;
+  clang_disposeTokens(unit, tokens, count);
+  return found;
+}
+
+// Whether `specifier` stands before the declaration's name.
+bool has_specifier(CXCursor declaration, std::string_view specifier) {
+  const CXSourceLocation begin = clang_getRangeStart(clang_getCursorExtent(declaration));
+  return has_token(clang_Cursor_getTranslationUnit(declaration),
+                   clang_getRange(begin, clang_getCursorLocation(declaration)), specifier);
+}
+
+bool has_default_arguments(CXCursor definition) {
+  const int count = clang_Cursor_getNumArguments(definition);
+  for (int i = 0; i < count; ++i) {
+    const CXCursor parameter = clang_Cursor_getArgument(definition, static_cast<unsigned>(i));
+    if (has_token(clang_Cursor_getTranslationUnit(definition), clang_getCursorExtent(parameter),
+                  "="))
+      return true;
+  }
+  return false;
+}
+
+// Where the body of `definition` begins.
+Location body_of(CXCursor definition) {
+  Location body;
+  visit_children(definition, [&](CXCursor child) {
+    if (clang_getCursorKind(child) != CXCursor_CompoundStmt) return CXChildVisit_Continue;
+    body = location(clang_getRangeStart(clang_getCursorExtent(child)));
+    return CXChildVisit_Break;
+  });
+  return body;
+}
+
+// Whether the name is spelled in the file where the declaration stands, and not made by a macro.
+bool is_name_spelled(CXCursor declaration) {
+  const CXSourceLocation where = clang_getCursorLocation(declaration);
+  unsigned spelled = 0;
+  unsigned expanded = 0;
+  clang_getSpellingLocation(where, nullptr, nullptr, nullptr, &spelled);
+  clang_getExpansionLocation(where, nullptr, nullptr, nullptr, &expanded);
+  if (spelled != expanded) return false;
+  CXTranslationUnit unit = clang_Cursor_getTranslationUnit(declaration);
+  CXToken* token = clang_getToken(unit, where);
+  if (token == nullptr) return false;
+  const bool is_name = to_string(clang_getTokenSpelling(unit, *token)) == spelling(declaration);
+  clang_disposeTokens(unit, token, 1);
+  return is_name;
+}
+
+bool refuse_kind(CXCursor declaration, Diagnostics& diagnostics) {
+  const Location where = location(declaration);
+  const std::string name = in_quotes(qualified_name(declaration));
+  switch (clang_getCursorKind(declaration)) {
+    case CXCursor_FunctionTemplate:
+      diagnostics.refuse(
+          where, "the template " + name + " cannot be offloaded: a module has no templates to call",
+          "tag a plain function that calls the instance you need");
+      return true;
+    case CXCursor_CXXMethod:
+    case CXCursor_Constructor:
+    case CXCursor_Destructor:
+    case CXCursor_ConversionFunction:
+      diagnostics.refuse(where,
+                         (clang_CXXMethod_isVirtual(declaration) != 0 ? "the virtual function "
+                                                                      : "the member function ") +
+                             name + " cannot be offloaded: its object stays where it is",
+                         "tag a free function that takes what it needs as parameters");
+      return true;
+    default: return false;
+  }
+}
+
+// What a declaration says of itself, apart from its types.
+bool refuse_specifiers(CXCursor declaration, Diagnostics& diagnostics) {
+  const Location where = location(declaration);
+  const std::string name = in_quotes(qualified_name(declaration));
+  bool refused = false;
+  const auto refuse = [&](std::string message, std::string remedy) {
+    diagnostics.refuse(where, std::move(message), std::move(remedy));
+    refused = true;
+  };
+  if (has_specifier(declaration, "constexpr") || has_specifier(declaration, "consteval")) {
+    refuse(name + " is " + (has_specifier(declaration, "constexpr") ? "constexpr" : "consteval") +
+               " and cannot be offloaded: its calls may be computed by the compiler",
+           "drop the specifier");
+  } else if (clang_Cursor_isFunctionInlined(declaration) != 0) {
+    refuse(
+        name + " is inline and cannot be offloaded: its calls may have been replaced by its body",
+        "drop 'inline' and define it in a source of the module");
+  }
+  const std::vector<Scope> around = scopes(declaration);
+  const bool is_anonymous =
+      std::ranges::any_of(around, [](const Scope& scope) { return scope.name.empty(); });
+  if (is_anonymous) {
+    refuse(name +
+               " is in an anonymous namespace and cannot be offloaded: nothing outside its file "
+               "can name it",
+           "move it out of the anonymous namespace");
+  } else if (clang_Cursor_getStorageClass(declaration) == CX_SC_Static) {
+    refuse(name + " is static and cannot be offloaded: nothing outside its file can name it",
+           "drop 'static'");
+  }
+  if (clang_Cursor_isVariadic(declaration) != 0) {
+    refuse(
+        name + " takes any number of arguments and cannot be offloaded: their types are not known",
+        "take a std::span<const T> or a std::vector<T>");
+  }
+  if (has_child(declaration, CXCursor_AsmLabelAttr)) {
+    refuse(name + " has an asm label and cannot be offloaded: its symbol is not its name",
+           "drop the label");
+  }
+  if (clang_Cursor_getNumArguments(declaration) >= 0 &&
+      spelling(declaration).starts_with("operator")) {
+    refuse(name + " is an operator and cannot be offloaded",
+           "tag a named function, and call it from the operator");
+  } else if (around.empty() && spelling(declaration) == "main") {
+    refuse("'main' cannot be offloaded", "tag a function that it calls");
+  } else if (!is_name_spelled(declaration)) {
+    refuse(
+        "the name of " + name + " comes out of a macro: aloft-cc cannot write another in its place",
+        "write the name in the definition itself");
+  }
+  return refused;
+}
+
+std::optional<Type> model_result(CXCursor definition, Diagnostics& diagnostics) {
+  const Location where = location(definition);
+  const std::string name = in_quotes(qualified_name(definition));
+  const CXType written = clang_getCursorResultType(definition);
+  const CXType result = clang_getCanonicalType(written);
+  if (written.kind == CXType_Auto ||
+      to_string(clang_getTypeSpelling(written)) == "decltype(auto)") {
+    diagnostics.refuse(where,
+                       "the result type of " + name + " is deduced: its callers cannot see it",
+                       "write the result type");
+    return {};
+  }
+  if (result.kind == CXType_Void) {
+    diagnostics.refuse(where,
+                       name + " has no result: running it elsewhere would have no effect here",
+                       "return what it computes");
+    return {};
+  }
+  if (result.kind == CXType_LValueReference || result.kind == CXType_RValueReference) {
+    diagnostics.refuse(
+        where,
+        "the result of " + name + " is a reference: what it refers to stays where it was made",
+        "return a value");
+    return {};
+  }
+  if (clang_isConstQualifiedType(result) != 0) {
+    diagnostics.refuse(where,
+                       "the result of " + name + " is const, which only keeps it from being moved",
+                       "drop 'const'");
+    return {};
+  }
+  std::expected<Type, Refusal> type = model_type(result);
+  if (!type) {
+    Refusal& refusal = type.error();
+    refusal.notes.push_back({where, std::move(refusal.remedy)});
+    diagnostics.add({where, Severity::error, "the result of " + name + " " + refusal.message,
+                     std::move(refusal.notes)});
+    return {};
+  }
+  if (type->is_view) {
+    diagnostics.refuse(where,
+                       "the result of " + name +
+                           " would dangle: it only points at memory of the place that computed it",
+                       "return std::string or std::vector<T>");
+    return {};
+  }
+  return *std::move(type);
+}
+
+std::optional<Parameter> model_parameter(CXCursor parameter, std::size_t position,
+                                         Diagnostics& diagnostics) {
+  const Location where = location(parameter);
+  const std::string name = spelling(parameter);
+  const std::string what =
+      name.empty() ? "parameter " + std::to_string(position + 1) : "parameter " + in_quotes(name);
+  CXType type = clang_getCanonicalType(clang_getCursorType(parameter));
+  Passing passing = Passing::by_value;
+  if (type.kind == CXType_RValueReference) {
+    diagnostics.refuse(
+        where, what + " is an rvalue reference: there is nothing to take over from elsewhere",
+        "take it by value");
+    return {};
+  }
+  if (type.kind == CXType_LValueReference) {
+    type = clang_getCanonicalType(clang_getPointeeType(type));
+    passing = Passing::by_const_reference;
+    if (clang_isConstQualifiedType(type) == 0) {
+      diagnostics.refuse(
+          where,
+          what + " is a reference to non-const: what is written through it elsewhere would be lost",
+          "take it by value or const reference, and return what changes");
+      return {};
+    }
+  }
+  std::expected<Type, Refusal> model = model_type(clang_getUnqualifiedType(type));
+  if (!model) {
+    Refusal& refusal = model.error();
+    refusal.notes.push_back({where, std::move(refusal.remedy)});
+    diagnostics.add(
+        {where, Severity::error, what + " " + refusal.message, std::move(refusal.notes)});
+    return {};
+  }
+  return Parameter{name, *std::move(model), passing};
+}
+
+bool is_noexcept(CXCursor definition) {
+  switch (clang_getExceptionSpecificationType(clang_getCursorType(definition))) {
+    case CXCursor_ExceptionSpecificationKind_BasicNoexcept:
+    case CXCursor_ExceptionSpecificationKind_NoThrow:
+    case CXCursor_ExceptionSpecificationKind_DynamicNone: return true;
+    case CXCursor_ExceptionSpecificationKind_ComputedNoexcept:
+      // libclang does not tell the value; what it prints of the type does.
+      return to_string(
+                 clang_getTypeSpelling(clang_getCanonicalType(clang_getCursorType(definition))))
+          .ends_with("noexcept");
+    default: return false;
+  }
+}
+
+}  // namespace
+
+bool is_tagged(CXCursor function) {
+  bool found = false;
+  visit_children(function, [&](CXCursor child) {
+    found =
+        clang_getCursorKind(child) == CXCursor_AnnotateAttr && spelling(child) == "aloft::offload";
+    return found ? CXChildVisit_Break : CXChildVisit_Continue;
+  });
+  return found;
+}
+
+bool is_function(CXCursor cursor) {
+  switch (clang_getCursorKind(cursor)) {
+    case CXCursor_FunctionDecl:
+    case CXCursor_FunctionTemplate:
+    case CXCursor_CXXMethod:
+    case CXCursor_Constructor:
+    case CXCursor_Destructor:
+    case CXCursor_ConversionFunction: return true;
+    default: return false;
+  }
+}
+
+bool refuse_declaration(CXCursor declaration, Diagnostics& diagnostics) {
+  return refuse_kind(declaration, diagnostics) || refuse_specifiers(declaration, diagnostics);
+}
+
+std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnostics) {
+  if (refuse_kind(definition, diagnostics)) return {};
+  if (!has_child(definition, CXCursor_CompoundStmt) &&
+      !has_child(definition, CXCursor_CXXTryStmt)) {
+    diagnostics.refuse(location(definition), in_quotes(qualified_name(definition)) + " has no body",
+                       "define it, or drop the tag");
+    return {};
+  }
+  bool refused = refuse_specifiers(definition, diagnostics);
+  if (!in_main_file(definition)) {
+    diagnostics.refuse(location(definition),
+                       in_quotes(qualified_name(definition)) + " is defined in a header",
+                       "declare it there, and define it in a source of the module");
+    refused = true;
+  }
+
+  Function function;
+  function.name = spelling(definition);
+  function.qualified_name = qualified_name(definition);
+  function.scopes = scopes(definition);
+  function.lexical_scopes = scopes(definition, Parents::lexical);
+  std::optional<Type> result = model_result(definition, diagnostics);
+  refused = refused || !result;
+  const int count = clang_Cursor_getNumArguments(definition);
+  for (int i = 0; i < count; ++i) {
+    const CXCursor cursor = clang_Cursor_getArgument(definition, static_cast<unsigned>(i));
+    std::optional<Parameter> parameter =
+        model_parameter(cursor, static_cast<std::size_t>(i), diagnostics);
+    if (parameter)
+      function.parameters.push_back(*std::move(parameter));
+    else
+      refused = true;
+  }
+  if (refused) return {};
+
+  function.result = *std::move(result);
+  function.is_noexcept = is_noexcept(definition);
+  if (function.is_noexcept) {
+    diagnostics.add(
+        {location(definition),
+         Severity::warning,
+         in_quotes(function.qualified_name) +
+             " is noexcept: a call that no place can complete ends the program instead of throwing "
+             "aloft::CallFailed",
+         {}});
+  }
+  function.definition = location(clang_getRangeStart(clang_getCursorExtent(definition)));
+  function.name_token = location(definition);
+  function.body = body_of(definition);
+  const bool is_declared_before =
+      clang_equalCursors(clang_getCanonicalCursor(definition), definition) == 0;
+  const bool has_defaults = has_default_arguments(definition);
+  function.needs_declaration = !is_declared_before || has_defaults;
+  if (has_defaults && function.lexical_scopes.size() < function.scopes.size()) {
+    diagnostics.refuse(function.name_token,
+                       in_quotes(function.qualified_name) +
+                           " has a default argument in a definition outside of its namespace",
+                       "write the default argument in its declaration");
+    return {};
+  }
+  function.signature =
+      canonical_signature(function.qualified_name, function.result, function.parameters);
+  function.signature_hash = sha256(std::as_bytes(std::span(function.signature))).hex();
+  function.export_name = export_name(function.name, function.signature_hash);
+  return function;
+}
+
+}  // namespace aloft::compiler

@@ -1,0 +1,66 @@
+// A module as aloft-cc has read it from its sources: what the emitters need, and nothing of the
+// compiler's own tree.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/clang_ast.h"
+#include "compiler/diagnostics.h"
+#include "compiler/type_model.h"
+
+namespace aloft::compiler {
+
+// How a parameter is declared.
+enum class Passing : std::uint8_t { by_value, by_const_reference };
+
+struct Parameter {
+  std::string name;  // may be empty
+  Type type;
+  Passing passing = Passing::by_value;
+};
+
+// A tagged function and where its definition stands.
+struct Function {
+  std::string name;
+  std::string qualified_name;  // "demo::detect_object"
+  std::vector<Scope> scopes;   // around it, outermost first
+  std::vector<Scope>
+      lexical_scopes;  // around its definition: fewer than `scopes` where that is qualified
+  Type result;
+  std::vector<Parameter> parameters;
+  bool is_noexcept = false;
+  // Whether code after the definition needs a declaration of the original name with the
+  // definition's own words: no other declaration precedes it, or it has default arguments.
+  bool needs_declaration = false;
+  Location definition;  // of its first token, attributes not counted
+  Location name_token;
+  Location body;  // of its opening brace
+
+  std::string signature;       // canonical, see signature.h
+  std::string signature_hash;  // 64 hex digits
+  std::string export_name;     // "aloft_fn_detect_object_1a2b3c4d"
+};
+
+// One source file of the module.
+struct Source {
+  std::string path;                 // absolute
+  std::vector<Function> functions;  // tagged ones that it defines, in order
+};
+
+struct Module {
+  std::string name;
+  std::vector<Source> sources;
+  // The same files as the guest's compiler reads them: a type may have another name there
+  // (std::int64_t).
+  std::vector<Source> guest_sources;
+  std::vector<std::string> graphs;  // names of the aloft::nn::Graph objects, in order of appearance
+  std::vector<std::string> files;   // everything that was read, for the build's dependency tracking
+
+  // The functions of all sources, in the order of their index in the module.
+  [[nodiscard]] std::vector<const Function*> functions() const;
+};
+
+}  // namespace aloft::compiler

@@ -1,0 +1,266 @@
+#include "compiler/module_reader.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "compiler/body_check.h"
+#include "compiler/clang_ast.h"
+#include "compiler/eligibility.h"
+
+namespace aloft::compiler {
+
+namespace {
+
+// A tagged function as one reading of the sources shows it.
+struct Tagged {
+  CXCursor declaration{};  // the first that is tagged
+  CXCursor definition = clang_getNullCursor();
+  std::size_t source = 0;  // of the definition
+};
+
+// All sources read for one target, and what is tagged in them.
+class Reading {
+ public:
+  // Errors: internal. What the sources lack goes to `diagnostics`; is_sound() is false then.
+  [[nodiscard]] static Result<Reading> read(const Index& index,
+                                            const std::vector<std::string>& sources,
+                                            const std::vector<std::string>& arguments) {
+    Reading reading;
+    for (const std::string& source : sources) {
+      Result<TranslationUnit> unit = TranslationUnit::parse(index, source, arguments);
+      if (!unit) return std::unexpected(unit.error());
+      reading.units_.push_back(*std::move(unit));
+    }
+    for (std::size_t i = 0; i < reading.units_.size(); ++i) {
+      collect_definitions(reading.units_[i].root(), reading.definitions_);
+      reading.find_tags(reading.units_[i].root());
+    }
+    for (std::size_t i = 0; i < reading.units_.size(); ++i) reading.find_definitions(i);
+    return reading;
+  }
+
+  [[nodiscard]] const std::vector<TranslationUnit>& units() const { return units_; }
+  [[nodiscard]] const Definitions& definitions() const { return definitions_; }
+
+  // In the order in which they are defined; those without a definition come last.
+  [[nodiscard]] std::vector<Tagged> tagged() const {
+    std::vector<Tagged> all;
+    for (const auto& [symbol, tagged] : tagged_) all.push_back(tagged);
+    std::ranges::sort(all, {}, [](const Tagged& tagged) {
+      const bool is_defined = !is_null(tagged.definition);
+      const Location where = location(is_defined ? tagged.definition : tagged.declaration);
+      return std::tuple(!is_defined, tagged.source, where.file, where.offset);
+    });
+    return all;
+  }
+
+ private:
+  // Visits the declarations outside of system headers, those within namespaces and classes too.
+  template <class Visit>
+  static void visit_declarations(CXCursor scope, const Visit& visit) {
+    visit_children(scope, [&](CXCursor cursor) {
+      if (in_system_header(cursor)) return CXChildVisit_Continue;
+      visit(cursor);
+      return is_function(cursor) ? CXChildVisit_Continue : CXChildVisit_Recurse;
+    });
+  }
+
+  static std::string symbol(CXCursor cursor) { return to_string(clang_getCursorUSR(cursor)); }
+
+  void find_tags(CXCursor root) {
+    visit_declarations(root, [&](CXCursor cursor) {
+      if (is_function(cursor) && is_tagged(cursor))
+        tagged_.try_emplace(symbol(cursor), Tagged{.declaration = cursor});
+    });
+  }
+
+  void find_definitions(std::size_t source) {
+    visit_declarations(units_[source].root(), [&](CXCursor cursor) {
+      if (!is_function(cursor) || clang_isCursorDefinition(cursor) == 0) return;
+      const auto tagged = tagged_.find(symbol(cursor));
+      if (tagged == tagged_.end() || !is_null(tagged->second.definition)) return;
+      tagged->second.definition = cursor;
+      tagged->second.source = source;
+    });
+  }
+
+  std::vector<TranslationUnit> units_;
+  Definitions definitions_;
+  std::map<std::string, Tagged> tagged_;  // by symbol
+};
+
+void add_errors(const Reading& reading, Diagnostics& diagnostics) {
+  for (const TranslationUnit& unit : reading.units()) {
+    for (CompileError& error : unit.errors()) diagnostics.add(std::move(error.diagnostic));
+  }
+}
+
+// The compiler's errors when it reads for the guest. Of the many that one header of another machine
+// makes, the first is told; where a tagged function's own diagnostic is about the same line, that
+// says it better.
+void add_guest_errors(const Reading& reading, Diagnostics& diagnostics) {
+  for (const TranslationUnit& unit : reading.units()) {
+    bool is_first = true;
+    bool is_header_told = false;
+    for (auto& [error, is_in_system_header] : unit.errors()) {
+      if (diagnostics.has_error_at(error.where) || (is_in_system_header && is_header_told))
+        continue;
+      is_header_told = is_header_told || is_in_system_header;
+      if (is_first) {
+        error.notes.push_back(
+            {error.where,
+             "the sources of a module are also compiled for the guest (wasm32-wasi, no exceptions, "
+             "no threads)"});
+      }
+      is_first = false;
+      diagnostics.add(std::move(error));
+    }
+  }
+}
+
+// Says of tagged functions that no source defines what is wrong with that. They may belong to
+// another module whose header is included here; calls to them from tagged bodies are refused where
+// they are made.
+void judge_undefined(const std::vector<Tagged>& tagged, const std::string& first_source,
+                     Diagnostics& diagnostics) {
+  const bool none_defined =
+      std::ranges::all_of(tagged, [](const Tagged& each) { return is_null(each.definition); });
+  for (const Tagged& each : tagged) {
+    if (!is_null(each.definition) || refuse_declaration(each.declaration, diagnostics)) continue;
+    if (in_main_file(each.declaration) || none_defined) {
+      diagnostics.refuse(location(each.declaration),
+                         "'" + qualified_name(each.declaration) +
+                             "' is tagged, and no source of the module defines it",
+                         "add the source that defines it to SOURCES");
+    }
+  }
+  if (tagged.empty()) {
+    diagnostics.refuse({first_source, 0, 0, 0}, "nothing in the module's sources is tagged",
+                       "put ALOFT_OFFLOAD before the functions that may run elsewhere");
+  }
+}
+
+std::vector<Source> read_functions(const Reading& reading, const std::vector<std::string>& sources,
+                                   Diagnostics& diagnostics) {
+  std::vector<Source> result;
+  for (const std::string& source : sources) result.push_back({source, {}});
+  const std::vector<Tagged> tagged = reading.tagged();
+  judge_undefined(tagged, sources.front(), diagnostics);
+  for (const Tagged& each : tagged) {
+    if (is_null(each.definition)) continue;
+    if (std::optional<Function> function = model_function(each.definition, diagnostics)) {
+      result[each.source].functions.push_back(*std::move(function));
+    }
+    check_body(each.definition, reading.definitions(), diagnostics);
+  }
+  return result;
+}
+
+// The bytes of arguments and results must mean the same in both places.
+void compare(const std::vector<Source>& host, const std::vector<Source>& guest,
+             Diagnostics& diagnostics) {
+  const auto differ = [&](const Function& function, const std::string& here,
+                          const std::string& there) {
+    diagnostics.add(
+        {function.name_token,
+         Severity::error,
+         "the types of '" + function.qualified_name +
+             "' are not the same on this machine and in the guest",
+         {{function.name_token, "here: " + here},
+          {function.name_token, "in the guest: " + there},
+          {function.name_token, "use types of fixed width (std::int32_t, std::int64_t)"}}});
+  };
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    for (const Function& function : host[i].functions) {
+      const auto twin =
+          std::ranges::find(guest[i].functions, function.name_token.offset,
+                            [](const Function& other) { return other.name_token.offset; });
+      if (twin == guest[i].functions.end()) {
+        if (!diagnostics.has_error_at(function.name_token))
+          differ(function, function.signature, "no such function");
+      } else if (twin->signature != function.signature) {
+        differ(function, function.signature, twin->signature);
+      }
+    }
+  }
+}
+
+void find_graphs(const Reading& reading, std::vector<std::string>& graphs,
+                 Diagnostics& diagnostics) {
+  for (const TranslationUnit& unit : reading.units()) {
+    visit_children(unit.root(), [&](CXCursor cursor) {
+      if (in_system_header(cursor)) return CXChildVisit_Continue;
+      if (clang_getCursorKind(cursor) != CXCursor_VarDecl ||
+          qualified_name(clang_getTypeDeclaration(
+              clang_getCanonicalType(clang_getCursorType(cursor)))) != "aloft::nn::Graph") {
+        return CXChildVisit_Recurse;
+      }
+      std::string name;
+      visit_children(cursor, [&](CXCursor child) {
+        if (clang_getCursorKind(child) != CXCursor_StringLiteral) return CXChildVisit_Recurse;
+        name = spelling(child);  // with its quotes
+        name = name.substr(1, name.size() < 2 ? 0 : name.size() - 2);
+        return CXChildVisit_Break;
+      });
+      if (name.empty()) {
+        diagnostics.refuse(
+            location(cursor),
+            "the name of the graph '" + spelling(cursor) + "' is not a string literal",
+            "write the name as a literal, so that the module can say which models it needs");
+      } else if (std::ranges::find(graphs, name) == graphs.end()) {
+        graphs.push_back(std::move(name));
+      }
+      return CXChildVisit_Continue;
+    });
+  }
+}
+
+}  // namespace
+
+std::vector<const Function*> Module::functions() const {
+  std::vector<const Function*> all;
+  for (const Source& source : sources) {
+    for (const Function& function : source.functions) all.push_back(&function);
+  }
+  return all;
+}
+
+Result<std::optional<Module>> read_module(const ReadRequest& request, Diagnostics& diagnostics) {
+  std::vector<std::string> sources;
+  for (const std::string& source : request.sources) {
+    sources.push_back(std::filesystem::absolute(source).lexically_normal());
+  }
+  const Index index;
+  const Result<Reading> host = Reading::read(index, sources, request.host_arguments);
+  if (!host) return std::unexpected(host.error());
+  add_errors(*host, diagnostics);
+  if (diagnostics.has_errors()) return std::nullopt;
+
+  Module module;
+  module.name = request.name;
+  module.sources = read_functions(*host, sources, diagnostics);
+  find_graphs(*host, module.graphs, diagnostics);
+
+  const Result<Reading> guest = Reading::read(index, sources, request.guest_arguments);
+  if (!guest) return std::unexpected(guest.error());
+  Diagnostics guest_diagnostics;
+  module.guest_sources = read_functions(*guest, sources, guest_diagnostics);
+  add_guest_errors(*guest, guest_diagnostics);
+  diagnostics.add_others(guest_diagnostics);
+  compare(module.sources, module.guest_sources, diagnostics);
+  if (diagnostics.has_errors()) return std::nullopt;
+
+  for (const Reading* reading : {&*host, &*guest}) {
+    for (const TranslationUnit& unit : reading->units()) {
+      for (std::string& file : unit.files()) module.files.push_back(std::move(file));
+    }
+  }
+  std::ranges::sort(module.files);
+  module.files.erase(std::ranges::unique(module.files).begin(), module.files.end());
+  return module;
+}
+
+}  // namespace aloft::compiler

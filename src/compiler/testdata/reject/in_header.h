@@ -1,0 +1,5 @@
+#pragma once
+
+#include <aloft/offload.h>
+
+ALOFT_OFFLOAD int in_a_header(int x) { return x; }

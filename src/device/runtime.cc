@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+
+#include "base/digest.h"
+#include "channel/address.h"
+#include "device/local_models.h"
+#include "device/offload_handler.h"
+#include "function/binding.h"
+#include <aloft/runtime.h>
+
+namespace aloft {
+namespace {
+
+function::Log::Sink log_to_stderr() {
+  // A logger of our own, not one of spdlog's registry: two runtimes, or an application's own
+  // logger, do not meet.
+  auto logger = std::make_shared<spdlog::logger>(
+      "aloft", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  logger->set_level(spdlog::level::trace);  // function::Log has left out what is not wanted
+  logger->set_pattern("[%T.%e] aloft %^%l%$: %v");
+  return [logger](LogLevel level, std::string_view line) {
+    constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                     spdlog::level::warn, spdlog::level::err};
+    logger->log(kLevels[static_cast<std::size_t>(level)], "{}", line);
+  };
+}
+
+Result<void> check(const RuntimeOptions& options) {
+  if (options.inference_threads < 1 || options.local_workers < 1) {
+    return fail(Errc::invalid_argument, "a runtime needs at least one thread of each kind");
+  }
+  if (options.max_in_flight < 1) return fail(Errc::invalid_argument, "max_in_flight is at least 1");
+  if (options.call_timeout <= std::chrono::milliseconds(0)) {
+    return fail(Errc::invalid_argument, "call_timeout is longer than nothing");
+  }
+  return {};
+}
+
+// The modules of this program, each under the digest that the edge is asked for.
+Result<std::vector<function::ModuleToOpen>> modules_to_open(
+    const std::map<std::string, std::filesystem::path>& files) {
+  std::vector<function::ModuleToOpen> modules;
+  std::size_t named = 0;
+  for (const ModuleDescriptor* const module : function::registered_modules()) {
+    function::ModuleToOpen to_open{
+        .module = module, .digest = std::string(module->digest), .graphs = {}};
+    to_open.graphs.assign(module->graphs.begin(), module->graphs.end());
+    if (const auto file = files.find(std::string(module->name)); file != files.end()) {
+      const auto digest = sha256_file(file->second);
+      if (!digest) return std::unexpected(digest.error());
+      to_open.digest = "sha256:" + digest->digest.hex();
+      ++named;
+    }
+    modules.push_back(std::move(to_open));
+  }
+  if (named < files.size()) {
+    std::string message =
+        "RuntimeOptions::modules names a module that is not part of this program:";
+    for (const auto& [name, path] : files) message.append(" ").append(name);
+    return fail(Errc::invalid_argument, std::move(message));
+  }
+  return modules;
+}
+
+}  // namespace
+
+class Runtime::Impl {
+ public:
+  Impl(RuntimeOptions options, device::LocalModels models,
+       std::optional<function::SessionOptions> edge)
+      : log_(options.log_level, options.log ? std::move(options.log) : log_to_stderr()),
+        models_(std::move(models)),
+        handler_({.policy = options.policy ? std::move(options.policy) : local_policy(),
+                  .call_timeout = options.call_timeout,
+                  .local_workers = options.local_workers,
+                  .digest_tensors = options.digest_tensors,
+                  .on_call = std::move(options.on_call)},
+                 std::move(edge), models_.graphs, log_) {}
+
+  [[nodiscard]] const device::LocalModels& models() const { return models_; }
+  [[nodiscard]] device::OffloadHandler& handler() { return handler_; }
+
+ private:
+  const function::Log log_;
+  const device::LocalModels models_;
+  device::OffloadHandler handler_;
+};
+
+Runtime::Runtime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Runtime::~Runtime() = default;
+
+Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
+  if (auto ok = check(options); !ok) return std::unexpected(std::move(ok.error()));
+  std::optional<function::SessionOptions> edge;
+  if (!options.edge.empty()) {
+    auto address = channel::Address::parse(options.edge);
+    if (!address) return std::unexpected(std::move(address.error()));
+    auto modules = modules_to_open(options.modules);
+    if (!modules) return std::unexpected(std::move(modules.error()));
+    edge.emplace();
+    edge->edge = *std::move(address);
+    edge->modules = *std::move(modules);
+    edge->limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
+  }
+  auto models = device::load_models(
+      options.models, {.threads = options.inference_threads, .concurrency = options.local_workers});
+  if (!models) return std::unexpected(std::move(models.error()));
+  if (edge) edge->models = models->files;
+  return std::unique_ptr<Runtime>(
+      new Runtime(std::make_unique<Impl>(std::move(options), *std::move(models), std::move(edge))));
+}
+
+Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
+  const auto* const session = impl_->handler().session();
+  if (session == nullptr)
+    return fail(Errc::invalid_argument, "the runtime was made without an edge");
+  return session->wait_ready(timeout);
+}
+
+bool Runtime::edge_ready() const {
+  const auto* const session = impl_->handler().session();
+  return session != nullptr && session->is_ready();
+}
+
+std::string Runtime::wasm_engine() const {
+  const auto* const session = impl_->handler().session();
+  return session == nullptr ? std::string() : session->wasm_engine();
+}
+
+std::string Runtime::inference_engine() const {
+  const auto& engine = impl_->models().engine;
+  return engine == nullptr ? std::string() : engine->description();
+}
+
+std::string Runtime::edge_inference_engine() const {
+  const auto* const session = impl_->handler().session();
+  return session == nullptr ? std::string() : session->inference_engine();
+}
+
+std::string Runtime::model_sha256(std::string_view graph_name) const {
+  const auto& files = impl_->models().files;
+  const auto model = std::ranges::find(files, graph_name, &function::ModelFile::graph);
+  return model == files.end() ? std::string() : model->sha256;
+}
+
+Runtime::LinkBytes Runtime::link_bytes() const {
+  const auto* const session = impl_->handler().session();
+  if (session == nullptr) return {};
+  const auto stats = session->stats();
+  return {.tx = stats.tx_bytes, .rx = stats.rx_bytes};
+}
+
+void Runtime::set_policy(std::shared_ptr<Policy> policy) {
+  impl_->handler().dispatcher().set_policy(policy ? std::move(policy) : local_policy());
+}
+
+void bind(Runtime& runtime) { runtime.impl_->handler().bind(); }
+void unbind() { function::unbind_dispatcher(nullptr); }
+
+}  // namespace aloft

@@ -1,0 +1,164 @@
+// The one binding and the list of modules: the only state of aloft that is not owned by an object
+// of main's.
+//
+// A call that finds a dispatcher bound pins it before it uses it: it counts itself in, then reads
+// the binding again. Whoever unbinds takes the binding away first and then waits for the count to
+// reach zero. Either the call's second read comes after that and finds nothing, or its count comes
+// before it and is waited for.
+#include "function/binding.h"
+
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include <aloft/dispatch.h>
+#include <aloft/offload.h>
+
+namespace aloft {
+namespace detail {
+
+constinit std::atomic<Dispatcher*> bound_dispatcher = nullptr;
+constinit thread_local bool in_place = false;
+
+namespace {
+
+constinit std::atomic<std::uint64_t> pins = 0;
+constinit thread_local std::optional<Place> forced = std::nullopt;
+
+// Keeps the bound dispatcher, if any, from being unbound while it lives.
+class Pin {
+ public:
+  Pin() {
+    pins.fetch_add(1, std::memory_order_seq_cst);
+    dispatcher_ = bound_dispatcher.load(std::memory_order_seq_cst);
+  }
+  ~Pin() {
+    if (pins.fetch_sub(1, std::memory_order_seq_cst) == 1) pins.notify_all();
+  }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+  [[nodiscard]] Dispatcher* dispatcher() const { return dispatcher_; }
+
+ private:
+  Dispatcher* dispatcher_;
+};
+
+void wait_for_pins() {
+  for (auto count = pins.load(std::memory_order_seq_cst); count != 0;
+       count = pins.load(std::memory_order_seq_cst)) {
+    pins.wait(count, std::memory_order_seq_cst);
+  }
+}
+
+// Modules register during static initialisation, in no order known here: constant-initialised,
+// never destroyed.
+struct ModuleList {
+  constinit static inline std::mutex mutex;
+  constinit static inline ModuleRegistration* first = nullptr;
+};
+
+// Who binds does so one at a time.
+constinit std::mutex binding_mutex;
+
+Error error_of(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const CallFailed& failed) {
+    return failed.error();
+  } catch (const std::exception& other) {
+    return {Errc::internal, std::string("the function threw: ") + other.what()};
+  } catch (...) {
+    return {Errc::internal, "the function threw something that is no std::exception"};
+  }
+}
+
+}  // namespace
+
+ModuleRegistration::ModuleRegistration(const ModuleDescriptor& module) : module_(module) {
+  const std::lock_guard lock(ModuleList::mutex);
+  ModuleRegistration** end = &ModuleList::first;
+  while (*end != nullptr) end = &(*end)->next();
+  *end = this;
+}
+
+ModuleRegistration::~ModuleRegistration() {
+  const std::lock_guard lock(ModuleList::mutex);
+  ModuleRegistration** at = &ModuleList::first;
+  while (*at != this) at = &(*at)->next();
+  *at = next_;
+}
+
+Error ElasticCall::exception_as_error() const { return error_of(exception_); }
+
+void ElasticCall::throw_failure() const {
+  if (exception_ != nullptr) std::rethrow_exception(exception_);
+  throw CallFailed(record.error.value_or(Error{Errc::internal, "the call has no result"}));
+}
+
+void run(ElasticCall& call) {
+  const Pin pin;
+  if (pin.dispatcher() != nullptr) return pin.dispatcher()->run(call);
+  call.run_native();
+}
+
+void start(ElasticCall& call) {
+  if (dispatching()) {
+    const Pin pin;
+    if (pin.dispatcher() != nullptr) return pin.dispatcher()->start(call);
+  }
+  call.record.reason = in_place ? "within an elastic call" : "no runtime is bound";
+  call.run_native();
+  if (call.has_exception()) call.set_error(call.exception_as_error());
+  call.completion().finish();
+}
+
+void abandon(ElasticCall& call) {
+  if (!call.completion().is_done()) {
+    // Once unbound, a call ends by itself or with its runtime.
+    const Pin pin;
+    if (pin.dispatcher() != nullptr) pin.dispatcher()->cancel(call);
+  }
+  call.completion().wait();
+}
+
+}  // namespace detail
+
+[[noreturn]] void abort_call(std::string_view message) {
+  throw CallFailed({Errc::trapped, std::string(message)});
+}
+
+PlaceScope::PlaceScope(Place place) : outer_(std::exchange(detail::forced, place)) {}
+PlaceScope::~PlaceScope() { detail::forced = outer_; }
+
+namespace function {
+
+void bind_dispatcher(detail::Dispatcher& dispatcher) {
+  const std::lock_guard lock(detail::binding_mutex);
+  detail::bound_dispatcher.store(nullptr, std::memory_order_seq_cst);
+  detail::wait_for_pins();
+  detail::bound_dispatcher.store(&dispatcher, std::memory_order_seq_cst);
+}
+
+void unbind_dispatcher(const detail::Dispatcher* dispatcher) {
+  const std::lock_guard lock(detail::binding_mutex);
+  if (dispatcher != nullptr &&
+      detail::bound_dispatcher.load(std::memory_order_seq_cst) != dispatcher)
+    return;
+  detail::bound_dispatcher.store(nullptr, std::memory_order_seq_cst);
+  detail::wait_for_pins();
+}
+
+std::optional<Place> forced_place() { return detail::forced; }
+
+std::vector<const ModuleDescriptor*> registered_modules() {
+  const std::lock_guard lock(detail::ModuleList::mutex);
+  std::vector<const ModuleDescriptor*> modules;
+  for (auto* module = detail::ModuleList::first; module != nullptr; module = module->next()) {
+    modules.push_back(&module->module());
+  }
+  return modules;
+}
+
+}  // namespace function
+}  // namespace aloft

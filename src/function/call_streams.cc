@@ -1,0 +1,185 @@
+#include "function/call_streams.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace aloft::function {
+
+void CallStreams::open(std::span<const channel::StreamId> streams) {
+  streams_.clear();
+  streams_.reserve(streams.size());
+  for (const channel::StreamId id : streams) streams_.emplace_back().id = id;
+  active_ = 0;
+}
+
+std::vector<RemoteCall*> CallStreams::close() {
+  std::vector<RemoteCall*> calls;
+  for (const Stream& stream : streams_) {
+    if (stream.call != nullptr) calls.push_back(stream.call);
+  }
+  calls.insert(calls.end(), waiting_.begin(), waiting_.end());
+  streams_.clear();
+  waiting_.clear();
+  active_ = 0;
+  return calls;
+}
+
+CallStreams::Stream* CallStreams::find_stream(channel::StreamId id) {
+  const auto found = std::ranges::find(streams_, id, &Stream::id);
+  return found == streams_.end() ? nullptr : &*found;
+}
+
+bool CallStreams::contains(channel::StreamId stream) const {
+  return std::ranges::find(streams_, stream, &Stream::id) != streams_.end();
+}
+
+const RemoteCall* CallStreams::call_on(channel::StreamId stream) const {
+  const auto found = std::ranges::find(streams_, stream, &Stream::id);
+  return found == streams_.end() ? nullptr : found->call;
+}
+
+const RemoteCall* CallStreams::find(std::uint64_t number) const {
+  for (const Stream& stream : streams_) {
+    if (stream.call != nullptr && stream.call->request.number == number) return stream.call;
+  }
+  return nullptr;
+}
+
+bool CallStreams::add(RemoteCall& call) {
+  call.sent_ = false;
+  call.over_ = false;
+  const bool can_go_now = waiting_.empty() && active_ < limits_.calls;
+  if (!can_go_now && waiting_.size() >= limits_.waiting) return false;
+  waiting_.push_back(&call);
+  return true;
+}
+
+std::optional<CallStreams::Step> CallStreams::next() {
+  if (waiting_.empty() || active_ >= limits_.calls) return std::nullopt;
+  RemoteCall& call = *waiting_.front();
+  // The lowest in the edge's order that fits: the edge lists its instances' streams so that this
+  // spreads the calls.
+  Stream* chosen = nullptr;
+  for (Stream& stream : streams_) {
+    if (stream.state != Stream::State::ready) continue;
+    if (stream.capacity >= call.request.argument_bytes) {
+      chosen = &stream;
+      break;
+    }
+    if (chosen == nullptr) chosen = &stream;
+  }
+  if (chosen == nullptr) return std::nullopt;
+  waiting_.pop_front();
+  ++active_;
+  const bool fits = chosen->capacity >= call.request.argument_bytes;
+  chosen->state = fits ? Stream::State::calling : Stream::State::growing;
+  chosen->capacity = 0;
+  chosen->call = &call;
+  return Step{fits ? Step::Kind::call : Step::Kind::need_capacity, chosen->id, &call};
+}
+
+RemoteCall* CallStreams::release(Stream& stream) {
+  --active_;
+  stream.state = stream.capacity > 0 ? Stream::State::ready : Stream::State::idle;
+  return std::exchange(stream.call, nullptr);
+}
+
+// Sets the outcome of the call on `stream`. Answers the call if it ends by that: the endpoint may
+// still be reading it.
+RemoteCall* CallStreams::settle(Stream& stream, Result<void> outcome) {
+  RemoteCall& call = *stream.call;
+  if (!call.over_) {
+    call.over_ = true;
+    call.reply.outcome = std::move(outcome);
+  }
+  const bool read = call.sent_ || stream.state == Stream::State::growing;
+  return read ? release(stream) : nullptr;
+}
+
+RemoteCall* CallStreams::on_credit(channel::StreamId id, std::uint64_t capacity) {
+  Stream* const stream = find_stream(id);
+  if (stream == nullptr) return nullptr;
+  // A credit for nothing at all still is one.
+  stream->capacity = std::max({stream->capacity, capacity, std::uint64_t{1}});
+  switch (stream->state) {
+    case Stream::State::idle: stream->state = Stream::State::ready; return nullptr;
+    case Stream::State::ready:
+    case Stream::State::calling: return nullptr;
+    case Stream::State::growing: break;
+  }
+  if (capacity < stream->call->request.argument_bytes) {
+    return settle(*stream,
+                  fail(Errc::resource_exhausted,
+                       "the edge has no room for arguments of " +
+                           std::to_string(stream->call->request.argument_bytes) + " bytes"));
+  }
+  waiting_.push_front(release(*stream));
+  return nullptr;
+}
+
+RemoteCall* CallStreams::on_send_failed(channel::StreamId id, const Error& why) {
+  Stream* const stream = find_stream(id);
+  if (stream == nullptr || stream->call == nullptr) return nullptr;
+  stream->call->sent_ = true;
+  return settle(*stream, std::unexpected(why));
+}
+
+RemoteCall* CallStreams::on_sent(channel::StreamId id) {
+  Stream* const stream = find_stream(id);
+  if (stream == nullptr || stream->state != Stream::State::calling) return nullptr;
+  stream->call->sent_ = true;
+  return stream->call->over_ ? release(*stream) : nullptr;
+}
+
+RemoteCall* CallStreams::on_failed(channel::StreamId id, const Error& why) {
+  Stream* const stream = find_stream(id);
+  if (stream == nullptr || stream->call == nullptr) return nullptr;
+  return settle(*stream, std::unexpected(why));
+}
+
+std::span<std::byte> CallStreams::on_return_begin(channel::StreamId id, Return head,
+                                                  std::size_t body_size, std::uint64_t wire_bytes) {
+  Stream& stream = *find_stream(id);
+  stream.head = std::move(head);
+  stream.body = body_size == 0 ? nullptr : std::make_unique_for_overwrite<std::byte[]>(body_size);
+  stream.body_size = body_size;
+  stream.wire_bytes = wire_bytes;
+  return {stream.body.get(), body_size};
+}
+
+RemoteCall* CallStreams::on_return_end(channel::StreamId id) {
+  Stream* const stream = find_stream(id);
+  if (stream == nullptr) return nullptr;
+  auto body = std::move(stream->body);
+  const bool awaited = stream->state == Stream::State::calling && !stream->call->over_ &&
+                       stream->call->request.number == stream->head.call_id;
+  if (!awaited) return nullptr;  // of a call that was given up
+  RemoteReply& reply = stream->call->reply;
+  reply.head = std::move(stream->head);
+  reply.body = std::move(body);
+  reply.body_size = stream->body_size;
+  reply.rx_bytes += stream->wire_bytes;
+  return settle(*stream, {});
+}
+
+void CallStreams::on_return_abandoned(channel::StreamId id) {
+  if (Stream* const stream = find_stream(id)) stream->body.reset();
+}
+
+CallStreams::GivenUp CallStreams::give_up(RemoteCall& call, const Error& why) {
+  if (const auto waits = std::ranges::find(waiting_, &call); waits != waiting_.end()) {
+    waiting_.erase(waits);
+    call.reply.outcome = std::unexpected(why);
+    return {.ended = &call};
+  }
+  const auto stream = std::ranges::find(streams_, &call, &Stream::call);
+  if (stream == streams_.end() || call.over_) return {};
+  const bool growing = stream->state == Stream::State::growing;
+  GivenUp given_up{.stream = stream->id, .ended = settle(*stream, std::unexpected(why))};
+  if (!growing)
+    given_up.tell = given_up.ended == nullptr ? GiveUp::reset_stream : GiveUp::cancel_call;
+  return given_up;
+}
+
+}  // namespace aloft::function

@@ -1,0 +1,66 @@
+// One call at the edge, from its arguments' bytes to its reply's: what is handed to RemoteSession.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "function/protocol.h"
+#include <aloft/detail/binding.h>
+#include <aloft/result.h>
+
+namespace aloft::function {
+
+// What is asked for. Borrows all that it points to until the call has ended.
+struct RemoteRequest {
+  const FunctionDescriptor* function = nullptr;
+  std::uint64_t number = 0;  // of the call; its id at the edge, unique among the calls of a session
+  std::span<const std::span<const std::byte>> arguments;
+  std::uint64_t argument_bytes = 0;                  // in all
+  std::chrono::steady_clock::time_point deadline{};  // told to the edge; keeping it is the caller's
+  bool digest_tensors = false;
+};
+
+// What came of it, readable once the call has ended.
+struct RemoteReply {
+  Result<void> outcome;               // whether a Return came at all
+  Return head;                        // may say, itself, that the call failed
+  std::unique_ptr<std::byte[]> body;  // the encoded result
+  std::size_t body_size = 0;          // bytes
+  std::uint64_t tx_bytes = 0;         // on the wire
+  std::uint64_t rx_bytes = 0;
+  bool edge_lost = false;  // ended because the link was
+};
+
+// Owned by its caller, who keeps it until on_ended(). Thread rule: the session's alone from
+// RemoteSession::start() to on_ended(), the caller's before and after.
+class RemoteCall {
+ public:
+  RemoteCall() = default;
+  virtual ~RemoteCall() = default;
+  RemoteCall(const RemoteCall&) = delete;
+  RemoteCall& operator=(const RemoteCall&) = delete;
+
+  // Called exactly once for each start(), when the session uses neither the call nor its arguments
+  // any more: from the I/O thread, or from within start() or cancel(). Must not block, nor call the
+  // session. May destroy the call.
+  virtual void on_ended() = 0;
+
+  RemoteRequest request;
+  RemoteReply reply;
+
+ private:
+  friend class CallStreams;
+  friend class Effects;
+
+  // Neither is known to the caller: the endpoint read all arguments; the outcome is settled, though
+  // it may still read.
+  bool sent_ = false;
+  bool over_ = false;
+  RemoteCall* next_ = nullptr;  // in the list of those that end
+};
+
+}  // namespace aloft::function

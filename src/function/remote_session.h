@@ -1,0 +1,162 @@
+// The UE's side of the data plane: one Execution Handler, the modules opened there, and the calls
+// that run there.
+//
+// Keeps a link to the edge (connecting again whenever it is lost), opens the modules on it anew
+// each time, gives the edge the models that it lacks, and carries calls over the modules' call
+// streams (call_streams.h). Every call that is started ends exactly once: with the edge's Return,
+// or with an Error, at the latest when the link is lost.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "channel/address.h"
+#include "channel/endpoint.h"
+#include "channel/io_thread.h"
+#include "function/call_streams.h"
+#include "function/effects.h"
+#include "function/log.h"
+#include "function/model_uploads.h"
+#include "function/protocol.h"
+#include <aloft/detail/binding.h>
+#include <aloft/result.h>
+
+namespace aloft::function {
+
+// A module to open at the edge.
+struct ModuleToOpen {
+  const ModuleDescriptor* module = nullptr;
+  std::string digest;               // "sha256:..." of the .wasm that is asked for
+  std::vector<std::string> graphs;  // names among SessionOptions::models
+};
+
+struct SessionOptions {
+  channel::Address edge;
+  std::vector<ModuleToOpen> modules;
+  std::vector<ModelFile> models;
+  CallStreams::Limits limits;                    // for each module
+  std::uint64_t max_reply = 256U * 1024 * 1024;  // bytes of a result; a larger one fails its call
+  channel::EndpointOptions link;  // without hello and the receiver's rules, which are the session's
+};
+
+// Thread rule: any thread.
+class RemoteSession final : private channel::Receiver {
+ public:
+  // Starts connecting. `io` and `log` outlive the session.
+  RemoteSession(SessionOptions options, channel::IoThread& io, const Log& log);
+  // Calls that have not ended do so, with `cancelled`, within this.
+  ~RemoteSession() override;
+  RemoteSession(const RemoteSession&) = delete;
+  RemoteSession& operator=(const RemoteSession&) = delete;
+
+  // Carries a call out. Its on_ended() tells when and how it ended: unreachable (no link, module
+  // not open, or lost on the way), overloaded (too many calls wait), resource_exhausted (no room at
+  // the edge), protocol, cancelled.
+  void start(RemoteCall& call);
+  // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
+  // until on_ended().
+  void cancel(RemoteCall& call, const Error& why);
+
+  // Whether calls of this module's functions can go out now. Cheap.
+  [[nodiscard]] bool is_open(const ModuleDescriptor& module) const;
+  // Whether those of all modules can. Cheap.
+  [[nodiscard]] bool is_ready() const { return ready_.load(std::memory_order_acquire); }
+  // Waits until they can. Errors: at once what the edge refused (a module, the version, us) or
+  // broke; else unreachable after `timeout`, with what was last in the way.
+  [[nodiscard]] Result<void> wait_ready(std::chrono::milliseconds timeout) const;
+
+  // The last sign of life of an edge that was ready and was lost since, once: to say how long a
+  // takeover took.
+  [[nodiscard]] bool loss_pending() const { return loss_pending_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> take_loss();
+
+  // As the edge said it last; empty before.
+  [[nodiscard]] std::string wasm_engine() const;
+  [[nodiscard]] std::string inference_engine() const;
+  [[nodiscard]] channel::EndpointStats stats() const;
+
+ private:
+  struct Module {
+    enum class State : std::uint8_t { closed, opening, opened, refused };
+
+    Module(ModuleToOpen wanted, CallStreams::Limits limits)
+        : to_open(std::move(wanted)), streams(limits) {}
+
+    ModuleToOpen to_open;
+    std::uint32_t id = 0;
+    State state = State::closed;
+    std::atomic<bool> open = false;    // state == opened, for those without the lock
+    Error refusal;                     // while refused
+    std::string logged_refusal;        // said once, not after every reconnect
+    std::uint64_t argument_bytes = 0;  // the most that a call had
+    CallStreams streams;
+  };
+
+  // What on_sent is about: nothing, the arguments of a call, a model.
+  enum class Token : std::uint64_t { control = 0, call = 1, model = 2 };
+
+  Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
+                                                std::span<const std::byte> head,
+                                                std::uint64_t body_size) override;
+  void on_message_end(channel::StreamId stream) override;
+  void on_message_abandoned(channel::StreamId stream, const Error& why) override;
+  void on_credit(channel::StreamId stream, std::uint64_t capacity) override;
+  void on_reset(channel::StreamId stream, const Error& why) override;
+  void on_sent(channel::StreamId stream, std::uint64_t token, const Result<void>& outcome) override;
+  void on_up(std::span<const std::byte> peer_hello) override;
+  void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) override;
+
+  [[nodiscard]] static std::string describe(const Error& error);
+
+  // All below: under the lock. Those about modules, models and the link are in
+  // remote_session_modules.cc.
+  Result<void> handle(const Message& message, Effects& effects);
+  Result<void> handle(const ModelWanted& wanted, Effects& effects);
+  Result<void> handle(const ModuleOpened& opened, Effects& effects);
+  Result<void> handle(const ModuleRefused& refused, Effects& effects);
+  Result<void> handle(const GuestLog& line, Effects& effects);
+  void open(Module& module, Effects& effects);
+  void refuse(Module& module, Error why, Effects& effects);
+  void send_uploads(Effects& effects);
+  void send_calls(Module& module, Effects& effects);
+  void send_call(Module& module, const CallStreams::Step& step, Effects& effects);
+  Result<void> send_control(const Message& message);
+  void update_ready(Effects& effects);
+  [[nodiscard]] Module* module_of(channel::StreamId stream);
+  [[nodiscard]] Module* find_module(const ModuleDescriptor& module);
+  [[nodiscard]] Module* find_module(std::uint32_t id);
+  // Why no call of this module can go out.
+  [[nodiscard]] Error why_not(const Module& module) const;
+  // What will not pass by waiting.
+  [[nodiscard]] std::optional<Error> final_error() const;
+
+  const std::string edge_;  // for people
+  const std::uint64_t max_reply_;
+  const std::uint32_t concurrency_;
+  const Log& log_;
+  std::vector<std::unique_ptr<Module>> modules_;  // the list does not change
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> loss_pending_ = false;
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  bool up_ = false;
+  Error link_error_{Errc::unreachable, "not connected yet"};  // while not up
+  std::string logged_link_error_;
+  std::chrono::steady_clock::time_point lost_last_heard_{};
+  std::string wasm_engine_;
+  std::string inference_engine_;
+  ModelUploads uploads_;
+  std::unique_ptr<channel::Endpoint> endpoint_;
+};
+
+}  // namespace aloft::function

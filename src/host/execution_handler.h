@@ -1,0 +1,112 @@
+// The Execution Handler: runs guest functions for the UEs that connect, many sessions at once, in
+// one worker process.
+//
+// Here everything is wired: engines, repository, model store, sessions. It also looks after what no
+// session can do for itself: ending sessions whose link is gone, and noticing what does not end. A
+// guest that loops is interrupted, and so is an inference; but an operator of a model may ignore
+// that for minutes, and then only the end of the process helps:
+//
+//   call's time over -> its inference is told to end -> 2 s later it still runs
+//     -> the model is put into quarantine            (no successor takes it again)
+//     -> hand_over()                                 (a successor serves the listening socket from
+//     now on)
+//     -> its UE gets the call's error; all UEs get `close` (going away), and come back to the
+//     successor
+//     -> end()                                       (this process is gone)
+//
+// The UEs of other sessions lose nothing: calls are pure, and are run again at the successor or on
+// the device.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/units.h"
+#include "channel/tcp.h"
+#include "host/model_store.h"
+#include "host/quarantine.h"
+#include "host/repository.h"
+#include "host/session.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+struct ExecutionHandlerOptions {
+  std::filesystem::path repository;  // folder of modules
+  std::filesystem::path
+      cache;  // folder for compiled modules, models and the quarantine; made when missing
+  int inference_threads = 1;  // of one inference
+  int inferences = 2;         // at a time; a session has one (inference_turns.h)
+  std::size_t max_sessions = 64;
+  SessionLimits session;
+  std::string boot_id;  // tells UEs one start of an edge from the next
+};
+
+// How a handler whose process is worn out gives way to another; see above.
+struct Succession {
+  std::function<void()> hand_over;
+  std::function<void()> end;  // may return in tests only
+};
+
+// Thread rule: one thread, which may not be an I/O thread.
+class ExecutionHandler final : private channel::Acceptor {
+ public:
+  // Errors: not_found (no such repository), internal (an engine or the cache cannot be made),
+  // invalid_argument.
+  [[nodiscard]] static Result<std::unique_ptr<ExecutionHandler>> create(
+      ExecutionHandlerOptions options, Succession succession);
+  ~ExecutionHandler() override;  // close(), then waits for all that runs
+  ExecutionHandler(const ExecutionHandler&) = delete;
+  ExecutionHandler& operator=(const ExecutionHandler&) = delete;
+
+  // Serves a socket that listens already, taking it over. Errors: invalid_argument.
+  [[nodiscard]] Result<channel::Address> serve(int socket);
+  // Accepts no more, tells all UEs to go, and waits until they are gone, at most `limit`.
+  void close(const Error& why, std::chrono::milliseconds limit);
+
+ private:
+  explicit ExecutionHandler(ExecutionHandlerOptions options, Succession succession);
+  [[nodiscard]] Result<void> start();
+
+  Result<channel::Receiver*> accept(std::span<const std::byte> peer_hello,
+                                    std::string_view peer_address) override;
+  void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
+
+  [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions();
+  void reap();
+  void watch();
+  void give_way(const Stuck& stuck);
+
+  const ExecutionHandlerOptions options_;
+  const Succession succession_;
+  Quarantine quarantine_;
+  std::unique_ptr<inference::Engine> inference_;
+  std::shared_ptr<runtime::Engine> engine_;
+  std::unique_ptr<Repository> repository_;
+  std::unique_ptr<ModelStore> models_;
+  SessionServices services_;
+  std::vector<std::byte> hello_;
+
+  channel::IoThread io_;
+  std::mutex listener_mutex_;
+  std::unique_ptr<channel::Listener> listener_;
+
+  std::shared_ptr<Session> accepted_;  // I/O thread: between accept() and ready()
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::shared_ptr<Session>> sessions_;
+  std::uint64_t last_session_ = 0;
+  bool ending_ = false;
+  std::thread reaper_, watch_;  // last: they use all of the above
+};
+
+}  // namespace aloft::host

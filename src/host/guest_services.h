@@ -1,0 +1,67 @@
+// What the guest of one instance reaches of the world: the log of its caller, and the models its
+// module was opened with.
+//
+// Lines go to the caller and to our own log with the session's and the call's number, and are
+// bounded, so that a guest that prints without end fills neither a queue nor a disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "channel/endpoint.h"
+#include "host/metered_graph.h"
+#include "inference/engine.h"
+#include "runtime/host_services.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+// A loaded model under the name that the module's aloft::nn::Graph says.
+struct NamedModel {
+  std::string name;
+  Digest digest;
+  std::shared_ptr<inference::Graph> graph;
+};
+
+// Thread rule: the instance's worker, except meter().computing().
+class GuestServices final : public runtime::HostServices {
+ public:
+  // `endpoint` and `turns` outlive it, and it outlives the instances that it serves.
+  GuestServices(std::uint64_t session, channel::Endpoint& endpoint, InferenceTurns& turns,
+                std::span<const NamedModel> models);
+
+  // From here on the guest works for this call; 0: for none (it starts, a buffer is made).
+  void begin(std::uint64_t call_id, TensorDigests digests);
+  // What the guest's part of aloft said last on standard error about why it ended the call, e.g.
+  // "call aborted: no detector"; empty if nothing.
+  [[nodiscard]] const std::string& last_words() const { return last_words_; }
+  [[nodiscard]] InferenceMeter& meter() { return meter_; }
+  [[nodiscard]] const InferenceMeter& meter() const { return meter_; }
+
+  void on_line(runtime::GuestStream stream, std::string_view line) override;
+  Result<std::shared_ptr<inference::Graph>> graph_by_name(std::string_view name) override;
+  Result<std::shared_ptr<inference::Graph>> load_graph(std::span<const std::byte> model) override;
+
+ private:
+  void send(runtime::GuestStream stream, std::string line);
+
+  struct MeteredModel {
+    std::string name;
+    std::shared_ptr<inference::Graph> graph;
+  };
+
+  const std::uint64_t session_;
+  channel::Endpoint& endpoint_;
+  InferenceMeter meter_;
+  std::vector<MeteredModel> models_;
+  std::uint64_t call_id_ = 0;
+  std::size_t lines_ = 0;  // of this call
+  std::string last_words_;
+};
+
+}  // namespace aloft::host

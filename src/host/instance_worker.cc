@@ -1,0 +1,450 @@
+#include "host/instance_worker.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace aloft::host {
+namespace {
+
+using std::chrono::microseconds;
+
+// For what a guest does besides calls: buffers, releases; and its start.
+constexpr std::chrono::milliseconds kHousekeepingLimit{1000};
+constexpr std::chrono::milliseconds kStartLimit{5000};
+
+std::uint64_t micros(Clock::duration time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(time).count());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<InstanceWorker>> InstanceWorker::create(
+    const WorkerContext& context, std::span<const channel::StreamId> streams,
+    std::uint64_t capacity) {
+  std::unique_ptr<InstanceWorker> worker(new InstanceWorker(context, streams));
+  for (Slot& slot : worker->slots_) slot.capacity = capacity;
+  if (auto made = worker->make_instance(); !made) return std::unexpected(made.error());
+  worker->thread_ = std::thread([raw = worker.get()] { raw->work(); });
+  return worker;
+}
+
+InstanceWorker::InstanceWorker(const WorkerContext& context,
+                               std::span<const channel::StreamId> streams)
+    : context_(context),
+      services_(context.session, *context.endpoint, *context.turns, context.models) {
+  for (const channel::StreamId stream : streams) slots_.emplace_back().stream = stream;
+}
+
+InstanceWorker::~InstanceWorker() { finish(); }
+
+void InstanceWorker::finish() {
+  stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void InstanceWorker::open() {
+  for (const Slot& slot : slots_) context_.endpoint->grant(slot.stream, slot.capacity);
+}
+
+InstanceWorker::Slot& InstanceWorker::slot(channel::StreamId stream) {
+  const auto found = std::ranges::find(slots_, stream, &Slot::stream);
+  assert(found != slots_.end());  // the session's table says which streams are ours
+  return *found;
+}
+
+// --- I/O thread ------------------------------------------------------------------------
+
+Result<std::span<std::byte>> InstanceWorker::begin(channel::StreamId stream,
+                                                   const function::Call& call,
+                                                   std::uint64_t body_size) {
+  if (call.function >= context_.exports.size()) {
+    refuse(stream);
+    return fail(Errc::invalid_argument,
+                "the module was opened without a function " + std::to_string(call.function));
+  }
+  const std::lock_guard lock(mutex_);
+  Slot& at = slot(stream);
+  // The endpoint lets nothing in without a credit, and one is granted for a free buffer and for its
+  // size only.
+  if (at.state != State::free || body_size > at.buffer.bytes.size()) {
+    return fail(Errc::internal, "a message on a call stream without room for it");
+  }
+  at.state = State::receiving;
+  at.home = current_;
+  at.body = at.buffer.bytes.first(body_size);
+  at.call = call;
+  at.cancelled = false;
+  return at.body;
+}
+
+void InstanceWorker::refuse(channel::StreamId stream) {
+  std::uint64_t capacity = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    capacity = slot(stream).capacity;
+  }
+  context_.endpoint->grant(stream, capacity);
+}
+
+std::vector<channel::StreamId> InstanceWorker::streams() const {
+  std::vector<channel::StreamId> streams;
+  for (const Slot& slot : slots_) streams.push_back(slot.stream);
+  return streams;
+}
+
+void InstanceWorker::end(channel::StreamId stream) {
+  const std::lock_guard lock(mutex_);
+  Slot& at = slot(stream);
+  if (at.state != State::receiving) return;  // it was no call
+  at.state = State::queued;
+  at.arrived = Clock::now();
+  queue_.push_back(&at);
+  wake_.notify_one();
+}
+
+void InstanceWorker::abandon(channel::StreamId stream) {
+  std::uint64_t capacity = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (slot(stream).state != State::receiving) return;
+    capacity = set_free(slot(stream));
+  }
+  context_.endpoint->grant(stream, capacity);
+}
+
+void InstanceWorker::sent(channel::StreamId stream) {
+  std::uint64_t capacity = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    Slot& at = slot(stream);
+    if (at.state != State::replying)
+      return;  // sent in the worker's place, see Session::answer_for()
+    if (at.descriptor != 0 && at.home == current_) {
+      releases_.push_back(at.descriptor);
+      wake_.notify_one();
+    }
+    capacity = set_free(at);
+  }
+  context_.endpoint->grant(stream, capacity);
+}
+
+void InstanceWorker::need_capacity(channel::StreamId stream, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  Slot& at = slot(stream);
+  if (at.state != State::free)
+    return;  // it came without a credit: the slot grants one when it is free
+  at.state = State::growing;
+  at.wanted = bytes;
+  queue_.push_back(&at);
+  wake_.notify_one();
+}
+
+void InstanceWorker::reset(channel::StreamId stream) {
+  std::uint64_t call = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const Slot& at = slot(stream);
+    if (at.state != State::queued && at.state != State::running) return;
+    call = at.call.call_id;
+  }
+  cancel(call);
+}
+
+// --- any thread ------------------------------------------------------------------------
+
+void InstanceWorker::cancel(std::uint64_t call_id) {
+  std::stop_source stop(std::nostopstate);
+  {
+    const std::lock_guard lock(mutex_);
+    for (Slot& at : slots_) {
+      if (at.call.call_id != call_id) continue;
+      // A body that is still under way is taken in all the same; its call then ends before it
+      // starts.
+      if (at.state == State::receiving || at.state == State::queued) at.cancelled = true;
+      if (&at == running_) {
+        stop = stop_running_;
+        must_end_by_ = std::min(must_end_by_, Clock::now() + context_.end_grace);
+      }
+    }
+  }
+  // Outside the mutex: what waits for the stop runs in here.
+  stop.request_stop();
+}
+
+std::optional<Overdue> InstanceWorker::overdue(Clock::time_point now) const {
+  const std::lock_guard lock(mutex_);
+  if (running_ == nullptr || now < must_end_by_) return std::nullopt;
+  return Overdue{running_->stream, running_->call.call_id, services_.meter().computing()};
+}
+
+void InstanceWorker::stop() {
+  std::stop_source stop(std::nostopstate);
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    stop = stop_running_;
+    if (running_ != nullptr)
+      must_end_by_ = std::min(must_end_by_, Clock::now() + context_.end_grace);
+    wake_.notify_one();
+  }
+  stop.request_stop();
+}
+
+// --- worker thread ---------------------------------------------------------------------
+
+void InstanceWorker::work() {
+  std::unique_lock lock(mutex_);
+  while (!ending_) {
+    if (!retired_.empty()) {
+      auto dead = std::exchange(retired_, {});
+      lock.unlock();
+      dead.clear();
+      lock.lock();
+    } else if (!releases_.empty()) {
+      auto descriptors = std::exchange(releases_, {});
+      lock.unlock();
+      release(descriptors);
+      lock.lock();
+    } else if (!queue_.empty()) {
+      Slot& next = *queue_.front();
+      queue_.pop_front();
+      lock.unlock();
+      if (next.state == State::growing) {
+        grow(next);
+      } else {
+        run(next);
+      }
+      lock.lock();
+    } else {
+      wake_.wait(lock);
+    }
+  }
+}
+
+void InstanceWorker::run(Slot& slot) {
+  const auto started = Clock::now();
+  auto limit = context_.call_limit;
+  if (slot.call.deadline_us != 0 && microseconds(slot.call.deadline_us) < limit) {
+    limit = std::chrono::ceil<std::chrono::milliseconds>(microseconds(slot.call.deadline_us));
+  }
+  const auto deadline = slot.arrived + limit;
+  std::stop_token stop;
+  bool cancelled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    slot.state = State::running;
+    cancelled = slot.cancelled;
+    running_ = &slot;
+    stop_running_ = std::stop_source();
+    stop = stop_running_.get_token();
+    must_end_by_ = deadline + context_.end_grace;
+    if (ending_) stop_running_.request_stop();
+  }
+
+  function::Return reply;
+  reply.call_id = slot.call.call_id;
+  reply.queue_us = micros(started - slot.arrived);
+  std::vector<std::span<const std::byte>> result;
+  if (cancelled) {
+    reply.error = Error{Errc::cancelled, "the call was given up before it started"};
+  } else if (started >= deadline) {
+    reply.error =
+        Error{Errc::deadline_exceeded, "the call waited for its instance until its time was over"};
+  } else {
+    result = call_guest(slot, deadline, stop, reply);
+  }
+  if (reply.error) {
+    spdlog::warn("session {} call {}: {}: {}", context_.session, reply.call_id,
+                 to_string(reply.error->code), reply.error->message);
+    if (!reply.trap_backtrace.empty()) {
+      spdlog::warn("session {} call {} at:\n{}", context_.session, reply.call_id,
+                   reply.trap_backtrace);
+    }
+  }
+  answer(slot, reply, result);
+  if (spent_) replace();
+}
+
+std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
+                                                                   Clock::time_point deadline,
+                                                                   const std::stop_token& stop,
+                                                                   function::Return& reply) {
+  if (slot.home != current_) {
+    // The instance that the arguments were received into was replaced since.
+    const std::span<std::byte> body = slot.buffer.bytes.first(slot.body.size());
+    std::ranges::copy(slot.body, body.begin());
+    const std::lock_guard lock(mutex_);
+    slot.body = body;
+    let_go(slot);
+    slot.home = current_;
+  }
+  services_.begin(reply.call_id, slot.call.digest_tensors ? TensorDigests::yes : TensorDigests::no);
+  const auto started = Clock::now();
+  runtime::CallResult<runtime::Reply> called;
+  {
+    const std::stop_callback interrupt(stop,
+                                       [instance = current_.get()] { instance->interrupt(); });
+    called = current_->call(context_.exports[slot.call.function], slot.buffer.address,
+                            static_cast<std::uint32_t>(slot.body.size()), deadline);
+  }
+  reply.run_us = micros(Clock::now() - started);
+  InferenceMeter::Reading reading = services_.meter().end();
+  reply.inference_us = micros(reading.time);
+  reply.tensor_digests = std::move(reading.digests);
+  // An interruption that comes when its call is over would strike the next one.
+  spent_ = stop.stop_requested();
+  if (called) {
+    slot.descriptor = called->descriptor;
+    return std::move(called->segments);
+  }
+
+  reply.error = runtime::to_error(called.error());
+  if (const auto* trap = std::get_if<runtime::Trap>(&called.error())) {
+    spent_ = true;
+    reply.trap_backtrace = trap->backtrace_text();
+  }
+  const Errc code = reply.error->code;
+  if ((code == Errc::trapped || code == Errc::protocol) && !services_.last_words().empty()) {
+    reply.error->message = services_.last_words();
+  }
+  return {};
+}
+
+void InstanceWorker::answer(Slot& slot, const function::Return& reply,
+                            std::span<const std::span<const std::byte>> result) {
+  const channel::StreamId stream = slot.stream;
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = nullptr;
+    stop_running_ = std::stop_source(std::nostopstate);
+    must_end_by_ = Clock::time_point::max();
+    slot.state = State::replying;
+  }
+  const auto head = function::encode(reply);
+  auto sending = context_.endpoint->send_quietly({.stream = stream, .head = head, .body = result});
+  if (!sending && sending.error().code == Errc::invalid_argument) {
+    // More than a message holds.
+    function::Return refusal;
+    refusal.call_id = reply.call_id;
+    refusal.error =
+        Error{Errc::resource_exhausted, "the answer does not fit: " + sending.error().message};
+    const auto short_head = function::encode(refusal);
+    sending = context_.endpoint->send_quietly({.stream = stream, .head = short_head, .body = {}});
+  }
+  if (sending == channel::Sending::under_way) return;
+  sent(stream);  // the kernel has it all; or nobody reads the buffers of what was not sent
+  if (!sending && sending.error().code == Errc::overloaded) {
+    context_.endpoint->close({Errc::overloaded, "the UE does not read what it is sent"});
+  }
+}
+
+void InstanceWorker::release(const std::vector<std::uint32_t>& descriptors) {
+  services_.begin(0, TensorDigests::no);
+  for (const std::uint32_t descriptor : descriptors) {
+    if (auto released = checked(current_->release(descriptor, Clock::now() + kHousekeepingLimit));
+        !released) {
+      spdlog::warn("session {}: aloft_release: {}", context_.session, released.error().message);
+      break;  // the rest goes with the instance
+    }
+  }
+  if (spent_) replace();
+}
+
+void InstanceWorker::grow(Slot& slot) {
+  services_.begin(0, TensorDigests::no);
+  const auto grown = make_buffer(*current_, slot.wanted);
+  if (grown) {
+    // A guest that traps in here has lost its buffers, the new one as well: replacing it makes them
+    // anew.
+    (void)checked(current_->free_buffer(slot.buffer.address, Clock::now() + kHousekeepingLimit));
+    const std::lock_guard lock(mutex_);
+    slot.buffer = *grown;
+    slot.capacity = slot.wanted;
+  } else {
+    context_.endpoint->reset(slot.stream, grown.error());
+  }
+  if (spent_) replace();
+  std::uint64_t capacity = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    capacity = set_free(slot);
+  }
+  context_.endpoint->grant(slot.stream, capacity);
+}
+
+void InstanceWorker::replace() {
+  if (auto made = make_instance(); !made) {
+    spdlog::error("session {}: no new instance of the module: {}", context_.session,
+                  made.error().message);
+    stop();
+    context_.endpoint->close(made.error());
+  }
+}
+
+Result<void> InstanceWorker::make_instance() {
+  services_.begin(0, TensorDigests::no);
+  auto made = checked(runtime::Instance::create(context_.module, context_.instance_limits,
+                                                services_, Clock::now() + kStartLimit));
+  if (!made) return std::unexpected(made.error());
+  std::vector<runtime::GuestBuffer> buffers;
+  for (const Slot& slot : slots_) {
+    auto buffer = make_buffer(**made, slot.capacity);
+    if (!buffer) return std::unexpected(buffer.error());
+    buffers.push_back(*buffer);
+  }
+
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].buffer = buffers[i];
+  releases_.clear();
+  if (current_) retired_.push_back(std::move(current_));
+  current_ = *std::move(made);
+  spent_ = false;
+  return {};
+}
+
+Result<runtime::GuestBuffer> InstanceWorker::make_buffer(runtime::Instance& instance,
+                                                         std::uint64_t size) {
+  const std::uint64_t most = context_.instance_limits.memory_bytes;
+  if (size > most) {
+    return fail(Errc::resource_exhausted, "arguments of " + std::to_string(size) +
+                                              " bytes do not fit into an instance's memory of " +
+                                              std::to_string(most));
+  }
+  return checked(
+      instance.make_buffer(static_cast<std::uint32_t>(size), Clock::now() + kHousekeepingLimit));
+}
+
+template <class T>
+Result<T> InstanceWorker::checked(runtime::CallResult<T> result) {
+  if (result) {
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return *std::move(result);
+    }
+  }
+  if (std::holds_alternative<runtime::Trap>(result.error())) spent_ = true;
+  return std::unexpected(runtime::to_error(result.error()));
+}
+
+void InstanceWorker::let_go(Slot& slot) {
+  // The worker's own reference keeps current_ alive; of another one this may be the last.
+  if (slot.home != nullptr && slot.home != current_) {
+    retired_.push_back(std::move(slot.home));
+    wake_.notify_one();
+  }
+  slot.home.reset();
+}
+
+std::uint64_t InstanceWorker::set_free(Slot& slot) {
+  let_go(slot);
+  slot.body = {};
+  slot.descriptor = 0;
+  slot.state = State::free;
+  return slot.capacity;
+}
+
+}  // namespace aloft::host

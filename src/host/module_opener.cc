@@ -1,0 +1,220 @@
+#include "host/module_opener.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace aloft::host {
+namespace {
+
+constexpr std::size_t kMaxWaitingRequests = 16;
+constexpr std::size_t kBuffers =
+    2;  // of each instance: one is received into while the other is computed
+
+}  // namespace
+
+ModuleOpener::ModuleOpener(std::uint64_t session, const SessionServices& services,
+                           channel::Endpoint& endpoint, InferenceTurns& turns,
+                           std::function<void(std::unique_ptr<OpenedModule>)> opened)
+    : session_(session),
+      services_(services),
+      endpoint_(endpoint),
+      turns_(turns),
+      opened_(std::move(opened)),
+      thread_([this] { work(); }) {}
+
+ModuleOpener::~ModuleOpener() { finish(); }
+
+void ModuleOpener::finish() {
+  stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ModuleOpener::open(function::OpenModule request) {
+  const std::lock_guard lock(mutex_);
+  if (requests_.size() >= kMaxWaitingRequests) {
+    const auto head = function::encode(function::ModuleRefused{
+        request.module_id,
+        {Errc::overloaded, "too many modules are being opened in this session"}});
+    (void)endpoint_.send({.stream = channel::kControlStream, .head = head, .body = {}});
+    return;
+  }
+  requests_.push_back(std::move(request));
+  wake_.notify_one();
+}
+
+void ModuleOpener::stop() {
+  upload_.stop();
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  wake_.notify_one();
+}
+
+std::optional<Digest> ModuleOpener::overdue(Clock::time_point now) const {
+  const std::lock_guard lock(mutex_);
+  return now < load_by_ ? std::nullopt : loading_;
+}
+
+void ModuleOpener::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    if (stopping_) return;
+    const function::OpenModule request = std::move(requests_.front());
+    requests_.pop_front();
+    lock.unlock();
+
+    function::Message answer;
+    auto made = make(request);
+    OpenedModule* module = nullptr;
+    if (made) {
+      module = made->get();
+      spdlog::info("session {}: module {} {} is open, {} instances", session_, request.name,
+                   request.digest, module->workers.size());
+      answer = function::ModuleOpened{request.module_id, module->streams, services_.wasm_engine,
+                                      services_.inference_engine};
+      opened_(*std::move(made));
+    } else {
+      spdlog::warn("session {}: module {} {} is refused: {}: {}", session_, request.name,
+                   request.digest, to_string(made.error().code), made.error().message);
+      answer = function::ModuleRefused{request.module_id, made.error()};
+    }
+    const auto head = function::encode(answer);
+    (void)endpoint_.send({.stream = channel::kControlStream, .head = head, .body = {}});
+    if (module != nullptr) {
+      for (const auto& worker : module->workers) worker->open();
+    }
+    lock.lock();
+  }
+}
+
+Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenModule& request) {
+  const SessionLimits& limits = services_.limits;
+  if (modules_ >= limits.modules) {
+    return fail(Errc::overloaded,
+                "this session has " + std::to_string(modules_) + " modules open already");
+  }
+  const auto digest = Digest::parse(request.digest);
+  if (!digest)
+    return fail(Errc::invalid_argument, "the module's digest: " + digest.error().message);
+  if (auto allowed = services_.quarantine->check(*digest, "module"); !allowed)
+    return std::unexpected(allowed.error());
+  auto module = services_.repository->find(request.name, *digest);
+  if (!module) return std::unexpected(module.error());
+  const runtime::Manifest& manifest = *(*module)->manifest();
+  if (auto checked = check_functions(request, manifest); !checked)
+    return std::unexpected(checked.error());
+  auto models = get_models(request, manifest);
+  if (!models) return std::unexpected(models.error());
+
+  auto opened = std::make_unique<OpenedModule>();
+  opened->id = request.module_id;
+  opened->context = {.session = session_,
+                     .endpoint = &endpoint_,
+                     .turns = &turns_,
+                     .module = *std::move(module),
+                     .exports = {},
+                     .models = *std::move(models),
+                     .instance_limits = limits.instance,
+                     .call_limit = limits.call,
+                     .end_grace = limits.end_grace};
+  for (const auto& function : request.functions)
+    opened->context.exports.push_back(function.export_name);
+  if (auto made = make_workers(request, *opened); !made) return std::unexpected(made.error());
+  ++modules_;
+  return opened;
+}
+
+Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
+                                           const runtime::Manifest& manifest) const {
+  for (const auto& wanted : request.functions) {
+    const auto has = std::ranges::find(manifest.functions, wanted.export_name,
+                                       &runtime::Manifest::Function::export_name);
+    if (has == manifest.functions.end()) {
+      return fail(Errc::not_found,
+                  "the module " + request.name + " has no function " + wanted.export_name);
+    }
+    if (has->signature_hash != wanted.signature_hash) {
+      return fail(Errc::signature_mismatch, "the module's " + has->name + " is " + has->signature +
+                                                " (" + has->signature_hash.substr(0, 16) +
+                                                "...), the application's has other types (" +
+                                                wanted.signature_hash.substr(0, 16) +
+                                                "...): build both from the same source");
+    }
+  }
+  return {};
+}
+
+Result<std::vector<NamedModel>> ModuleOpener::get_models(const function::OpenModule& request,
+                                                         const runtime::Manifest& manifest) {
+  std::vector<NamedModel> models;
+  for (const std::string& graph : manifest.graphs) {
+    const auto named = std::ranges::find(request.models, graph, &function::OpenModule::Model::name);
+    if (named == request.models.end()) {
+      return fail(Errc::invalid_argument,
+                  "the module needs a model '" + graph + "', and the application named none");
+    }
+    const auto digest = Digest::parse(named->sha256);
+    if (!digest)
+      return fail(Errc::invalid_argument, "the model '" + graph + "': " + digest.error().message);
+    auto model = get_model(request.module_id, *digest, named->size);
+    if (!model) return std::unexpected(model.error());
+    models.push_back({graph, *digest, *std::move(model)});
+  }
+  return models;
+}
+
+Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t module_id,
+                                                                  const Digest& digest,
+                                                                  std::uint64_t size) {
+  const auto guarded = [&](auto load) {
+    {
+      const std::lock_guard lock(mutex_);
+      loading_ = digest;
+      load_by_ = Clock::now() + services_.limits.load;
+    }
+    auto loaded = load();
+    const std::lock_guard lock(mutex_);
+    loading_.reset();
+    load_by_ = Clock::time_point::max();
+    return loaded;
+  };
+  auto found = guarded([&] { return services_.models->find(digest); });
+  if (!found || *found != nullptr) return found;
+
+  if (auto admitted = services_.models->admit(digest, size); !admitted)
+    return std::unexpected(admitted.error());
+  spdlog::info("session {}: the model sha256:{} ({} bytes) is asked for", session_, digest.hex(),
+               size);
+  const auto limit = services_.limits.upload + std::chrono::seconds(size >> 20U);
+  auto bytes = upload_.fetch(endpoint_, module_id, digest, size, limit);
+  if (!bytes) return std::unexpected(bytes.error());
+  return guarded([&] { return services_.models->add(digest, *bytes); });
+}
+
+Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
+  const std::uint32_t count = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const std::uint64_t capacity =
+      request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
+  std::vector<std::array<channel::StreamId, kBuffers>> streams;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::array<channel::StreamId, kBuffers> own{};
+    for (channel::StreamId& stream : own) stream = next_stream_++;
+    auto worker = InstanceWorker::create(module.context, own, capacity);
+    if (!worker) {
+      // With fewer instances than were asked for the module is slower, and still of use.
+      if (!module.workers.empty()) break;
+      return std::unexpected(worker.error());
+    }
+    module.workers.push_back(*std::move(worker));
+    streams.push_back(own);
+  }
+  for (std::size_t buffer = 0; buffer < kBuffers; ++buffer) {
+    for (const auto& own : streams) module.streams.push_back(own[buffer]);
+  }
+  return {};
+}
+
+}  // namespace aloft::host

@@ -1,0 +1,116 @@
+// Opens modules for one session: finds the module, gets the models that it needs, makes warm
+// instances.
+//
+// All of that takes time (a model is uploaded and loaded, a module compiled), so it happens on a
+// thread of the session's own, one module after the other, while calls to modules that are open go
+// on.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/digest.h"
+#include "channel/endpoint.h"
+#include "function/protocol.h"
+#include "host/instance_worker.h"
+#include "host/model_store.h"
+#include "host/model_upload.h"
+#include "host/repository.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+struct SessionLimits {
+  std::size_t modules = 8;      // open in one session
+  std::uint32_t instances = 4;  // of one module
+  std::uint64_t argument_bytes =
+      4U << 20U;  // capacity of a buffer when the UE does not say what it needs
+  runtime::InstanceLimits instance;
+  std::chrono::milliseconds call{10'000};     // arrival of the arguments to the end of the call
+  std::chrono::milliseconds end_grace{2000};  // for what was told to end
+  std::chrono::milliseconds upload{60'000};   // of one model, and a second for each MiB of it
+  std::chrono::milliseconds load{60'000};     // of one model into the engine
+};
+
+// What all sessions share. Borrowed by them.
+struct SessionServices {
+  Repository* repository = nullptr;
+  ModelStore* models = nullptr;
+  const Quarantine* quarantine = nullptr;
+  std::string wasm_engine;       // for ModuleOpened
+  std::string inference_engine;  // for ModuleOpened
+  SessionLimits limits;
+};
+
+// A module that is open in a session. `context` is what the workers share; it stays where it is.
+struct OpenedModule {
+  std::uint32_t id = 0;
+  WorkerContext context;
+  std::vector<std::unique_ptr<InstanceWorker>> workers;
+  std::vector<channel::StreamId> streams;  // the first of each worker, then the second of each
+};
+
+class ModuleOpener {
+ public:
+  // `opened` is called on the opener's thread with a module that is ready, before the UE hears of
+  // it.
+  ModuleOpener(std::uint64_t session, const SessionServices& services, channel::Endpoint& endpoint,
+               InferenceTurns& turns, std::function<void(std::unique_ptr<OpenedModule>)> opened);
+  ~ModuleOpener();  // finish()
+  ModuleOpener(const ModuleOpener&) = delete;
+  ModuleOpener& operator=(const ModuleOpener&) = delete;
+
+  // I/O thread. The UE hears ModuleOpened or ModuleRefused.
+  void open(function::OpenModule request);
+  [[nodiscard]] ModelUpload& upload() { return upload_; }
+
+  // Waits for a model that is being loaded; opens no more. One thread.
+  void finish();
+
+  // Any thread.
+  void stop();
+  // The model that has been loading for longer than it may.
+  [[nodiscard]] std::optional<Digest> overdue(Clock::time_point now) const;
+
+ private:
+  void work();
+  [[nodiscard]] Result<std::unique_ptr<OpenedModule>> make(const function::OpenModule& request);
+  [[nodiscard]] Result<void> check_functions(const function::OpenModule& request,
+                                             const runtime::Manifest& manifest) const;
+  [[nodiscard]] Result<std::vector<NamedModel>> get_models(const function::OpenModule& request,
+                                                           const runtime::Manifest& manifest);
+  [[nodiscard]] Result<std::shared_ptr<inference::Graph>> get_model(std::uint32_t module_id,
+                                                                    const Digest& digest,
+                                                                    std::uint64_t size);
+  [[nodiscard]] Result<void> make_workers(const function::OpenModule& request,
+                                          OpenedModule& module);
+
+  const std::uint64_t session_;
+  const SessionServices& services_;
+  channel::Endpoint& endpoint_;
+  InferenceTurns& turns_;
+  const std::function<void(std::unique_ptr<OpenedModule>)> opened_;
+  ModelUpload upload_;
+  std::size_t modules_ = 0;  // opened so far
+  channel::StreamId next_stream_ = ModelUpload::kFirstCallStream;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<function::OpenModule> requests_;
+  bool stopping_ = false;
+  std::optional<Digest> loading_;
+  Clock::time_point load_by_ = Clock::time_point::max();
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace aloft::host

@@ -1,0 +1,194 @@
+#include "host/session.h"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace aloft::host {
+
+Session::Session(std::uint64_t id, std::string peer, const SessionServices& services,
+                 std::function<void()> ended)
+    : id_(id), peer_(std::move(peer)), services_(services), on_ended_(std::move(ended)) {}
+
+Session::~Session() { finish(); }
+
+void Session::finish() {
+  stop();  // all are asked before the first is waited for
+  if (!opener_) return;
+  opener_->finish();
+  // No module is added any more, so the list is read without the mutex, which stuck() must be able
+  // to take meanwhile.
+  for (const auto& module : modules_) {
+    for (const auto& worker : module->workers) worker->finish();
+  }
+}
+
+void Session::start(std::unique_ptr<channel::Endpoint> endpoint) {
+  endpoint_ = std::move(endpoint);
+  opener_ = std::make_unique<ModuleOpener>(
+      id_, services_, *endpoint_, turns_,
+      [this](std::unique_ptr<OpenedModule> module) { add(std::move(module)); });
+  spdlog::info("session {}: {} is connected", id_, peer_);
+}
+
+void Session::add(std::unique_ptr<OpenedModule> module) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& worker : module->workers) {
+    for (const channel::StreamId stream : worker->streams()) {
+      const std::size_t index = stream - ModelUpload::kFirstCallStream;
+      if (workers_.size() <= index) workers_.resize(index + 1);
+      workers_[index] = worker.get();
+    }
+  }
+  modules_.push_back(std::move(module));
+}
+
+// --- any thread ------------------------------------------------------------------------
+
+void Session::close(const Error& why) {
+  endpoint_->close(why);
+  stop();
+}
+
+void Session::stop() {
+  if (opener_) opener_->stop();
+  const std::lock_guard lock(mutex_);
+  for (const auto& module : modules_) {
+    for (const auto& worker : module->workers) worker->stop();
+  }
+}
+
+std::optional<Stuck> Session::stuck(Clock::time_point now) const {
+  if (!opener_) return std::nullopt;
+  if (const auto model = opener_->overdue(now)) {
+    return Stuck{id_, *model, "loading the model sha256:" + model->hex(), std::nullopt};
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& module : modules_) {
+    for (const auto& worker : module->workers) {
+      const auto call = worker->overdue(now);
+      if (!call) continue;
+      if (call->model)
+        return Stuck{id_, *call->model, "an inference of the model sha256:" + call->model->hex(),
+                     call};
+      const Digest digest = module->context.module->digest();
+      return Stuck{id_, digest, "a call into the module sha256:" + digest.hex(), call};
+    }
+  }
+  return std::nullopt;
+}
+
+void Session::answer_for(const Stuck& stuck, const Error& why) {
+  if (!stuck.call) return;
+  function::Return reply;
+  reply.call_id = stuck.call->call_id;
+  reply.error = why;
+  const auto head = function::encode(reply);
+  (void)endpoint_->send({.stream = stuck.call->stream, .head = head, .body = {}});
+}
+
+// --- I/O thread ------------------------------------------------------------------------
+
+Result<std::span<std::byte>> Session::on_message_begin(channel::StreamId stream,
+                                                       std::span<const std::byte> head,
+                                                       std::uint64_t body_size) {
+  auto message = function::decode(head);
+  if (stream == channel::kControlStream) {
+    auto handled =
+        message ? on_control(std::move(*message), body_size) : std::unexpected(message.error());
+    if (!handled) {
+      spdlog::warn("session {}: {}", id_, handled.error().message);
+      endpoint_->close(handled.error());
+      return std::unexpected(handled.error());
+    }
+    return std::span<std::byte>{};
+  }
+  if (stream < ModelUpload::kFirstCallStream) {
+    if (!message) return std::unexpected(message.error());
+    const auto* model = std::get_if<function::ModelBytes>(&*message);
+    if (model == nullptr) return fail(Errc::protocol, "only a model may come on this stream");
+    return opener_->upload().begin(stream, *model, body_size);
+  }
+  InstanceWorker* const worker = worker_of(stream);
+  if (worker == nullptr)
+    return fail(Errc::protocol, "no module has the stream " + std::to_string(stream));
+  if (!message) {
+    worker->refuse(stream);
+    return std::unexpected(message.error());
+  }
+  return on_call_stream(stream, *worker, *message, body_size);
+}
+
+Result<void> Session::on_control(function::Message&& message, std::uint64_t body_size) {
+  if (body_size != 0) return fail(Errc::protocol, "a control message with a body");
+  if (auto* const open = std::get_if<function::OpenModule>(&message)) {
+    opener_->open(std::move(*open));
+    return {};
+  }
+  if (const auto* const cancelled = std::get_if<function::CancelCall>(&message)) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& module : modules_) {
+      for (const auto& worker : module->workers) worker->cancel(cancelled->call_id);
+    }
+    return {};
+  }
+  return fail(Errc::protocol, "a message on the control stream that a UE does not send there");
+}
+
+Result<std::span<std::byte>> Session::on_call_stream(channel::StreamId stream,
+                                                     InstanceWorker& worker,
+                                                     const function::Message& message,
+                                                     std::uint64_t body_size) {
+  if (const auto* const call = std::get_if<function::Call>(&message)) {
+    return worker.begin(stream, *call, body_size);
+  }
+  if (const auto* const need = std::get_if<function::NeedCapacity>(&message);
+      need != nullptr && body_size == 0) {
+    worker.need_capacity(stream, need->bytes);
+    return std::span<std::byte>{};
+  }
+  worker.refuse(stream);
+  return fail(Errc::protocol, "only a call may come on a call stream");
+}
+
+InstanceWorker* Session::worker_of(channel::StreamId stream) const {
+  const std::lock_guard lock(mutex_);
+  const std::size_t index = stream - ModelUpload::kFirstCallStream;
+  return stream >= ModelUpload::kFirstCallStream && index < workers_.size() ? workers_[index]
+                                                                            : nullptr;
+}
+
+void Session::on_message_end(channel::StreamId stream) {
+  if (stream == channel::kControlStream) return;
+  if (stream < ModelUpload::kFirstCallStream) return opener_->upload().end(stream);
+  if (InstanceWorker* const worker = worker_of(stream)) worker->end(stream);
+}
+
+void Session::on_message_abandoned(channel::StreamId stream, const Error& why) {
+  if (stream == channel::kControlStream) return;
+  if (stream < ModelUpload::kFirstCallStream) return opener_->upload().abandon(stream, why);
+  if (InstanceWorker* const worker = worker_of(stream)) worker->abandon(stream);
+}
+
+// What we send on call streams, Returns, needs no credit.
+void Session::on_credit(channel::StreamId, std::uint64_t) {}
+
+void Session::on_reset(channel::StreamId stream, const Error& why) {
+  if (stream < ModelUpload::kFirstCallStream) return opener_->upload().abandon(stream, why);
+  if (InstanceWorker* const worker = worker_of(stream)) worker->reset(stream);
+}
+
+void Session::on_sent(channel::StreamId stream, std::uint64_t, const Result<void>&) {
+  if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream);
+}
+
+void Session::on_up(std::span<const std::byte>) {}
+
+void Session::on_down(const Error& why, std::chrono::steady_clock::time_point) {
+  spdlog::info("session {}: {} is gone: {}", id_, peer_, why.message);
+  stop();
+  ended_.store(true, std::memory_order_release);
+  on_ended_();
+}
+
+}  // namespace aloft::host

@@ -1,0 +1,47 @@
+#include "runtime/host_function.h"
+
+#include <vector>
+
+namespace aloft::runtime {
+namespace {
+
+wasm_trap_t* trampoline(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
+                        std::size_t count) noexcept {
+  const auto body = reinterpret_cast<HostFunction>(env);
+  auto& instance =
+      *static_cast<Instance::Impl*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
+  constexpr std::string_view kFailed = "a host function failed";
+  try {
+    const HostResult result = body(instance, std::span(values, count));
+    if (result) {
+      values[0].i32 = *result;
+      return nullptr;
+    }
+    instance.stop_reason = result.error();
+  } catch (...) {  // out of memory, for one: the guest's call ends, the process goes on
+    instance.stop_reason = TrapKind::other;
+  }
+  return wasmtime_trap_new(kFailed.data(), kFailed.size());
+}
+
+}  // namespace
+
+Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
+                                  std::string_view name, std::size_t parameters,
+                                  HostFunction body) {
+  wasm_valtype_vec_t inputs;
+  wasm_valtype_vec_new_uninitialized(&inputs, parameters);
+  for (std::size_t i = 0; i < parameters; ++i) inputs.data[i] = wasm_valtype_new(WASM_I32);
+  wasm_valtype_vec_t outputs;
+  wasm_valtype_vec_new_uninitialized(&outputs, 1);
+  outputs.data[0] = wasm_valtype_new(WASM_I32);
+  using TypeHandle = std::unique_ptr<wasm_functype_t, Deleter<wasm_functype_delete>>;
+  const TypeHandle type(wasm_functype_new(&inputs, &outputs));
+  const ErrorHandle error{wasmtime_linker_define_func_unchecked(
+      &linker, module.data(), module.size(), name.data(), name.size(), type.get(), &trampoline,
+      reinterpret_cast<void*>(body), nullptr)};
+  if (error) return fail(Errc::internal, "cannot define a host function: " + message_of(*error));
+  return {};
+}
+
+}  // namespace aloft::runtime

@@ -1,0 +1,33 @@
+// How a host function is defined: parameters and result of type i32 (or as given), its body a plain
+// function of the calling instance and the raw arguments. A C++ exception never crosses the guest's
+// frames. Private to this folder.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string_view>
+
+#include "runtime/instance_impl.h"
+#include "runtime/wasmtime_handles.h"
+#include <aloft/result.h>
+
+namespace aloft::runtime {
+
+// What a host function answers: the errno that the guest sees, or nothing when the call must end
+// here (the instance knows why: Instance::Impl::stop_reason).
+using HostResult = std::expected<std::int32_t, TrapKind>;
+using HostFunction = HostResult (*)(Instance::Impl& instance,
+                                    std::span<const wasmtime_val_raw_t> arguments);
+
+// Defines `module`.`name` with `parameters` i32 parameters and one i32 result. `body` lives
+// forever.
+[[nodiscard]] Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
+                                                std::string_view name, std::size_t parameters,
+                                                HostFunction body);
+
+[[nodiscard]] inline std::uint32_t unsigned_argument(const wasmtime_val_raw_t& value) {
+  return static_cast<std::uint32_t>(value.i32);
+}
+
+}  // namespace aloft::runtime

@@ -1,0 +1,173 @@
+#include "runtime/wasm_file.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+namespace aloft::runtime {
+
+namespace {
+
+constexpr std::uint8_t kCustom = 0;
+constexpr std::uint8_t kImports = 2;
+constexpr std::uint8_t kExports = 7;
+
+std::unexpected<Error> corrupt(const char* what) {
+  return fail(Errc::corrupt, std::string("not a WebAssembly module: ") + what);
+}
+
+// Reads WebAssembly's numbers and names; once something is missing, all that follows is nothing.
+class Cursor {
+ public:
+  explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] bool at_end() const { return !ok_ || at_ == bytes_.size(); }
+  [[nodiscard]] std::size_t at() const { return at_; }
+
+  std::uint8_t byte() {
+    if (!ok_ || at_ == bytes_.size()) {
+      ok_ = false;
+      return 0;
+    }
+    return std::to_integer<std::uint8_t>(bytes_[at_++]);
+  }
+  // LEB128, 32 bits.
+  std::uint32_t number() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 35; shift += 7) {
+      const std::uint8_t next = byte();
+      value |= std::uint64_t{next & 0x7fU} << shift;
+      if (next < 0x80) return static_cast<std::uint32_t>(value);
+    }
+    ok_ = false;
+    return 0;
+  }
+  std::span<const std::byte> bytes(std::size_t size) {
+    if (!ok_ || size > bytes_.size() - at_) {
+      ok_ = false;
+      return {};
+    }
+    at_ += size;
+    return bytes_.subspan(at_ - size, size);
+  }
+  std::string name() {
+    const auto text = bytes(number());
+    return {reinterpret_cast<const char*>(text.data()), text.size()};
+  }
+  std::span<const std::byte> rest() { return bytes(bytes_.size() - at_); }
+
+  // The limits of a memory or table.
+  void limits() {
+    const std::uint8_t flags = byte();
+    number();
+    if ((flags & 1) != 0) number();
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::size_t at_ = 0;
+  bool ok_ = true;
+};
+
+void append_number(std::vector<std::byte>& out, std::size_t value) {
+  do {
+    const std::size_t low = value & 0x7f;
+    value >>= 7;
+    out.push_back(static_cast<std::byte>(low | (value != 0 ? 0x80U : 0U)));
+  } while (value != 0);
+}
+
+void append_text(std::vector<std::byte>& out, const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+bool read_imports(std::span<const std::byte> content, WasmInterface& result) {
+  Cursor cursor(content);
+  for (std::uint32_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
+    WasmInterface::Import import;
+    import.module = cursor.name();
+    import.name = cursor.name();
+    switch (cursor.byte()) {
+      case 0: cursor.number(); break;
+      case 1:
+        cursor.byte();
+        cursor.limits();
+        break;
+      case 2: cursor.limits(); break;
+      case 3:
+        cursor.byte();
+        cursor.byte();
+        break;
+      default: return false;
+    }
+    result.imports.push_back(std::move(import));
+  }
+  return cursor.ok() && cursor.at_end();
+}
+
+bool read_exports(std::span<const std::byte> content, WasmInterface& result) {
+  Cursor cursor(content);
+  for (std::uint32_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
+    std::string name = cursor.name();
+    const bool is_function = cursor.byte() == 0;
+    cursor.number();
+    result.exports.push_back({std::move(name), is_function});
+  }
+  return cursor.ok() && cursor.at_end();
+}
+
+}  // namespace
+
+Result<std::vector<WasmSection>> read_sections(std::span<const std::byte> file) {
+  static constexpr std::array kMagic = {std::byte{0},   std::byte{'a'}, std::byte{'s'},
+                                        std::byte{'m'}, std::byte{1},   std::byte{0},
+                                        std::byte{0},   std::byte{0}};
+  if (file.size() < kMagic.size() || !std::ranges::equal(file.first(kMagic.size()), kMagic)) {
+    return corrupt("it does not begin with its magic number and version 1");
+  }
+  Cursor cursor(file);
+  cursor.bytes(kMagic.size());
+  std::vector<WasmSection> sections;
+  while (!cursor.at_end()) {
+    WasmSection section;
+    section.begin = cursor.at();
+    section.id = cursor.byte();
+    section.content = cursor.bytes(cursor.number());
+    if (section.id == kCustom) {
+      Cursor custom(section.content);
+      section.name = custom.name();
+      section.content = custom.rest();
+      if (!custom.ok()) return corrupt("a custom section has no name");
+    }
+    sections.push_back(std::move(section));
+  }
+  if (!cursor.ok()) return corrupt("it is cut off");
+  return sections;
+}
+
+Result<WasmInterface> read_interface(std::span<const WasmSection> sections) {
+  WasmInterface result;
+  for (const WasmSection& section : sections) {
+    if (section.id == kImports && !read_imports(section.content, result))
+      return corrupt("its imports are malformed");
+    if (section.id == kExports && !read_exports(section.content, result))
+      return corrupt("its exports are malformed");
+  }
+  return result;
+}
+
+std::vector<std::byte> make_custom_section(const std::string& name, const std::string& content) {
+  std::vector<std::byte> payload;
+  append_number(payload, name.size());
+  append_text(payload, name);
+  append_text(payload, content);
+  std::vector<std::byte> section{std::byte{kCustom}};
+  append_number(section, payload.size());
+  section.insert(section.end(), payload.begin(), payload.end());
+  return section;
+}
+
+}  // namespace aloft::runtime

@@ -1,0 +1,78 @@
+#include "demo.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+#include "test_paths.h"
+
+namespace aloft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> parts;
+  std::string part;
+  std::istringstream text(line);
+  while (std::getline(text, part, ',')) parts.push_back(part);
+  if (line.ends_with(',')) parts.emplace_back();
+  return parts;
+}
+
+}  // namespace
+
+Result<DemoEdge> DemoEdge::start(const std::filesystem::path& cache, std::uint16_t port,
+                                 std::filesystem::path repository,
+                                 std::vector<std::string> arguments) {
+  if (repository.empty()) repository = binary_dir() / "modules";
+  std::vector<std::string> command{(binary_dir() / "bin/aloft-exec").string(),
+                                   "--listen",
+                                   "127.0.0.1:" + std::to_string(port),
+                                   "--repository",
+                                   repository.string(),
+                                   "--cache",
+                                   cache.string()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  auto process = Process::start(std::move(command));
+  if (!process) return std::unexpected(process.error());
+  const auto line = process->wait_for_line("listening on", 20s);
+  if (!line) return fail(Errc::unreachable, "the edge did not start:\n" + process->transcript());
+  const std::string number = line->substr(line->rfind(':') + 1);
+  std::uint16_t chosen = 0;
+  std::from_chars(number.data(), number.data() + number.size(), chosen);
+  return DemoEdge(std::move(*process), chosen);
+}
+
+std::vector<std::string> demo_command(const std::filesystem::path& out,
+                                      std::vector<std::string> arguments) {
+  std::vector<std::string> command{(binary_dir() / "bin/aloft-detect").string(), "--headless",
+                                   "--no-record", "--out", out.string()};
+  const auto given = [&](std::string_view option) {
+    return std::ranges::find(arguments, option) != arguments.end();
+  };
+  if (!given("--model"))
+    command.insert(command.end(), {"--model", (source_dir() / "models/pedestrian.onnx").string()});
+  if (!given("--video")) command.insert(command.end(), {"--video", video().string()});
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+std::vector<std::map<std::string, std::string>> read_csv(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  const std::vector<std::string> columns = split(line);
+  std::vector<std::map<std::string, std::string>> rows;
+  while (std::getline(in, line)) {
+    const std::vector<std::string> values = split(line);
+    std::map<std::string, std::string> row;
+    for (std::size_t i = 0; i < std::min(columns.size(), values.size()); ++i)
+      row[columns[i]] = values[i];
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace aloft::testing
