@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-namespace aloft::channel {
+namespace aloft {
 
 struct Mutation {
   std::string_view name;
@@ -37,4 +37,4 @@ inline constexpr auto kMutations = std::to_array<Mutation>({
     {"lose_last_block", "the last block that changed is left out"},
 });
 
-}  // namespace aloft::channel
+}  // namespace aloft
