@@ -135,8 +135,8 @@ TEST_F(InstanceTest, a_guest_without_an_object_has_no_state) {
 
 TEST_F(InstanceTest, a_state_that_the_guest_does_not_take_is_told) {
   // Takes states of eight bytes; what it answers otherwise is no yes.
-  auto instance = instantiate(object_module(
-      "(i32.const 0)", "(i32.sub (i32.const 9) (local.get 1))"));
+  auto instance =
+      instantiate(object_module("(i32.const 0)", "(i32.sub (i32.const 9) (local.get 1))"));
   EXPECT_TRUE(instance->load_state(1024, 8, soon()).has_value());
   for (const std::uint32_t size : {0U, 7U, 9U}) {
     const auto loaded = instance->load_state(1024, size, soon());
