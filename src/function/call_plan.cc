@@ -113,10 +113,8 @@ void CallPlan::go_on(Errc why, Begun begun, EdgeSet ready, Time now, Steps& step
 
 CallPlan::Steps CallPlan::edge_answered(EdgeIndex edge, Time now) {
   Steps steps;
-  const bool awaited =
-      state_ == State::at_edge || (state_ == State::leaving_edge && cause_ == Cause::slow);
   if (edge != edge_) return steps;
-  if (awaited) {
+  if (awaits_edge()) {
     tell_in_time({.source = Source::edge, .edge = edge}, now, steps);
   } else if (state_ == State::leaving_edge) {
     tell(mutated("call_tells_what_it_gave_up") ? Told{.source = Source::edge, .edge = edge} : told_,

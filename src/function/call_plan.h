@@ -120,6 +120,14 @@ class CallPlan {
   [[nodiscard]] std::optional<Time> wakes_at() const;
   [[nodiscard]] Steps on_timer(Time now);
 
+  // Whether a result of the edge, if one came now, would be told: else it need not be looked at.
+  [[nodiscard]] bool awaits_edge() const {
+    return state_ == State::at_edge || (state_ == State::leaving_edge && cause_ == Cause::slow);
+  }
+  // How long the edge that a call was just begun at has for it.
+  [[nodiscard]] Time edge_time() const {
+    return rules_.deadline && *rules_.deadline < slow_at_ ? *rules_.deadline : slow_at_;
+  }
   [[nodiscard]] bool over() const { return state_ == State::over; }
   [[nodiscard]] const Told& told() const { return told_; }  // once over
   // For tests and simulations: edges this call was begun at.
