@@ -166,7 +166,10 @@ void CallDispatcher::Run::work() {
 CallPlan::Steps CallDispatcher::Run::handle(News news) {
   switch (news) {
     case News::edge: return handle_edge();
-    case News::here: return plan_.here_ended(steady_clock::now());
+    case News::here:
+      return plan_.here_ended(steady_clock::now(), ran_ && !call.has_exception()
+                                                       ? CallPlan::Here::result
+                                                       : CallPlan::Here::none);
     case News::hedge: return handle_hedge();
     case News::cancel: return plan_.cancel();
     case News::time: break;
@@ -291,6 +294,7 @@ void CallDispatcher::Run::begin_here() {
   if (form_ == Form::future) return dispatcher_.executor_.post(*this);
   const auto time = plan_.wakes_at();
   if (time) dispatcher_.watch_.set(*this, time);
+  ran_ = true;
   dispatcher_.run_here(call, instead_of_edge_, stop_->get_token());
   if (time) dispatcher_.watch_.forget(*this);
   (void)note(News::here);

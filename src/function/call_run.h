@@ -78,6 +78,7 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   bool encoded_ = false;
   EdgeIndex edge_ = 0;  // the last that the call was begun at
   bool instead_of_edge_ = false;
+  bool ran_ = false;                     // here: written by who runs it, read once it has ended
   std::optional<CallPlan::Time> armed_;  // future: when the watch calls
   std::optional<std::stop_source> stop_;
   std::optional<Ended> hedge_;
