@@ -53,8 +53,8 @@ Result<void> EndLinks::transmit(const EndId& id, const EndMessage& message) {
   }
   const auto attachment = end.attachments.find(message.epoch);
   if (attachment == end.attachments.end()) return {};
-  const StreamId stream = kind == EndStream::calls ? attachment->second.stream
-                                                   : attachment->second.state_stream;
+  const StreamId stream =
+      kind == EndStream::calls ? attachment->second.stream : attachment->second.state_stream;
   Stream& its = streams_.at(stream);
   its.waiting.push_back(message);
   auto sent = send_waiting(stream, its);
@@ -76,7 +76,8 @@ Result<void> EndLinks::send_control(const EndId& id, const End& end, const EndMe
                   .has_effects = end.terms.has_effects};
   }
   const auto bytes = encode(head);
-  return endpoint_->send({.stream = channel::kControlStream, .head = bytes, .body = {}, .token = 0});
+  return endpoint_->send(
+      {.stream = channel::kControlStream, .head = bytes, .body = {}, .token = 0});
 }
 
 // The endpoint keeps count of the credits: what it calls overloaded waits for the next one.
@@ -190,8 +191,7 @@ bool EndLinks::on_credit(StreamId id) {
     epoch = found->second.epoch;
     to = lose(found->second);
   }
-  if (to.peer != nullptr)
-    to.peer->on_end_message(to.place, {epoch, channel::Lost{sent.error()}});
+  if (to.peer != nullptr) to.peer->on_end_message(to.place, {epoch, channel::Lost{sent.error()}});
   return true;
 }
 

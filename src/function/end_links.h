@@ -107,9 +107,9 @@ class EndLinks {
     EndId end{};
     channel::Epoch epoch = 0;
     std::uint8_t priority = channel::kNormal;
-    std::deque<channel::EndMessage> waiting;       // for credit
-    std::deque<channel::SharedBytes> being_sent;   // read by the endpoint, in this order
-    bool given_up = false;                         // only kept for the endpoint's sake
+    std::deque<channel::EndMessage> waiting;      // for credit
+    std::deque<channel::SharedBytes> being_sent;  // read by the endpoint, in this order
+    bool given_up = false;                        // only kept for the endpoint's sake
   };
   struct Arriving {
     EndHead head;

@@ -120,8 +120,7 @@ class RemoteSession final : private channel::Receiver {
   void on_up(std::span<const std::byte> peer_hello) override;
   void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) override;
 
-  Result<std::span<std::byte>> on_control(std::span<const std::byte> head,
-                                          std::uint64_t body_size);
+  Result<std::span<std::byte>> on_control(std::span<const std::byte> head, std::uint64_t body_size);
   [[nodiscard]] static std::string describe(const Error& error);
 
   // All below: under the lock. Those about modules, models and the link are in
