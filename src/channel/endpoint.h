@@ -7,8 +7,10 @@
 // small urgent message never waits behind a frame. Heads never share memory with bodies: a body may
 // land in a guest's memory, which the guest can write at any time.
 //
-// Streams: messages of one stream arrive in the order they were sent; streams share the link
-// fairly, fragment by fragment, except that stream 0 (control) goes first. Stream 0 always has
+// Streams: messages of one stream arrive in the order they were sent. Stream 0 (control) goes
+// first; then strictly what is more urgent (Outgoing::priority); streams of one priority share the
+// link fairly, fragment by fragment. On a link slower than what is sent, at most a few milliseconds
+// of less urgent bytes are ahead of an urgent message (pace.h). Stream 0 always has
 // credit for small messages. On any other stream towards a peer with CreditRule::required, each
 // message uses up one credit that the peer granted: the oldest one whose capacity holds the
 // message's body. Both ends apply that rule, so both know which credit is gone.
@@ -89,6 +91,12 @@ class Receiver {
   virtual void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) = 0;
 };
 
+// Priorities. A stream is as urgent as the most urgent message that waits on it: give what has to
+// overtake a stream of its own.
+inline constexpr std::uint8_t kBulk = 0;    // states, models
+inline constexpr std::uint8_t kNormal = 1;  // calls
+inline constexpr std::uint8_t kUrgent = 2;  // small messages that somebody waits for
+
 // One message to send. `head` is copied; `body` is not: its buffers stay untouched until
 // on_sent(token).
 struct Outgoing {
@@ -96,6 +104,7 @@ struct Outgoing {
   std::span<const std::byte> head;
   std::span<const std::span<const std::byte>> body;  // the list is copied, the bytes are not
   std::uint64_t token = 0;                           // the caller's own, handed back by on_sent
+  std::uint8_t priority = kNormal;                   // kBulk, kNormal, kUrgent
 };
 
 // What became of a message by the time that send_quietly() returns.
