@@ -107,8 +107,6 @@ ModuleRegistration::~ModuleRegistration() {
   *at = next_;
 }
 
-std::shared_ptr<function::EndPlaces> Dispatcher::end_places() { return nullptr; }
-
 Error ElasticCall::exception_as_error() const { return error_of(exception_); }
 
 void ElasticCall::throw_failure() const {
