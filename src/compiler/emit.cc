@@ -40,9 +40,24 @@ std::string parameter_types(const Function& function) {
   return out;
 }
 
-// "const ::aloft::Image& aloft_0, int aloft_1": names that no macro has.
+// The same as template arguments after the result's: "int, const ::aloft::Image&".
+std::string result_and_parameters(const Function& function) {
+  const std::string types = parameter_types(function);
+  return function.result.spelling + (types.empty() ? "" : ", " + types);
+}
+
+// The result as a value, for a Future.
+std::string result_value(const Function& function) {
+  return function.result.spelling == "void" ? "::std::monostate" : function.result.spelling;
+}
+
+// "const ::aloft::Image& aloft_0, int aloft_1": names that no macro has. Of a method in the form
+// of a function, the object comes first.
 std::string parameter_list(const Function& function) {
   std::string out;
+  if (function.method)
+    out = (function.method->is_const ? "const " : "") + function.method->class_spelling +
+          "& aloft_object";
   for (std::size_t i = 0; i < function.parameters.size(); ++i) {
     out += (out.empty() ? "" : ", ") + parameter_type(function.parameters[i]) + " aloft_" +
            std::to_string(i);
@@ -72,6 +87,40 @@ std::string close(std::span<const Scope> scopes) {
 }
 
 std::string global_name(const Function& function) { return "::" + function.qualified_name; }
+
+// The namespaces around it.
+std::vector<Scope> namespaces(const Function& function) {
+  std::vector<Scope> result;
+  for (const Scope& scope : function.scopes) {
+    if (scope.kind != Scope::Kind::record) result.push_back(scope);
+  }
+  return result;
+}
+
+// A pointer to the function of this name or to the method, the right one of its overloads.
+std::string pointer_to(const Function& function, std::string_view suffix) {
+  const bool is_const = function.method && function.method->is_const;
+  const std::string whose = function.method ? function.method->class_spelling + "::*" : "*";
+  return "static_cast<" + function.result.spelling + " (" + whose + ")(" +
+         parameter_types(function) + ")" + (is_const ? " const" : "") + ">(&" +
+         global_name(function) + std::string(suffix) + ")";
+}
+
+// ", static_cast<int&&>(a), b": the arguments, passed on. Of a method's definition, under the names
+// that they have there.
+enum class Names : std::uint8_t { generated, written };
+std::string passed_on(const Function& function, Names names) {
+  std::string out;
+  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
+    const Parameter& parameter = function.parameters[i];
+    const bool is_written = names == Names::written && !parameter.name.empty();
+    const std::string name = is_written ? parameter.name : "aloft_" + std::to_string(i);
+    out += ", " + (parameter.passing == Passing::by_value
+                       ? "static_cast<" + parameter.type.spelling + "&&>(" + name + ")"
+                       : name);
+  }
+  return out;
+}
 
 std::string internal_namespace(const std::string& module_name) {
   return "aloft_module_" + module_name;
@@ -125,20 +174,37 @@ std::string with_tail(const std::string& head, std::string_view text, const std:
   return out + tail;
 }
 
-// The specialisations of Fields for the aggregates of these functions. Each has a guard of its own,
+// The types that functions take and give.
+std::vector<const Type*> types_of(std::span<const Function* const> functions) {
+  std::vector<const Type*> types;
+  for (const Function* function : functions) {
+    types.push_back(&function->result);
+    for (const Parameter& parameter : function->parameters) types.push_back(&parameter.type);
+  }
+  return types;
+}
+
+// All types whose bytes the code behind `source` reads or writes.
+std::vector<const Type*> types_of(const Source& source) {
+  std::vector<const Function*> functions;
+  for (const Function& function : source.functions) functions.push_back(&function);
+  std::vector<const Type*> types = types_of(functions);
+  for (const Class& of : source.classes) {
+    for (const Field& field : of.state) types.push_back(&field.type);
+  }
+  return types;
+}
+
+// The specialisations of Fields for the aggregates in these types. Each has a guard of its own,
 // since a program may see the same type in the headers of several modules.
-std::string emit_fields(std::span<const Function* const> functions) {
+std::string emit_fields(std::span<const Type* const> types) {
   std::vector<const Record*> records;
-  const auto add = [&](const Type& type) {
-    for (const Record& record : type.records) {
+  for (const Type* type : types) {
+    for (const Record& record : type->records) {
       const bool known = std::ranges::any_of(
           records, [&](const Record* other) { return other->spelling == record.spelling; });
       if (!known) records.push_back(&record);
     }
-  };
-  for (const Function* function : functions) {
-    add(function->result);
-    for (const Parameter& parameter : function->parameters) add(parameter.type);
   }
   std::string out;
   for (const Record* record : records) {
@@ -155,39 +221,111 @@ std::string emit_fields(std::span<const Function* const> functions) {
   return out;
 }
 
-std::vector<const Function*> pointers(const Source& source) {
-  std::vector<const Function*> all;
-  for (const Function& function : source.functions) all.push_back(&function);
-  return all;
+std::string module_name_of(const Module& module) { return "::" + internal_namespace(module.name); }
+
+// "::aloft_module_m::functions[3]".
+std::string descriptor_of(const Module& module, std::size_t index) {
+  return module_name_of(module) + "::functions[" + std::to_string(index) + "]";
 }
 
+// What every file of the module says before it uses the module's descriptors.
+constexpr std::string_view kExterns =
+    "extern ::aloft::FunctionDescriptor functions[];\n"
+    "extern const ::aloft::detail::ObjectClass objects[];\n";
+
+// The dispatching function and its twin.
 std::string emit_dispatch(const Module& module, const Function& function, std::size_t index) {
+  const std::string value = result_value(function);
   const std::string types = parameter_types(function);
-  const std::string& result = function.result.spelling;
-  std::string arguments = "::" + internal_namespace(module.name) + "::functions[" +
-                          std::to_string(index) + "],\n      static_cast<" + result + " (*)(" +
-                          types + ")>(&" + global_name(function) + std::string(kHere) + ")";
-  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    const Parameter& parameter = function.parameters[i];
-    const std::string name = "aloft_" + std::to_string(i);
-    arguments += ",\n      ";
-    arguments += parameter.passing == Passing::by_value
-                     ? "static_cast<" + parameter.type.spelling + "&&>(" + name + ")"
-                     : name;
-  }
-  const std::string parameters = "<" + result + (types.empty() ? "" : ", " + types) + ">(\n      ";
+  // Of a function without a result, the elastic one has a value that stands for it.
+  const std::string here =
+      function.result.spelling != "void"
+          ? pointer_to(function, kHere)
+          : "static_cast<" + value + " (*)(" + types + ")>([](" + parameter_list(function) +
+                ") { " + global_name(function) + std::string(kHere) + "(" +
+                passed_on(function, Names::generated).erase(0, 2) + "); return " + value + "(); })";
+  const std::string call = "<" + value + (types.empty() ? "" : ", " + types) + ">(\n      " +
+                           descriptor_of(module, index) + ",\n      " + here +
+                           passed_on(function, Names::generated) + ")";
+  const std::string before = function.result.spelling == "void" ? "(void)" : "return ";
   std::string out = open(function.scopes) + "\n";
-  out += result + " " + declarator(function, "") + " {\n  return ::aloft::detail::call" +
-         parameters + arguments + ");\n}\n";
-  out += "::aloft::Future<" + result + "> " + function.name + "_async(" + parameter_list(function) +
-         ") {\n  return ::aloft::detail::call_async" + parameters + arguments + ");\n}\n";
+  out += function.result.spelling + " " + declarator(function, "") + " {\n  " + before +
+         "::aloft::detail::call" + call + ";\n}\n";
+  out += "::aloft::Future<" + value + "> " + function.name + "_async(" + parameter_list(function) +
+         ") {\n  return ::aloft::detail::call_async" + call + ";\n}\n";
   return out + close(function.scopes) + "\n";
+}
+
+// The beginning of a method's definition: its call is dispatched, unless this is where it runs.
+std::string emit_preamble(const Module& module, const Function& function, std::size_t index) {
+  return "if (::aloft::detail::dispatching()) return " + module_name_of(module) + "::method<" +
+         std::to_string(index) + ", " + result_and_parameters(function) + ">(*this" +
+         passed_on(function, Names::written) + ");";
+}
+
+// What the preambles call. It is declared before the developer's text, in words that need no
+// header, and defined behind it, where all types are known.
+constexpr std::string_view kMethod =
+    "template <unsigned N, class R, class... P, class T> R method(T& object, P... arguments)";
+
+std::string declare_method(const Module& module) {
+  return "namespace " + internal_namespace(module.name) + " { " + std::string(kMethod) + "; }\n";
+}
+std::string define_method() {
+  return "template <unsigned N> struct MethodOf;\n" + std::string(kMethod) +
+         " {\n  return ::aloft::detail::call_method<R, P...>(functions[N], object, "
+         "MethodOf<N>::pointer,\n      static_cast<P&&>(arguments)...);\n}\n";
+}
+
+std::string emit_method_async(const Module& module, const Function& function, std::size_t index) {
+  const std::vector<Scope> around = namespaces(function);
+  return open(around) + "\n::aloft::Future<" + result_value(function) + "> " + function.name +
+         "_async(" + parameter_list(function) +
+         ") {\n  return ::aloft::detail::call_method_async<" + result_and_parameters(function) +
+         ">(\n      " + descriptor_of(module, index) + ", aloft_object,\n      " +
+         pointer_to(function, "") + passed_on(function, Names::generated) + ");\n}\n" +
+         close(around) + "\n";
+}
+
+// What the descriptor of a function points at: in the module's namespace.
+std::string emit_entries(const Function& function, std::size_t index) {
+  const std::string number = std::to_string(index);
+  const std::string types = parameter_types(function);
+  std::string run;
+  if (function.method) {
+    run = "run_encoded_method<" + types + ">(*static_cast<" + function.method->class_spelling +
+          "*>(object),\n      " + pointer_to(function, "");
+  } else {
+    run = "run_encoded<" + result_and_parameters(function) + ">(" + pointer_to(function, kHere);
+  }
+  std::string out;
+  if (function.method) {
+    out = "template <> struct MethodOf<" + number + "> { static constexpr auto pointer =\n    " +
+          pointer_to(function, "") + "; };\n";
+  }
+  out += "::aloft::Result<::std::vector<::std::byte>> run_encoded_" + number + "(void*" +
+         (function.method ? " object" : "") +
+         ", ::std::span<const ::std::byte> arguments) {\n  return ::aloft::detail::" + run +
+         ", arguments);\n}\n";
+  return out + "::aloft::detail::Identity identity_" + number +
+         "() {\n  return ::aloft::detail::identity_of(" + pointer_to(function, "") + ");\n}\n";
+}
+
+// What the descriptor of a class points at.
+std::string emit_class(const Module& module, const Class& of) {
+  const std::string number = std::to_string(of.index);
+  return "namespace " + internal_namespace(module.name) +
+         " {\n::std::unique_ptr<::aloft::detail::NativeObject> native_" + number +
+         "(void* object) {\n  return ::aloft::detail::NativeObjectOf<::" + of.qualified_name +
+         ">::make(object);\n}\n}\nconst ::aloft::detail::ObjectClass& " + of.qualified_name +
+         "::aloft_class() { return " + module_name_of(module) + "::objects[" + number + "]; }\n";
 }
 
 // The headers that declare the types of `function`; nothing when one is declared in a source of the
 // module, where no other file can see it.
 bool headers_of(const Module& module, const Function& function, std::vector<std::string>& headers) {
   std::vector<std::string> found = function.result.headers;
+  if (function.method) found.push_back(function.method->header);
   for (const Parameter& parameter : function.parameters) {
     found.insert(found.end(), parameter.type.headers.begin(), parameter.type.headers.end());
   }
@@ -203,54 +341,94 @@ bool headers_of(const Module& module, const Function& function, std::vector<std:
 constexpr std::string_view kGenerated =
     "// Written by aloft-cc. Changes are lost at the next build.\n";
 
+// A function's definition gets the name of the native one.
+void add_function_edits(const Function& function, const std::string& path, std::string_view text,
+                        std::vector<Edit>& edits) {
+  if (const std::string before = declarations_before(function, text); !before.empty()) {
+    edits.push_back({function.definition.offset, 0,
+                     before + resume_at(function.definition, function.definition.column, path)});
+  }
+  const auto after = static_cast<unsigned>(function.name_token.column + function.name.size());
+  edits.push_back(
+      {function.name_token.offset, function.name.size(),
+       function.name + std::string(kHere) + resume_at(function.name_token, after, path)});
+}
+
+// A method's definition stays the native one, but for what comes first in it.
+void add_method_edits(const Function& function, const std::string& path,
+                      const std::string& preamble, std::vector<Edit>& edits) {
+  std::size_t named = 0;  // of the unnamed parameters
+  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
+    if (!function.parameters[i].name.empty()) continue;
+    const Location& where = function.method->unnamed[named++];
+    edits.push_back(
+        {where.offset, 0, "\naloft_" + std::to_string(i) + resume_at(where, where.column, path)});
+  }
+  edits.push_back({function.body.offset + std::size_t{1}, 0,
+                   "\n" + preamble + resume_at(function.body, function.body.column + 1, path)});
+}
+
 }  // namespace
 
 std::string emit_native(const Module& module, const Source& source, std::string_view text,
                         const std::string& file) {
   std::vector<Edit> edits;
+  std::string entries;
   std::string dispatch;
+  bool has_methods = false;
   const std::vector<const Function*> all = module.functions();
   for (const Function& function : source.functions) {
-    if (const std::string before = declarations_before(function, text); !before.empty()) {
-      edits.push_back(
-          {function.definition.offset, 0,
-           before + resume_at(function.definition, function.definition.column, source.path)});
-    }
-    const auto after = static_cast<unsigned>(function.name_token.column + function.name.size());
-    edits.push_back(
-        {function.name_token.offset, function.name.size(),
-         function.name + std::string(kHere) + resume_at(function.name_token, after, source.path)});
     const auto index = static_cast<std::size_t>(std::ranges::find(all, &function) - all.begin());
-    dispatch += emit_dispatch(module, function, index);
+    entries += emit_entries(function, index);
+    if (function.method) {
+      has_methods = true;
+      add_method_edits(function, source.path, emit_preamble(module, function, index), edits);
+      dispatch += emit_method_async(module, function, index);
+    } else {
+      add_function_edits(function, source.path, text, edits);
+      dispatch += emit_dispatch(module, function, index);
+    }
   }
   std::string tail;
   if (!source.functions.empty()) {
     tail = "\n" + std::string(kGenerated) +
-           "#include <tuple>\n\n#include <aloft/codec.h>\n#include <aloft/dispatch.h>\n\n";
-    tail += emit_fields(pointers(source));
-    tail += "namespace " + internal_namespace(module.name) +
-            " { extern const ::aloft::FunctionDescriptor functions[]; }\n";
+           "#include <cstddef>\n#include <memory>\n#include <span>\n#include <tuple>\n#include "
+           "<variant>\n#include <vector>\n\n#include <aloft/codec.h>\n#include "
+           "<aloft/detail/encoded_run.h>\n#include <aloft/dispatch.h>\n#include "
+           "<aloft/object.h>\n\n";
+    tail += emit_fields(types_of(source));
+    tail += "namespace " + internal_namespace(module.name) + " {\n" + std::string(kExterns) +
+            (has_methods ? define_method() : "") + entries + "}\n";
+    for (const Class& of : source.classes) tail += emit_class(module, of);
     tail += dispatch;
   }
-  return with_tail(line_directive(1, source.path), apply(text, std::move(edits)), tail, file);
+  const std::string head = has_methods ? declare_method(module) : "";
+  return with_tail(head + line_directive(1, source.path), apply(text, std::move(edits)), tail,
+                   file);
 }
 
 std::string emit_guest(const Source& source, std::string_view text, const std::string& file) {
   std::string tail;
   if (!source.functions.empty()) {
     tail = "\n" + std::string(kGenerated) +
-           "#include <tuple>\n\n#include <aloft_guest/export.h>\n\n" +
-           emit_fields(pointers(source));
+           "#include <tuple>\n\n#include <aloft_guest/export.h>\n#include "
+           "<aloft_guest/object.h>\n\n" +
+           emit_fields(types_of(source));
+  }
+  for (const Class& of : source.classes) {
+    const std::string number = std::to_string(of.index);
+    tail += "static const ::aloft::guest::ObjectRegistration aloft_object_" + number + "(" +
+            number + ", " + literal(of.qualified_name) +
+            ",\n    &::aloft::guest::make_object<::" + of.qualified_name + ">);\n";
   }
   for (const Function& function : source.functions) {
-    const std::string types = parameter_types(function);
     tail += "extern \"C\" [[clang::export_name(\"" + function.export_name +
             "\")]]\nconst ::std::uint32_t* " + function.export_name +
             "(const ::std::byte* arguments, ::std::uint32_t size) {\n" +
-            "  return ::aloft::guest::call<" + function.result.spelling +
-            (types.empty() ? "" : ", " + types) + ">(\n      " + literal(function.qualified_name) +
-            ",\n      static_cast<" + function.result.spelling + " (*)(" + types + ")>(&" +
-            global_name(function) + "), arguments, size);\n}\n";
+            "  return ::aloft::guest::" +
+            (function.method ? "call_method<" + function.method->class_spelling + ", " : "call<") +
+            result_and_parameters(function) + ">(\n      " + literal(function.qualified_name) +
+            ",\n      " + pointer_to(function, "") + ", arguments, size);\n}\n";
   }
   return with_tail(line_directive(1, source.path), text, tail, file);
 }
@@ -266,31 +444,59 @@ std::string emit_header(const Module& module) {
       continue;
     }
     offered.push_back(function);
-    declarations += open(function->scopes) + "[[nodiscard]] ::aloft::Future<" +
-                    function->result.spelling + "> " + function->name + "_async(" +
-                    parameter_list(*function) + ");" + close(function->scopes) + "\n";
+    const std::vector<Scope> around = namespaces(*function);
+    declarations += open(around) + "[[nodiscard]] ::aloft::Future<" + result_value(*function) +
+                    "> " + function->name + "_async(" + parameter_list(*function) + ");" +
+                    close(around) + "\n";
   }
-  std::string out = "// The asynchronous forms of the functions of the module '" + module.name +
-                    "'.\n" + std::string(kGenerated) +
-                    "#pragma once\n\n#include <tuple>\n\n#include <aloft/codec.h>\n#include "
-                    "<aloft/dispatch.h>\n\n";
+  std::string out =
+      "// The asynchronous forms of the functions of the module '" + module.name + "'.\n" +
+      std::string(kGenerated) +
+      "#pragma once\n\n#include <tuple>\n#include <variant>\n\n#include <aloft/codec.h>\n#include "
+      "<aloft/dispatch.h>\n\n";
   for (const std::string& header : headers) out += "#include " + literal(header) + "\n";
-  return out + "\n" + emit_fields(offered) + "\n" + declarations;
+  return out + "\n" + emit_fields(types_of(offered)) + "\n" + declarations;
 }
 
 std::string emit_descriptor(const Module& module) {
   const std::vector<const Function*> functions = module.functions();
-  std::string out =
-      std::string(kGenerated) +
-      "#include <span>\n#include <string_view>\n\n#include <aloft/dispatch.h>\n\n#include \"" +
-      module.name + ".digest.h\"\n\nnamespace " + internal_namespace(module.name) + " {\n\n";
-  out += "extern const ::aloft::ModuleDescriptor descriptor;\n";
-  out += "extern const ::aloft::FunctionDescriptor functions[];\n";
-  out += "constinit const ::aloft::FunctionDescriptor functions[] = {\n";
+  const std::vector<const Class*> classes = module.classes();
+  std::string out = std::string(kGenerated) +
+                    "#include <cstddef>\n#include <memory>\n#include <span>\n#include "
+                    "<string_view>\n#include <vector>\n\n#include "
+                    "<aloft/detail/object_link.h>\n#include <aloft/dispatch.h>\n\n#include \"" +
+                    module.name + ".digest.h\"\n\nnamespace " + internal_namespace(module.name) +
+                    " {\n\n";
+  out += "extern const ::aloft::ModuleDescriptor descriptor;\n" + std::string(kExterns);
   for (std::size_t i = 0; i < functions.size(); ++i) {
-    out += "    {&descriptor, " + std::to_string(i) + ", " + literal(functions[i]->qualified_name) +
-           ", " + literal(functions[i]->export_name) + ",\n     " +
-           literal(functions[i]->signature_hash) + "},\n";
+    const std::string number = std::to_string(i);
+    out += "::aloft::Result<::std::vector<::std::byte>> run_encoded_" + number +
+           "(void*, ::std::span<const ::std::byte>);\n::aloft::detail::Identity identity_" +
+           number + "();\n";
+  }
+  for (const Class* of : classes) {
+    out += "::std::unique_ptr<::aloft::detail::NativeObject> native_" + std::to_string(of->index) +
+           "(void*);\n";
+  }
+  if (!classes.empty()) {
+    out += "constinit const ::aloft::detail::ObjectClass objects[] = {\n";
+    for (const Class* of : classes) {
+      const std::string number = std::to_string(of->index);
+      out += "    {&descriptor, " + literal(of->qualified_name) + ", " + number + ",\n     " +
+             literal(of->state_hash) + ",\n     &native_" + number + "},\n";
+    }
+    out += "};\n";
+  }
+  out += "constinit ::aloft::FunctionDescriptor functions[] = {\n";
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    const Function& function = *functions[i];
+    const std::string number = std::to_string(i);
+    out += "    {&descriptor, " + number + ", " + literal(function.qualified_name) + ", " +
+           literal(function.export_name) + ",\n     " + literal(function.signature_hash) +
+           ",\n     " +
+           (function.method ? "&objects[" + std::to_string(function.method->object) + "]"
+                            : "nullptr") +
+           (function.once ? ", true" : ", false") + ", &run_encoded_" + number + "},\n";
   }
   out += "};\n";
   if (!module.graphs.empty()) {
@@ -300,10 +506,19 @@ std::string emit_descriptor(const Module& module) {
     out += "};\n";
   }
   out += "constinit const ::aloft::ModuleDescriptor descriptor = {" + literal(module.name) +
-         ", digest,\n    ::std::span(functions, " + std::to_string(functions.size()) + "), " +
-         (module.graphs.empty() ? "{}" : "graphs") + "};\n";
-  out += "const ::aloft::detail::ModuleRegistration registration(descriptor);\n\n}  // namespace " +
-         internal_namespace(module.name) + "\n";
+         ", digest,\n    ::std::span<const ::aloft::FunctionDescriptor>(functions, " +
+         std::to_string(functions.size()) + "), " + (module.graphs.empty() ? "{}" : "graphs") +
+         ",\n    " + (classes.empty() ? "{}" : "objects") + "};\n";
+  // Addresses of functions are no constants that could be looked into.
+  out += "const ::aloft::ModuleDescriptor& identified() {\n";
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    const std::string number = std::to_string(i);
+    out += "  functions[" + number + "].identity = identity_" + number + "();\n";
+  }
+  out += "  return descriptor;\n}\n";
+  out +=
+      "const ::aloft::detail::ModuleRegistration registration(identified());\n\n}  // namespace " +
+      internal_namespace(module.name) + "\n";
   return out;
 }
 
