@@ -41,6 +41,8 @@ using Bytes = std::vector<std::byte>;
 using SharedBytes = std::shared_ptr<const Bytes>;  // never null where a message has one
 
 inline constexpr std::size_t kStateBlock = 4096;  // bytes; the last block of a state may be shorter
+// Runs of adjacent indices in StateBlocks::blocks, so that they fit the head of a message.
+inline constexpr std::size_t kMaxStateRuns = 1024;
 
 // A state as it is, or what changed of it since an earlier one (state_blocks.h).
 struct StateBlocks {

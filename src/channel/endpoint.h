@@ -89,6 +89,12 @@ class Receiver {
   virtual void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) = 0;
 };
 
+// Priorities. A stream is as urgent as the most urgent message that waits on it: give what has to
+// overtake a stream of its own.
+inline constexpr std::uint8_t kBulk = 0;    // states, models
+inline constexpr std::uint8_t kNormal = 1;  // calls
+inline constexpr std::uint8_t kUrgent = 2;  // small messages that somebody waits for
+
 // One message to send. `head` is copied; `body` is not: its buffers stay untouched until
 // on_sent(token).
 struct Outgoing {
@@ -96,6 +102,7 @@ struct Outgoing {
   std::span<const std::byte> head;
   std::span<const std::span<const std::byte>> body;  // the list is copied, the bytes are not
   std::uint64_t token = 0;                           // the caller's own, handed back by on_sent
+  std::uint8_t priority = kNormal;                   // kBulk, kNormal, kUrgent
 };
 
 // What became of a message by the time that send_quietly() returns.
@@ -110,7 +117,7 @@ struct EndpointOptions {
   // Stream 0 needs no credit under either rule.
   CreditRule receive = CreditRule::required;
   // Of a received message on any stream but 0.
-  Bytes max_body = 256_MiB;
+  aloft::Bytes max_body = 256_MiB;
   // A ping is sent when nothing else was for so long.
   std::chrono::milliseconds heartbeat{50};
   // A peer that was silent for so long is dead; longer by what this end itself slept (liveness.h).

@@ -149,6 +149,11 @@ void unbind_dispatcher(const detail::Dispatcher* dispatcher) {
   detail::wait_for_pins();
 }
 
+std::shared_ptr<EndPlaces> bound_end_places() {
+  const detail::Pin pin;
+  return pin.dispatcher() == nullptr ? nullptr : pin.dispatcher()->end_places();
+}
+
 std::optional<Place> forced_place() { return detail::forced; }
 
 std::vector<const ModuleDescriptor*> registered_modules() {

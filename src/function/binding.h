@@ -1,6 +1,7 @@
 // The one binding, from the inside: who binds, who uses it, and what this thread asked for.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -15,6 +16,10 @@ namespace aloft::function {
 void bind_dispatcher(detail::Dispatcher& dispatcher);
 // Unbinds `dispatcher` if it is bound (null: whichever is), and waits likewise.
 void unbind_dispatcher(const detail::Dispatcher* dispatcher);
+
+class EndPlaces;
+// Those of the dispatcher that is bound now; null: none.
+[[nodiscard]] std::shared_ptr<EndPlaces> bound_end_places();
 
 // What the innermost PlaceScope of this thread asks for.
 [[nodiscard]] std::optional<Place> forced_place();
