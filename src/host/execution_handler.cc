@@ -75,9 +75,11 @@ Result<void> ExecutionHandler::start() {
   repository_ = *std::move(repository);
   models_ = std::make_unique<ModelStore>(*inference_, quarantine_,
                                          ModelStoreOptions{.folder = options_.cache / "models"});
+  ends_ = std::make_unique<EndTable>(options_.ends);
   services_ = {.repository = repository_.get(),
                .models = models_.get(),
                .quarantine = &quarantine_,
+               .ends = ends_.get(),
                .wasm_engine = runtime::Engine::description(),
                .inference_engine = inference_->description(),
                .limits = options_.session};
@@ -95,6 +97,13 @@ ExecutionHandler::~ExecutionHandler() {
     changed_.notify_all();
   }
   if (reaper_.joinable()) reaper_.join();
+  // No session uses them any more; what runs in them is watched until it has ended.
+  if (ends_) ends_->close();
+  {
+    const std::lock_guard lock(mutex_);
+    unwatched_ = true;
+    changed_.notify_all();
+  }
   if (watch_.joinable()) watch_.join();
 }
 
@@ -182,16 +191,26 @@ void ExecutionHandler::reap() {
   }
 }
 
+std::optional<Stuck> ExecutionHandler::stuck(Clock::time_point now) const {
+  for (const auto& session : sessions_) {
+    if (auto stuck = session->stuck(now)) return stuck;
+  }
+  const auto end = ends_->overdue(now);
+  if (!end) return std::nullopt;
+  return Stuck{.session = end->session,
+               .blamed = end->model.value_or(end->module),
+               .what = (end->model ? "an inference of the model sha256:" + end->model->hex()
+                                   : "a call into the module sha256:" + end->module.hex()),
+               .call = std::nullopt,
+               .end = end->key};
+}
+
 void ExecutionHandler::watch() {
   int looks = 0;
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, kWatchEvery, [this] { return ending_; })) {
+  while (!changed_.wait_for(lock, kWatchEvery, [this] { return unwatched_; })) {
     const auto now = Clock::now();
-    std::optional<Stuck> stuck;
-    for (const auto& session : sessions_) {
-      stuck = session->stuck(now);
-      if (stuck) break;
-    }
+    const std::optional<Stuck> stuck = this->stuck(now);
     looks = stuck ? looks + 1 : 0;
     if (looks < kLooks) continue;
     lock.unlock();
@@ -211,6 +230,7 @@ void ExecutionHandler::give_way(const Stuck& stuck) {
   }
   succession_.hand_over();
   const Error error{Errc::deadline_exceeded, reason + "; it is in quarantine at this edge now"};
+  if (stuck.end) ends_->give_up(*stuck.end, error);
   for (const auto& session : sessions()) {
     if (session->id() == stuck.session) session->answer_for(stuck, error);
   }

@@ -15,7 +15,7 @@
 //     -> end()                                       (this process is gone)
 //
 // The UEs of other sessions lose nothing: calls are pure, and are run again at the successor or on
-// the device.
+// the device, and objects are recovered there from their checkpoints.
 #pragma once
 
 #include <chrono>
@@ -31,6 +31,7 @@
 
 #include "base/units.h"
 #include "channel/tcp.h"
+#include "host/end_table.h"
 #include "host/model_store.h"
 #include "host/quarantine.h"
 #include "host/repository.h"
@@ -47,6 +48,7 @@ struct ExecutionHandlerOptions {
   int inferences = 2;         // at a time; a session has one (inference_turns.h)
   std::size_t max_sessions = 64;
   SessionLimits session;
+  EndLimits ends;
   std::string boot_id;  // tells UEs one start of an edge from the next
 };
 
@@ -71,6 +73,8 @@ class ExecutionHandler final : private channel::Acceptor {
   [[nodiscard]] Result<channel::Address> serve(int socket);
   // Accepts no more, tells all UEs to go, and waits until they are gone, at most `limit`.
   void close(const Error& why, std::chrono::milliseconds limit);
+  // The movable ends at this edge.
+  [[nodiscard]] EndTable& ends() { return *ends_; }
 
  private:
   explicit ExecutionHandler(ExecutionHandlerOptions options, Succession succession);
@@ -81,6 +85,7 @@ class ExecutionHandler final : private channel::Acceptor {
   void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
 
   [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions();
+  [[nodiscard]] std::optional<Stuck> stuck(Clock::time_point now) const;  // with the mutex held
   void reap();
   void watch();
   void give_way(const Stuck& stuck);
@@ -92,6 +97,7 @@ class ExecutionHandler final : private channel::Acceptor {
   std::shared_ptr<runtime::Engine> engine_;
   std::unique_ptr<Repository> repository_;
   std::unique_ptr<ModelStore> models_;
+  std::unique_ptr<EndTable> ends_;
   SessionServices services_;
   std::vector<std::byte> hello_;
 
@@ -105,7 +111,8 @@ class ExecutionHandler final : private channel::Acceptor {
   std::condition_variable changed_;
   std::vector<std::shared_ptr<Session>> sessions_;
   std::uint64_t last_session_ = 0;
-  bool ending_ = false;
+  bool ending_ = false;         // no session comes any more
+  bool unwatched_ = false;      // and nothing runs
   std::thread reaper_, watch_;  // last: they use all of the above
 };
 

@@ -17,9 +17,16 @@ constexpr std::string_view kRuntime =
 
 }  // namespace
 
-GuestServices::GuestServices(std::uint64_t session, channel::Endpoint& endpoint,
-                             InferenceTurns& turns, std::span<const NamedModel> models)
-    : session_(session), endpoint_(endpoint) {
+SendLine lines_to(channel::Endpoint& endpoint) {
+  return [&endpoint](std::span<const std::byte> head) {
+    // A link that is down or full takes no more lines; the call's Return is what counts.
+    (void)endpoint.send({.stream = channel::kControlStream, .head = head, .body = {}});
+  };
+}
+
+GuestServices::GuestServices(std::uint64_t session, SendLine send_line, InferenceTurns& turns,
+                             std::span<const NamedModel> models)
+    : session_(session), send_line_(std::move(send_line)) {
   for (const NamedModel& model : models) {
     models_.push_back({model.name, make_metered_graph(model.graph, model.digest, turns, meter_)});
   }
@@ -53,8 +60,7 @@ void GuestServices::send(runtime::GuestStream stream, std::string line) {
                line);
   const auto head = function::encode(
       function::GuestLog{.call_id = call_id_, .is_error = is_error, .line = std::move(line)});
-  // A link that is down or full takes no more lines; the call's Return is what counts.
-  (void)endpoint_.send({.stream = channel::kControlStream, .head = head, .body = {}});
+  send_line_(head);
 }
 
 Result<std::shared_ptr<inference::Graph>> GuestServices::graph_by_name(std::string_view name) {

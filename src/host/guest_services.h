@@ -5,11 +5,14 @@
 // bounded, so that a guest that prints without end fills neither a queue nor a disk.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/digest.h"
@@ -28,11 +31,17 @@ struct NamedModel {
   std::shared_ptr<inference::Graph> graph;
 };
 
+// Takes a line to the caller: the head of a function::GuestLog, valid during the call. Called on
+// the instance's worker; lines that cannot go are dropped.
+using SendLine = std::function<void(std::span<const std::byte> head)>;
+// To the UE at the other end, which outlives what is given.
+[[nodiscard]] SendLine lines_to(channel::Endpoint& endpoint);
+
 // Thread rule: the instance's worker, except meter().computing().
 class GuestServices final : public runtime::HostServices {
  public:
-  // `endpoint` and `turns` outlive it, and it outlives the instances that it serves.
-  GuestServices(std::uint64_t session, channel::Endpoint& endpoint, InferenceTurns& turns,
+  // `turns` outlives it, and it outlives the instances that it serves.
+  GuestServices(std::uint64_t session, SendLine send_line, InferenceTurns& turns,
                 std::span<const NamedModel> models);
 
   // From here on the guest works for this call; 0: for none (it starts, a buffer is made).
@@ -40,6 +49,8 @@ class GuestServices final : public runtime::HostServices {
   // What the guest's part of aloft said last on standard error about why it ended the call, e.g.
   // "call aborted: no detector"; empty if nothing.
   [[nodiscard]] const std::string& last_words() const { return last_words_; }
+  // A line of ours about the call, as one of its standard error.
+  void say(std::string line) { send(runtime::GuestStream::standard_error, std::move(line)); }
   [[nodiscard]] InferenceMeter& meter() { return meter_; }
   [[nodiscard]] const InferenceMeter& meter() const { return meter_; }
 
@@ -56,7 +67,7 @@ class GuestServices final : public runtime::HostServices {
   };
 
   const std::uint64_t session_;
-  channel::Endpoint& endpoint_;
+  const SendLine send_line_;
   InferenceMeter meter_;
   std::vector<MeteredModel> models_;
   std::uint64_t call_id_ = 0;

@@ -34,7 +34,7 @@ Result<std::unique_ptr<InstanceWorker>> InstanceWorker::create(
 InstanceWorker::InstanceWorker(const WorkerContext& context,
                                std::span<const channel::StreamId> streams)
     : context_(context),
-      services_(context.session, *context.endpoint, *context.turns, context.models) {
+      services_(context.session, lines_to(*context.endpoint), *context.turns, context.models) {
   for (const channel::StreamId stream : streams) slots_.emplace_back().stream = stream;
 }
 

@@ -41,11 +41,14 @@ struct SessionLimits {
   std::chrono::milliseconds load{60'000};     // of one model into the engine
 };
 
+class EndTable;
+
 // What all sessions share. Borrowed by them.
 struct SessionServices {
   Repository* repository = nullptr;
   ModelStore* models = nullptr;
   const Quarantine* quarantine = nullptr;
+  EndTable* ends = nullptr;
   std::string wasm_engine;       // for ModuleOpened
   std::string inference_engine;  // for ModuleOpened
   SessionLimits limits;

@@ -26,8 +26,9 @@ void Session::finish() {
 void Session::start(std::unique_ptr<channel::Endpoint> endpoint) {
   endpoint_ = std::move(endpoint);
   opener_ = std::make_unique<ModuleOpener>(
-      id_, services_, *endpoint_, turns_,
+      id_, services_, *endpoint_, *turns_,
       [this](std::unique_ptr<OpenedModule> module) { add(std::move(module)); });
+  ends_ = std::make_unique<SessionEnds>(id_, *services_.ends, *endpoint_);
   spdlog::info("session {}: {} is connected", id_, peer_);
 }
 
@@ -61,7 +62,11 @@ void Session::stop() {
 std::optional<Stuck> Session::stuck(Clock::time_point now) const {
   if (!opener_) return std::nullopt;
   if (const auto model = opener_->overdue(now)) {
-    return Stuck{id_, *model, "loading the model sha256:" + model->hex(), std::nullopt};
+    return Stuck{.session = id_,
+                 .blamed = *model,
+                 .what = "loading the model sha256:" + model->hex(),
+                 .call = std::nullopt,
+                 .end = std::nullopt};
   }
   const std::lock_guard lock(mutex_);
   for (const auto& module : modules_) {
@@ -69,10 +74,17 @@ std::optional<Stuck> Session::stuck(Clock::time_point now) const {
       const auto call = worker->overdue(now);
       if (!call) continue;
       if (call->model)
-        return Stuck{id_, *call->model, "an inference of the model sha256:" + call->model->hex(),
-                     call};
+        return Stuck{.session = id_,
+                     .blamed = *call->model,
+                     .what = "an inference of the model sha256:" + call->model->hex(),
+                     .call = call,
+                     .end = std::nullopt};
       const Digest digest = module->context.module->digest();
-      return Stuck{id_, digest, "a call into the module sha256:" + digest.hex(), call};
+      return Stuck{.session = id_,
+                   .blamed = digest,
+                   .what = "a call into the module sha256:" + digest.hex(),
+                   .call = call,
+                   .end = std::nullopt};
     }
   }
   return std::nullopt;
@@ -92,17 +104,16 @@ void Session::answer_for(const Stuck& stuck, const Error& why) {
 Result<std::span<std::byte>> Session::on_message_begin(channel::StreamId stream,
                                                        std::span<const std::byte> head,
                                                        std::uint64_t body_size) {
-  auto message = function::decode(head);
+  if (stream >= SessionEnds::kFirstEndStream) return ends_->begin(stream, head, body_size);
   if (stream == channel::kControlStream) {
-    auto handled =
-        message ? on_control(std::move(*message), body_size) : std::unexpected(message.error());
-    if (!handled) {
+    if (auto handled = on_control(head, body_size); !handled) {
       spdlog::warn("session {}: {}", id_, handled.error().message);
       endpoint_->close(handled.error());
       return std::unexpected(handled.error());
     }
     return std::span<std::byte>{};
   }
+  auto message = function::decode(head);
   if (stream < ModelUpload::kFirstCallStream) {
     if (!message) return std::unexpected(message.error());
     const auto* model = std::get_if<function::ModelBytes>(&*message);
@@ -119,13 +130,16 @@ Result<std::span<std::byte>> Session::on_message_begin(channel::StreamId stream,
   return on_call_stream(stream, *worker, *message, body_size);
 }
 
-Result<void> Session::on_control(function::Message&& message, std::uint64_t body_size) {
+Result<void> Session::on_control(std::span<const std::byte> head, std::uint64_t body_size) {
   if (body_size != 0) return fail(Errc::protocol, "a control message with a body");
-  if (auto* const open = std::get_if<function::OpenModule>(&message)) {
+  if (function::is_end_head(head)) return on_end_message(head);
+  auto message = function::decode(head);
+  if (!message) return std::unexpected(message.error());
+  if (auto* const open = std::get_if<function::OpenModule>(&*message)) {
     opener_->open(std::move(*open));
     return {};
   }
-  if (const auto* const cancelled = std::get_if<function::CancelCall>(&message)) {
+  if (const auto* const cancelled = std::get_if<function::CancelCall>(&*message)) {
     const std::lock_guard lock(mutex_);
     for (const auto& module : modules_) {
       for (const auto& worker : module->workers) worker->cancel(cancelled->call_id);
@@ -133,6 +147,24 @@ Result<void> Session::on_control(function::Message&& message, std::uint64_t body
     return {};
   }
   return fail(Errc::protocol, "a message on the control stream that a UE does not send there");
+}
+
+Result<void> Session::on_end_message(std::span<const std::byte> head) {
+  auto message = function::decode_end(head, 0);
+  if (!message) return std::unexpected(message.error());
+  if (!std::holds_alternative<channel::Attach>(message->message.content)) {
+    ends_->control(std::move(*message));
+    return {};
+  }
+  const OpenedModule* module = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& opened : modules_) {
+      if (opened->id == message->terms.module_id) module = opened.get();
+    }
+  }
+  ends_->attach(std::move(*message), module, turns_);
+  return {};
 }
 
 Result<std::span<std::byte>> Session::on_call_stream(channel::StreamId stream,
@@ -160,25 +192,30 @@ InstanceWorker* Session::worker_of(channel::StreamId stream) const {
 
 void Session::on_message_end(channel::StreamId stream) {
   if (stream == channel::kControlStream) return;
+  if (stream >= SessionEnds::kFirstEndStream) return ends_->end(stream);
   if (stream < ModelUpload::kFirstCallStream) return opener_->upload().end(stream);
   if (InstanceWorker* const worker = worker_of(stream)) worker->end(stream);
 }
 
 void Session::on_message_abandoned(channel::StreamId stream, const Error& why) {
   if (stream == channel::kControlStream) return;
+  if (stream >= SessionEnds::kFirstEndStream) return ends_->abandon(stream);
   if (stream < ModelUpload::kFirstCallStream) return opener_->upload().abandon(stream, why);
   if (InstanceWorker* const worker = worker_of(stream)) worker->abandon(stream);
 }
 
-// What we send on call streams, Returns, needs no credit.
+// Nothing that is sent to a UE needs credit.
 void Session::on_credit(channel::StreamId, std::uint64_t) {}
 
 void Session::on_reset(channel::StreamId stream, const Error& why) {
+  if (stream >= SessionEnds::kFirstEndStream) return ends_->reset(stream, why);
   if (stream < ModelUpload::kFirstCallStream) return opener_->upload().abandon(stream, why);
   if (InstanceWorker* const worker = worker_of(stream)) worker->reset(stream);
 }
 
-void Session::on_sent(channel::StreamId stream, std::uint64_t, const Result<void>&) {
+void Session::on_sent(channel::StreamId stream, std::uint64_t token, const Result<void>&) {
+  if (stream == channel::kControlStream || stream >= SessionEnds::kFirstEndStream)
+    return ends_->sent(stream, token);
   if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream);
 }
 
@@ -187,6 +224,7 @@ void Session::on_up(std::span<const std::byte>) {}
 void Session::on_down(const Error& why, std::chrono::steady_clock::time_point) {
   spdlog::info("session {}: {} is gone: {}", id_, peer_, why.message);
   stop();
+  ends_->down();
   ended_.store(true, std::memory_order_release);
   on_ended_();
 }

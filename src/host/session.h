@@ -1,9 +1,9 @@
 // One UE's connection: its modules, the streams to their instances, and what it may do on them.
 //
 // The session is the channel's Receiver: everything here runs on the I/O thread and only routes.
-// Modules are opened by the ModuleOpener's thread, calls run by the InstanceWorkers' threads. A UE
-// that breaks the protocol on the control stream loses its session; on another stream, that
-// stream's message.
+// Modules are opened by the ModuleOpener's thread, calls run by the InstanceWorkers' threads,
+// movable ends, which outlive it, by the EndRunners'. A UE that breaks the protocol on the control
+// stream loses its session; on another stream, that stream's message.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 #include "function/protocol.h"
 #include "host/inference_turns.h"
 #include "host/module_opener.h"
+#include "host/session_ends.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -29,7 +30,8 @@ struct Stuck {
   std::uint64_t session = 0;
   Digest blamed;                // a model, or the module when no inference is under way
   std::string what;             // for people, e.g. "an inference of the model sha256:..."
-  std::optional<Overdue> call;  // absent: a model is being loaded
+  std::optional<Overdue> call;  // in `session`
+  std::optional<EndKey> end;    // absent as well: a model is being loaded
 };
 
 class Session final : public channel::Receiver {
@@ -68,7 +70,8 @@ class Session final : public channel::Receiver {
   void on_up(std::span<const std::byte> peer_hello) override;
   void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) override;
 
-  [[nodiscard]] Result<void> on_control(function::Message&& message, std::uint64_t body_size);
+  [[nodiscard]] Result<void> on_control(std::span<const std::byte> head, std::uint64_t body_size);
+  [[nodiscard]] Result<void> on_end_message(std::span<const std::byte> head);
   [[nodiscard]] Result<std::span<std::byte>> on_call_stream(channel::StreamId stream,
                                                             InstanceWorker& worker,
                                                             const function::Message& message,
@@ -83,8 +86,10 @@ class Session final : public channel::Receiver {
   const SessionServices& services_;
   const std::function<void()> on_ended_;
   std::atomic<bool> ended_ = false;
-  InferenceTurns turns_;
+  // Shared with the ends that are attached here, which may outlive the session.
+  const std::shared_ptr<InferenceTurns> turns_ = std::make_shared<InferenceTurns>();
   std::unique_ptr<channel::Endpoint> endpoint_;
+  std::unique_ptr<SessionEnds> ends_;  // I/O thread
 
   mutable std::mutex mutex_;  // for what the opener adds to while the I/O thread reads
   std::vector<std::unique_ptr<OpenedModule>> modules_;
