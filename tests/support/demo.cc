@@ -85,4 +85,10 @@ std::vector<std::map<std::string, std::string>> read_csv(const std::filesystem::
   return rows;
 }
 
+std::vector<std::string> read_identities(const std::filesystem::path& csv) {
+  std::vector<std::string> identities;
+  for (const auto& row : read_csv(csv)) identities.push_back(row.at("tracks"));
+  return identities;
+}
+
 }  // namespace aloft::testing

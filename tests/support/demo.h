@@ -54,4 +54,7 @@ class DemoEdge {
 [[nodiscard]] std::vector<std::map<std::string, std::string>> read_csv(
     const std::filesystem::path& file);
 
+// The identities that the application tracked in each frame, as frames.csv has them.
+[[nodiscard]] std::vector<std::string> read_identities(const std::filesystem::path& csv);
+
 }  // namespace aloft::testing
