@@ -7,8 +7,10 @@
 // small urgent message never waits behind a frame. Heads never share memory with bodies: a body may
 // land in a guest's memory, which the guest can write at any time.
 //
-// Streams: messages of one stream arrive in the order they were sent; streams share the link
-// fairly, fragment by fragment, except that stream 0 (control) goes first. Stream 0 always has
+// Streams: messages of one stream arrive in the order they were sent. Stream 0 (control) goes
+// first; then strictly what is more urgent (Outgoing::priority); streams of one priority share the
+// link fairly, fragment by fragment. On a link slower than what is sent, at most a few milliseconds
+// of less urgent bytes are ahead of an urgent message (pace.h). Stream 0 always has
 // credit for small messages. On any other stream towards a peer with CreditRule::required, each
 // message uses up one credit that the peer granted: the oldest one whose capacity holds the
 // message's body. Both ends apply that rule, so both know which credit is gone.

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "channel/tcp_gauge.h"
 #include "wire/error_text.h"
 #include "wire/little_endian.h"
 
@@ -51,6 +52,7 @@ Link::Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& op
     : io_(io),
       socket_(std::move(socket)),
       timer_(io),
+      pace_timer_(io),
       receiver_(&receiver),
       owner_(&owner),
       counters_(std::move(counters)),
@@ -168,6 +170,7 @@ void Link::detach() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   timer_.cancel();
+  pace_timer_.cancel();
 }
 
 // --- writing ---
@@ -175,8 +178,12 @@ void Link::detach() {
 void Link::write_some() {
   if (state_ == State::down || broken_ || unwritable_ || blocked_ || shut_) return;
   for (std::size_t writes = 0;; ++writes) {
-    const std::span<const iovec> plan = outbox_.plan();
-    if (plan.empty()) break;
+    const std::span<const iovec> plan = outbox_.plan(room());
+    if (plan.empty()) {
+      if (outbox_.empty()) break;
+      paced_ = true;
+      return;
+    }
     if (writes == kWritesPerVisit) {
       blocked_ = true;  // not by the kernel: it says at once that there is room
       return;
@@ -189,6 +196,7 @@ void Link::write_some() {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         blocked_ = true;
+        measure();
       } else {
         // Reading will meet it as well, after all that the peer has said before.
         unwritable_ = true;
@@ -202,10 +210,27 @@ void Link::write_some() {
     outbox_.wrote(written_now, done_);
     if (written_now < planned) {
       blocked_ = true;
+      measure();
       return;
     }
   }
+  pace_.idle();
   if (state_ == State::closing) go_on_closing();
+}
+
+// More waits than the link takes at once: that is when it shows how fast it is.
+void Link::measure() {
+  const Time now = steady_clock::now();
+  if (!pace_.due(now)) return;
+  if (const auto reading = read_gauge(socket_.native_handle())) pace_.waits(now, *reading);
+}
+
+Outbox::Room Link::room() {
+  if (!pace_.slow()) return {};
+  const auto reading = read_gauge(socket_.native_handle());
+  if (!reading) return {};
+  if (const Time now = steady_clock::now(); pace_.due(now)) pace_.waits(now, *reading);
+  return pace_.room(*reading);
 }
 
 // All that was queued is written: the CLOSE comes last, then our FIN.
@@ -242,7 +267,8 @@ void Link::push_ping(Time now) {
 }
 
 bool Link::needs_io_thread() const {
-  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_);
+  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_) ||
+         (paced_ && !waiting_paced_);
 }
 
 void Link::written(std::unique_lock<std::mutex> lock) {
@@ -283,6 +309,7 @@ void Link::settle() {
       broken = broken_;
       if (!broken && done_.empty()) {
         if (blocked_ && !waiting_writable_) wait_writable();
+        if (paced_ && !waiting_paced_) wait_paced();
         break;
       }
       if (!broken && round == kRoundsPerVisit) {
@@ -320,6 +347,20 @@ void Link::wait_writable() {
                        }
                        self->settle();
                      });
+}
+
+void Link::wait_paced() {
+  waiting_paced_ = true;
+  pace_timer_.expires_after(pace_.pause());
+  pace_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
+    if (self->ended_) return;
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->waiting_paced_ = false;
+      self->paced_ = false;
+    }
+    self->settle();
+  });
 }
 
 // --- time ---
@@ -404,6 +445,7 @@ void Link::fail_link(const Error& why) {
     socket_.close(ignored);
   }
   timer_.cancel();
+  pace_timer_.cancel();
   deliver_done();
   inbox_.give_up_all(reason);
   if (owner_) owner_->link_down(reason, last_heard);

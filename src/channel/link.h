@@ -8,7 +8,8 @@
 // while the receiver is called.
 //
 // TCP_NOTSENT_LOWAT keeps at most 128 KiB in the kernel that are not on the way yet, so that an
-// urgent message waits for little else than what the network itself holds.
+// urgent message waits for little else than what the network itself holds; on a slow link a Pace
+// holds back more.
 #pragma once
 
 #include <atomic>
@@ -27,6 +28,7 @@
 #include "channel/inbox.h"
 #include "channel/liveness.h"
 #include "channel/outbox.h"
+#include "channel/pace.h"
 #include <aloft/result.h>
 
 namespace aloft::channel {
@@ -90,6 +92,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void wait_readable();
   void stop_reading();
   void wait_writable();
+  void wait_paced();
   void wait_timer();
   void on_timer();
   // Bytes came to where the inbox wanted them. They, and what else is there, are taken apart,
@@ -105,6 +108,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   // With the mutex held:
   void write_some();
+  void measure();
+  [[nodiscard]] Outbox::Room room();
   void go_on_closing();
   void push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload);
   void push_error(wire::FrameType type, StreamId stream, std::uint32_t number, const Error& why);
@@ -119,6 +124,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   boost::asio::io_context& io_;
   Socket socket_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer pace_timer_;
   Receiver* receiver_;
   LinkOwner* owner_;
   std::shared_ptr<LinkCounters> counters_;
@@ -139,8 +145,11 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   Outbox outbox_;
   Liveness liveness_;
   std::vector<Outbox::Done> done_;
-  bool blocked_ = false;            // the kernel takes no more for now
-  bool waiting_writable_ = false;   // and the I/O thread hears when it does
+  bool blocked_ = false;           // the kernel takes no more for now
+  bool waiting_writable_ = false;  // and the I/O thread hears when it does
+  Pace pace_;
+  bool paced_ = false;              // there is no room for what waits
+  bool waiting_paced_ = false;      // and the I/O thread looks again soon
   bool unwritable_ = false;         // the connection is lost, which reading will tell
   std::optional<Error> broken_;     // the peer does not read
   std::optional<Error> close_why_;  // state_ == closing
