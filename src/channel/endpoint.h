@@ -19,6 +19,7 @@
 // with the next one.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -46,8 +47,10 @@ inline constexpr std::size_t kMaxUnsentWithoutCredit = 1024;
 // the handshake.
 using wire::CreditRule;
 
-// What an endpoint tells its owner. All calls come from the endpoint's I/O thread, one at a time,
-// and must not block. Inside any of them the owner may call the endpoint, and may destroy it.
+// What an endpoint tells its owner. All calls come from the endpoint's I/O thread or from one that
+// assists it (Endpoint::assist), one at a time, and must not block. Inside any of them the owner
+// may call the endpoint; inside one on the I/O thread it may destroy it, and so may an owner that
+// never assists.
 class Receiver {
  public:
   virtual ~Receiver() = default;
@@ -166,6 +169,22 @@ class Endpoint {
   // Destroying the endpoint right after close() still tells the peer, unless messages are unsent.
   virtual void close(const Error& why) = 0;
   [[nodiscard]] virtual EndpointStats stats() const = 0;
+
+  // For a thread that waits for something that a message brings: it reads the link itself, in place
+  // of the I/O thread, and calls the receiver, until `done` is set. That spares the wait for a
+  // second thread to wake up. Returns after `done` was set (by a callback in here, or by another
+  // thread followed by nudge()), at `until`, or when the I/O thread is needed; false at once, with
+  // nothing done, when another thread assists already or the link is down. The caller looks
+  // whether it is done, and waits otherwise. Not from a callback, nor while the endpoint is being
+  // destroyed.
+  [[nodiscard]] virtual bool assist(const std::atomic<bool>& done,
+                                    std::chrono::steady_clock::time_point until) {
+    (void)done;
+    (void)until;
+    return false;
+  }
+  // Has a thread inside assist() look at its `done`. Cheap when there is none.
+  virtual void nudge() {}
 };
 
 }  // namespace aloft::channel
