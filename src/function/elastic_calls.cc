@@ -101,8 +101,9 @@ class ElasticCalls::Async final : public EndSender,
   }
   void settle(ElasticCall& call) {
     call.record.latency = steady_clock::now() - start_;
-    if (const auto& on_settled = end_->places().options().on_settled) on_settled(call);
-    call.completion().finish();  // the owner may destroy the call
+    // After either the owner may destroy the call.
+    if (const auto& on_settled = end_->places().options().on_settled) return on_settled(call);
+    call.completion().finish();
   }
 
   const std::shared_ptr<ElasticEnd> end_;

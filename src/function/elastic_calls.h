@@ -19,7 +19,7 @@ class ElasticCalls {
   // Runs the call to its end, where the end is. Its result, exception or error is set then, and
   // the record's place and latency.
   void run(detail::ElasticCall& call) const;
-  // Begins the call. Its completion is finished once, after EndPlacesOptions::on_settled.
+  // Begins the call. It ends once, by EndPlacesOptions::on_settled.
   void start(detail::ElasticCall& call) const;
   // The same, once the end is at `to`; where that fails, where it is.
   void run(detail::ElasticCall& call, Location to) const;

@@ -35,6 +35,8 @@ std::uint64_t launch(std::uint64_t value) {
   return value;
 }
 
+std::uint64_t size_of(const std::string& text) { return text.size(); }
+
 // Keeps what it was given, in order: nothing can be lost, doubled or exchanged unseen.
 class Ledger {
  public:
@@ -93,6 +95,16 @@ const FunctionDescriptor kFunctions[] = {
                                                         &Ledger::add, bytes);
      },
      .identity = detail::identity_of(&Ledger::add)},
+    {.module = &kModule,
+     .index = 3,
+     .qualified_name = "demo::size_of",
+     .export_name = "fn_size_of",
+     .signature_hash = {},
+     .object = nullptr,
+     .once = false,
+     .run_encoded = [](void*, std::span<const std::byte> bytes)
+         -> Result<std::vector<std::byte>> { return detail::run_encoded(&size_of, bytes); },
+     .identity = detail::identity_of(&size_of)},
 };
 const ModuleDescriptor kModule{.name = "demo",
                                .digest = "sha256:dd",
@@ -583,15 +595,20 @@ TEST_F(ElasticEndTest, a_channel_holds_a_bounded_number_of_messages) {
 }
 
 TEST_F(ElasticEndTest, a_message_that_an_edge_has_no_room_for_runs_elsewhere) {
-  make_edge(0, 64);
-  make_edge(1, 64);
+  make_edge(0, 1000);
+  make_edge(1, 1000);
   begin();
-  using Sizes = Channel<std::vector<std::byte>, std::uint64_t>;
-  (void)sizeof(Sizes);
-  auto channel = Twice::open(&twice, {.start = Location::edge(0)});
+  auto channel =
+      Channel<std::string, std::uint64_t>::open(&size_of, {.start = Location::edge(0)});
   ASSERT_TRUE(channel.has_value()) << channel.error().message;
-  ASSERT_TRUE(channel->send(1).has_value());
-  EXPECT_EQ(*channel->receive(10s)->result, 2U);
+  for (const std::size_t size : {10U, 100U, 100000U, 20U}) {
+    ASSERT_TRUE(channel->send(std::string(size, 'x')).has_value());
+    const auto received = channel->receive(10s);
+    ASSERT_TRUE(received.has_value()) << received.error().message;
+    ASSERT_TRUE(received->result.has_value()) << received->result.error().message;
+    EXPECT_EQ(*received->result, size);
+    EXPECT_EQ(received->place.is_here(), size > 1000 || size == 20) << "it stays where it went";
+  }
 }
 
 TEST_F(ElasticEndTest, results_can_be_called_back) {

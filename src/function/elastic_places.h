@@ -34,8 +34,8 @@ struct EndPlacesOptions {
   const Log* log = nullptr;                       // not null
   // Every move and recovery, once it is over. From any thread; must not block.
   std::function<void(const ModuleDescriptor&, const Result<MoveReport>&)> on_move;
-  // An asynchronous call's result is there, and its completion is about to be finished. From a
-  // thread of this.
+  // An asynchronous call's result, or why there is none, is there: finishes its completion, after
+  // which the call may be gone. From any thread. Empty: nothing but that.
   std::function<void(detail::ElasticCall&)> on_settled;
   // What a state may take to come home by a move; then it is recovered here.
   std::chrono::milliseconds homecoming{3000};
