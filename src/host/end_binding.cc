@@ -142,8 +142,12 @@ void EndBinding::transmit(const channel::EndMessage& message) {
     leaving_.push_back(std::move(leaving));
   }
   attached_ |= attached;
-  const auto sending =
-      endpoint_.send_quietly({.stream = stream, .head = head, .body = body, .token = token});
+  const auto sending = endpoint_.send_quietly(
+      {.stream = stream,
+       .head = head,
+       .body = body,
+       .token = token,
+       .priority = where == function::EndStream::state ? channel::kBulk : terms_.priority});
   if (sending == channel::Sending::under_way) return;
   {
     const std::lock_guard lock(mutex_);

@@ -57,9 +57,10 @@ class EndBinding {
   struct Terms {
     EndKey key;
     function::EndStreams streams;
-    std::uint32_t deliveries = 1;     // credits on `streams.stream`
-    std::uint64_t delivery_size = 0;  // bytes of one body there
-    std::uint64_t state_size = 0;     // bytes of one body on the other
+    std::uint32_t deliveries = 1;              // credits on `streams.stream`
+    std::uint64_t delivery_size = 0;           // bytes of one body there
+    std::uint64_t state_size = 0;              // bytes of one body on the other
+    std::uint8_t priority = channel::kNormal;  // of what is not a state
   };
   // `endpoint` is used until the end lets go of the binding or calls no more; `held` outlives it.
   EndBinding(channel::Endpoint& endpoint, Terms terms, HeldBytes& held,

@@ -21,11 +21,13 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
     answer(key, {.epoch = key.epoch, .content = channel::Lost{why}});
   };
   if (std::get<channel::Attach>(head.message.content).resume) {
-    auto runner = table_.resume(key, session_);
-    if (runner && runner->bind(make_binding(key, head.terms, runner), head.message)) {
+    const auto runner = table_.resume(key, session_);
+    const auto binding = runner ? make_binding(key, head.terms, runner) : nullptr;
+    if (binding && runner->bind(binding, head.message)) {
       spdlog::info("session {} end {} is resumed", session_, to_string(key));
     } else {
-      answer(key, {.epoch = key.epoch, .content = channel::Attached{.known = false}});
+      if (binding) binding->release();
+      answer(key, channel::MovableEnd::unknown(key.epoch));
     }
     return;
   }
@@ -64,7 +66,8 @@ std::shared_ptr<EndBinding> SessionEnds::make_binding(const EndKey& key,
                         .streams = streams,
                         .deliveries = std::clamp(terms.in_flight, 1U, limits.in_flight),
                         .delivery_size = limits.body,
-                        .state_size = limits.body},
+                        .state_size = limits.body,
+                        .priority = std::min(terms.priority, channel::kUrgent)},
       table_.held(), std::move(runner));
   bindings_.emplace(streams.stream, binding);
   by_key_.insert_or_assign(key, binding);
