@@ -5,126 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/digest.h"
+#include "compiler/emit_text.h"
 
 namespace aloft::compiler {
 
 namespace {
-
-constexpr std::string_view kHere = "_aloft_here";
-
-// A string literal.
-std::string literal(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out + "\"";
-}
-
-std::string line_directive(unsigned line, const std::string& file) {
-  return "#line " + std::to_string(line) + " " + literal(file) + "\n";
-}
-
-std::string parameter_type(const Parameter& parameter) {
-  return parameter.passing == Passing::by_value ? parameter.type.spelling
-                                                : "const " + parameter.type.spelling + "&";
-}
-
-std::string parameter_types(const Function& function) {
-  std::string out;
-  for (const Parameter& parameter : function.parameters) {
-    out += (out.empty() ? "" : ", ") + parameter_type(parameter);
-  }
-  return out;
-}
-
-// The same as template arguments after the result's: "int, const ::aloft::Image&".
-std::string result_and_parameters(const Function& function) {
-  const std::string types = parameter_types(function);
-  return function.result.spelling + (types.empty() ? "" : ", " + types);
-}
-
-// The result as a value, for a Future.
-std::string result_value(const Function& function) {
-  return function.result.spelling == "void" ? "::std::monostate" : function.result.spelling;
-}
-
-// "const ::aloft::Image& aloft_0, int aloft_1": names that no macro has. Of a method in the form
-// of a function, the object comes first.
-std::string parameter_list(const Function& function) {
-  std::string out;
-  if (function.method)
-    out = (function.method->is_const ? "const " : "") + function.method->class_spelling +
-          "& aloft_object";
-  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    out += (out.empty() ? "" : ", ") + parameter_type(function.parameters[i]) + " aloft_" +
-           std::to_string(i);
-  }
-  return out;
-}
-
-std::string declarator(const Function& function, std::string_view suffix) {
-  return function.name + std::string(suffix) + "(" + parameter_list(function) + ")" +
-         (function.is_noexcept ? " noexcept" : "");
-}
-
-// Something that stands in namespaces: "namespace a { inline namespace b {" and the braces that end
-// it.
-std::string open(std::span<const Scope> scopes) {
-  std::string out;
-  for (const Scope& scope : scopes) {
-    out += (scope.kind == Scope::Kind::inline_namespace ? "inline namespace " : "namespace ") +
-           scope.name + " { ";
-  }
-  return out;
-}
-std::string close(std::span<const Scope> scopes) {
-  std::string out;
-  for (std::size_t i = 0; i < scopes.size(); ++i) out += " }";
-  return out;
-}
-
-std::string global_name(const Function& function) { return "::" + function.qualified_name; }
-
-// The namespaces around it.
-std::vector<Scope> namespaces(const Function& function) {
-  std::vector<Scope> result;
-  for (const Scope& scope : function.scopes) {
-    if (scope.kind != Scope::Kind::record) result.push_back(scope);
-  }
-  return result;
-}
-
-// A pointer to the function of this name or to the method, the right one of its overloads.
-std::string pointer_to(const Function& function, std::string_view suffix) {
-  const bool is_const = function.method && function.method->is_const;
-  const std::string whose = function.method ? function.method->class_spelling + "::*" : "*";
-  return "static_cast<" + function.result.spelling + " (" + whose + ")(" +
-         parameter_types(function) + ")" + (is_const ? " const" : "") + ">(&" +
-         global_name(function) + std::string(suffix) + ")";
-}
-
-// ", static_cast<int&&>(a), b": the arguments, passed on. Of a method's definition, under the names
-// that they have there.
-enum class Names : std::uint8_t { generated, written };
-std::string passed_on(const Function& function, Names names) {
-  std::string out;
-  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    const Parameter& parameter = function.parameters[i];
-    const bool is_written = names == Names::written && !parameter.name.empty();
-    const std::string name = is_written ? parameter.name : "aloft_" + std::to_string(i);
-    out += ", " + (parameter.passing == Passing::by_value
-                       ? "static_cast<" + parameter.type.spelling + "&&>(" + name + ")"
-                       : name);
-  }
-  return out;
-}
-
-std::string internal_namespace(const std::string& module_name) {
-  return "aloft_module_" + module_name;
-}
 
 // An insertion into, or a replacement of, the source's text.
 struct Edit {
@@ -173,65 +58,6 @@ std::string with_tail(const std::string& head, std::string_view text, const std:
   out += line_directive(lines + 2, file);
   return out + tail;
 }
-
-// The types that functions take and give.
-std::vector<const Type*> types_of(std::span<const Function* const> functions) {
-  std::vector<const Type*> types;
-  for (const Function* function : functions) {
-    types.push_back(&function->result);
-    for (const Parameter& parameter : function->parameters) types.push_back(&parameter.type);
-  }
-  return types;
-}
-
-// All types whose bytes the code behind `source` reads or writes.
-std::vector<const Type*> types_of(const Source& source) {
-  std::vector<const Function*> functions;
-  for (const Function& function : source.functions) functions.push_back(&function);
-  std::vector<const Type*> types = types_of(functions);
-  for (const Class& of : source.classes) {
-    for (const Field& field : of.state) types.push_back(&field.type);
-  }
-  return types;
-}
-
-// The specialisations of Fields for the aggregates in these types. Each has a guard of its own,
-// since a program may see the same type in the headers of several modules.
-std::string emit_fields(std::span<const Type* const> types) {
-  std::vector<const Record*> records;
-  for (const Type* type : types) {
-    for (const Record& record : type->records) {
-      const bool known = std::ranges::any_of(
-          records, [&](const Record* other) { return other->spelling == record.spelling; });
-      if (!known) records.push_back(&record);
-    }
-  }
-  std::string out;
-  for (const Record* record : records) {
-    const std::string guard =
-        "ALOFT_FIELDS_" + sha256(std::as_bytes(std::span(record->spelling))).hex().substr(0, 16) +
-        "\n";
-    out += "#ifndef " + guard + "#define " + guard + "template <>\nstruct aloft::codec::Fields<" +
-           record->spelling + "> {\n  static constexpr auto members = ::std::tuple{";
-    for (const std::string& member : record->members) {
-      out += (member == record->members.front() ? "&" : ", &") + record->spelling + "::" + member;
-    }
-    out += "};\n};\n#endif\n";
-  }
-  return out;
-}
-
-std::string module_name_of(const Module& module) { return "::" + internal_namespace(module.name); }
-
-// "::aloft_module_m::functions[3]".
-std::string descriptor_of(const Module& module, std::size_t index) {
-  return module_name_of(module) + "::functions[" + std::to_string(index) + "]";
-}
-
-// What every file of the module says before it uses the module's descriptors.
-constexpr std::string_view kExterns =
-    "extern ::aloft::FunctionDescriptor functions[];\n"
-    "extern const ::aloft::detail::ObjectClass objects[];\n";
 
 // The dispatching function and its twin.
 std::string emit_dispatch(const Module& module, const Function& function, std::size_t index) {
@@ -320,26 +146,6 @@ std::string emit_class(const Module& module, const Class& of) {
          ">::make(object);\n}\n}\nconst ::aloft::detail::ObjectClass& " + of.qualified_name +
          "::aloft_class() { return " + module_name_of(module) + "::objects[" + number + "]; }\n";
 }
-
-// The headers that declare the types of `function`; nothing when one is declared in a source of the
-// module, where no other file can see it.
-bool headers_of(const Module& module, const Function& function, std::vector<std::string>& headers) {
-  std::vector<std::string> found = function.result.headers;
-  if (function.method) found.push_back(function.method->header);
-  for (const Parameter& parameter : function.parameters) {
-    found.insert(found.end(), parameter.type.headers.begin(), parameter.type.headers.end());
-  }
-  for (const Source& source : module.sources) {
-    if (std::ranges::find(found, source.path) != found.end()) return false;
-  }
-  for (const std::string& header : found) {
-    if (std::ranges::find(headers, header) == headers.end()) headers.push_back(header);
-  }
-  return true;
-}
-
-constexpr std::string_view kGenerated =
-    "// Written by aloft-cc. Changes are lost at the next build.\n";
 
 // A function's definition gets the name of the native one.
 void add_function_edits(const Function& function, const std::string& path, std::string_view text,
@@ -431,103 +237,6 @@ std::string emit_guest(const Source& source, std::string_view text, const std::s
             ",\n      " + pointer_to(function, "") + ", arguments, size);\n}\n";
   }
   return with_tail(line_directive(1, source.path), text, tail, file);
-}
-
-std::string emit_header(const Module& module) {
-  std::vector<std::string> headers;
-  std::string declarations;
-  std::vector<const Function*> offered;
-  for (const Function* function : module.functions()) {
-    if (!headers_of(module, *function, headers)) {
-      declarations += "// " + function->qualified_name +
-                      " has no asynchronous form here: its types are declared in its source.\n";
-      continue;
-    }
-    offered.push_back(function);
-    const std::vector<Scope> around = namespaces(*function);
-    declarations += open(around) + "[[nodiscard]] ::aloft::Future<" + result_value(*function) +
-                    "> " + function->name + "_async(" + parameter_list(*function) + ");" +
-                    close(around) + "\n";
-  }
-  std::string out =
-      "// The asynchronous forms of the functions of the module '" + module.name + "'.\n" +
-      std::string(kGenerated) +
-      "#pragma once\n\n#include <tuple>\n#include <variant>\n\n#include <aloft/codec.h>\n#include "
-      "<aloft/dispatch.h>\n\n";
-  for (const std::string& header : headers) out += "#include " + literal(header) + "\n";
-  return out + "\n" + emit_fields(types_of(offered)) + "\n" + declarations;
-}
-
-std::string emit_descriptor(const Module& module) {
-  const std::vector<const Function*> functions = module.functions();
-  const std::vector<const Class*> classes = module.classes();
-  std::string out = std::string(kGenerated) +
-                    "#include <cstddef>\n#include <memory>\n#include <span>\n#include "
-                    "<string_view>\n#include <vector>\n\n#include "
-                    "<aloft/detail/object_link.h>\n#include <aloft/dispatch.h>\n\n#include \"" +
-                    module.name + ".digest.h\"\n\nnamespace " + internal_namespace(module.name) +
-                    " {\n\n";
-  out += "extern const ::aloft::ModuleDescriptor descriptor;\n" + std::string(kExterns);
-  for (std::size_t i = 0; i < functions.size(); ++i) {
-    const std::string number = std::to_string(i);
-    out += "::aloft::Result<::std::vector<::std::byte>> run_encoded_" + number +
-           "(void*, ::std::span<const ::std::byte>);\n::aloft::detail::Identity identity_" +
-           number + "();\n";
-  }
-  for (const Class* of : classes) {
-    out += "::std::unique_ptr<::aloft::detail::NativeObject> native_" + std::to_string(of->index) +
-           "(void*);\n";
-  }
-  if (!classes.empty()) {
-    out += "constinit const ::aloft::detail::ObjectClass objects[] = {\n";
-    for (const Class* of : classes) {
-      const std::string number = std::to_string(of->index);
-      out += "    {&descriptor, " + literal(of->qualified_name) + ", " + number + ",\n     " +
-             literal(of->state_hash) + ",\n     &native_" + number + "},\n";
-    }
-    out += "};\n";
-  }
-  out += "constinit ::aloft::FunctionDescriptor functions[] = {\n";
-  for (std::size_t i = 0; i < functions.size(); ++i) {
-    const Function& function = *functions[i];
-    const std::string number = std::to_string(i);
-    out += "    {&descriptor, " + number + ", " + literal(function.qualified_name) + ", " +
-           literal(function.export_name) + ",\n     " + literal(function.signature_hash) +
-           ",\n     " +
-           (function.method ? "&objects[" + std::to_string(function.method->object) + "]"
-                            : "nullptr") +
-           (function.once ? ", true" : ", false") + ", &run_encoded_" + number + "},\n";
-  }
-  out += "};\n";
-  if (!module.graphs.empty()) {
-    out += "constexpr ::std::string_view graphs[] = {";
-    for (const std::string& graph : module.graphs)
-      out += (graph == module.graphs.front() ? "" : ", ") + literal(graph);
-    out += "};\n";
-  }
-  out += "constinit const ::aloft::ModuleDescriptor descriptor = {" + literal(module.name) +
-         ", digest,\n    ::std::span<const ::aloft::FunctionDescriptor>(functions, " +
-         std::to_string(functions.size()) + "), " + (module.graphs.empty() ? "{}" : "graphs") +
-         ",\n    " + (classes.empty() ? "{}" : "objects") + "};\n";
-  // Addresses of functions are no constants that could be looked into.
-  out += "const ::aloft::ModuleDescriptor& identified() {\n";
-  for (std::size_t i = 0; i < functions.size(); ++i) {
-    const std::string number = std::to_string(i);
-    out += "  functions[" + number + "].identity = identity_" + number + "();\n";
-  }
-  out += "  return descriptor;\n}\n";
-  out +=
-      "const ::aloft::detail::ModuleRegistration registration(identified());\n\n}  // namespace " +
-      internal_namespace(module.name) + "\n";
-  return out;
-}
-
-std::string emit_digest_header(const std::string& module_name, const std::string& digest) {
-  return std::string(kGenerated) + "#pragma once\n\n#include <string_view>\n\nnamespace " +
-         internal_namespace(module_name) +
-         " {\n// Of the guest that was built with this program.\ninline constexpr "
-         "::std::string_view digest =\n    " +
-         literal(digest) + ";\n}\n";
 }
 
 }  // namespace aloft::compiler

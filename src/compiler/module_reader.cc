@@ -109,9 +109,24 @@ class Reading {
   std::map<std::string, CXCursor> classes_;  // by symbol
 };
 
+// What the compiler says of a copy of an elastic object is about a field that its user has not
+// written.
+void explain_copy(Diagnostic& error) {
+  const auto is_of_link = [](const Note& note) {
+    return note.message.find("aloft_link_") != std::string::npos;
+  };
+  if (std::ranges::none_of(error.notes, is_of_link)) return;
+  error.notes = {{error.where,
+                  "an elastic object has an identity, of which its place is a part: refer to it, "
+                  "or copy values that one of its methods gives"}};
+}
+
 void add_errors(const Reading& reading, Diagnostics& diagnostics) {
   for (const TranslationUnit& unit : reading.units()) {
-    for (CompileError& error : unit.errors()) diagnostics.add(std::move(error.diagnostic));
+    for (CompileError& error : unit.errors()) {
+      explain_copy(error.diagnostic);
+      diagnostics.add(std::move(error.diagnostic));
+    }
   }
 }
 

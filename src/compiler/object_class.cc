@@ -39,10 +39,10 @@ class ClassCheck {
         members_(children(definition)) {}
 
   std::optional<Class> run() {
-    check_kind();
+    if (!check_kind()) return {};
     for (const CXCursor member : members_) check_member(member);
     check_construction();
-    if (!refused_) check_state();
+    check_state();
     if (refused_) return {};
     Class made;
     made.qualified_name = qualified_name(definition_);
@@ -59,12 +59,14 @@ class ClassCheck {
     refused_ = true;
   }
 
-  void check_kind() {
+  // False: it is no class, and has no members to look at.
+  bool check_kind() {
     const Location where = location(definition_);
     const CXCursorKind kind = clang_getCursorKind(definition_);
     if (kind != CXCursor_StructDecl && kind != CXCursor_ClassDecl) {
       refuse(where, "the template " + name_ + " cannot be an elastic object: it is no class yet",
              "tag a plain class that holds the instance you need");
+      return false;
     }
     const std::vector<Scope> around = scopes(definition_);
     const auto is_anonymous = [](const Scope& scope) { return scope.name.empty(); };
@@ -81,6 +83,7 @@ class ClassCheck {
       refuse(where, name_ + " cannot be an elastic object: nothing outside can name it",
              "declare it at namespace scope");
     }
+    return true;
   }
 
   void check_member(CXCursor member) {
@@ -172,7 +175,12 @@ class ClassCheck {
       return;
     }
     const Location where = location(*method);
-    const std::vector<std::string> named = named_fields(*method, where);
+    const CXCursor tie = tie_of(*method);
+    if (is_null(tie)) {  // it did not compile, which is said elsewhere
+      refused_ = true;
+      return;
+    }
+    const std::vector<std::string> named = named_fields(tie, where);
     for (const std::string& name : named) {
       for (const CXCursor member : members_) {
         if (clang_getCursorKind(member) == CXCursor_FieldDecl && spelling(member) == name)
@@ -185,8 +193,8 @@ class ClassCheck {
     }
   }
 
-  // What ALOFT_STATE names, in its order.
-  std::vector<std::string> named_fields(CXCursor method, const Location& where) {
+  // The call that ALOFT_STATE puts its fields into.
+  static CXCursor tie_of(CXCursor method) {
     CXCursor tie = clang_getNullCursor();
     visit_children(method, [&](CXCursor child) {
       if (clang_getCursorKind(child) != CXCursor_CallExpr || spelling(child) != "tie")
@@ -194,8 +202,13 @@ class ClassCheck {
       tie = child;
       return CXChildVisit_Break;
     });
+    return tie;
+  }
+
+  // What ALOFT_STATE names, in its order.
+  std::vector<std::string> named_fields(CXCursor tie, const Location& where) {
     std::vector<std::string> named;
-    const int count = is_null(tie) ? 0 : clang_Cursor_getNumArguments(tie);
+    const int count = clang_Cursor_getNumArguments(tie);
     for (int i = 0; i < count; ++i) {
       const CXCursor field =
           clang_getCursorReferenced(clang_Cursor_getArgument(tie, static_cast<unsigned>(i)));
