@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,16 +27,9 @@ using aloft::runtime::testing::text_of;
 using detect::testing::Street;
 using Bytes = std::vector<std::byte>;
 
-Bytes joined(const std::vector<std::span<const std::byte>>& segments) {
+Bytes joined(std::span<const std::span<const std::byte>> segments) {
   Bytes bytes;
   for (const auto segment : segments) bytes.insert(bytes.end(), segment.begin(), segment.end());
-  return bytes;
-}
-
-Bytes written(const aloft::codec::Writer& writer) {
-  Bytes bytes;
-  for (const auto segment : writer.segments())
-    bytes.insert(bytes.end(), segment.begin(), segment.end());
   return bytes;
 }
 
@@ -46,7 +40,7 @@ std::unique_ptr<aloft::detail::NativeObject> native(Tracker& tracker) {
 Bytes state_of(Tracker& tracker) {
   aloft::codec::Writer writer;
   native(tracker)->save(writer);
-  return written(writer);
+  return joined(writer.segments());
 }
 
 class GuestTracker : public aloft::runtime::testing::RuntimeTest {
@@ -98,7 +92,7 @@ class GuestTracker : public aloft::runtime::testing::RuntimeTest {
   std::vector<Track> update(const std::vector<Detection>& detections) {
     aloft::codec::Writer writer;
     aloft::codec::write_arguments(writer, detections);
-    const Bytes arguments = written(writer);
+    const Bytes arguments = joined(writer.segments());
     const std::uint32_t address = put(arguments);
     auto reply =
         instance_->call(update_, address, static_cast<std::uint32_t>(arguments.size()), soon());
