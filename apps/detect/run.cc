@@ -177,7 +177,7 @@ class Loop {
   // The tracker sees the frames in their order, wherever they come from.
   Result<std::vector<Track>> track(const Pending& pending, const Detections& detections,
                                    FrameRow& measured) {
-    auto tracks = tracking_.track(pending.call.record().place, detections);
+    auto tracks = tracking_.track(pending.call.record().location, detections);
     if (const auto why = tracking_.why()) {
       parts_.status.message("frame " + std::to_string(pending.number) +
                             ": the tracker stays where it is: " + why->message);

@@ -8,7 +8,6 @@ namespace detect {
 namespace {
 
 using aloft::Location;
-using aloft::Place;
 using std::chrono::steady_clock;
 
 // After a move that failed; each frame would try again otherwise.
@@ -16,23 +15,22 @@ constexpr auto kPause = std::chrono::milliseconds(500);
 
 }  // namespace
 
-aloft::Result<std::vector<Track>> Tracking::track(Place computed,
+aloft::Result<std::vector<Track>> Tracking::track(Location computed,
                                                   const std::vector<Detection>& detections) {
   if (computed != place_) follow(computed);
   auto call = update_async(tracker_, detections);
   auto tracks = call.get();
   if (!tracks) return tracks;
-  if (place_ == Place::edge && call.record().place == Place::here) ++moves_.recoveries;
-  place_ = call.record().place;
+  if (!place_.is_here() && call.record().location.is_here()) ++moves_.recoveries;
+  place_ = call.record().location;
   for (const Track& track : *tracks) moves_.identities = std::max(moves_.identities, track.id);
   return tracks;
 }
 
-void Tracking::follow(Place computed) {
+void Tracking::follow(Location computed) {
   const auto now = steady_clock::now();
   if (now < not_before_) return;
-  const auto moved =
-      aloft::move_to(tracker_, computed == Place::edge ? Location::edge() : Location::here());
+  const auto moved = aloft::move_to(tracker_, computed);
   if (!moved) {
     ++moves_.failed;
     why_ = moved.error();

@@ -11,7 +11,6 @@
 #include "detect.h"
 #include "tracker.h"
 #include <aloft/place.h>
-#include <aloft/policy.h>
 #include <aloft/result.h>
 
 namespace detect {
@@ -32,16 +31,16 @@ class Tracking {
   // Whose detections these are; `computed`: where they were found. The tracker is brought there
   // first. One that cannot go there answers from where it is, and tries again later; why() then
   // says why, once. Errors: what update() says.
-  [[nodiscard]] aloft::Result<std::vector<Track>> track(aloft::Place computed,
+  [[nodiscard]] aloft::Result<std::vector<Track>> track(aloft::Location computed,
                                                         const std::vector<Detection>& detections);
   [[nodiscard]] std::optional<aloft::Error> why() { return std::exchange(why_, std::nullopt); }
   [[nodiscard]] const TrackerMoves& moves() const { return moves_; }
 
  private:
-  void follow(aloft::Place computed);
+  void follow(aloft::Location computed);
 
   Tracker tracker_;
-  aloft::Place place_ = aloft::Place::here;  // where it answered last
+  aloft::Location place_ = aloft::Location::here();  // where it answered last
   TrackerMoves moves_;
   std::optional<aloft::Error> why_;
   std::chrono::steady_clock::time_point not_before_{};  // the next attempt
