@@ -157,17 +157,20 @@ Moved move_about(const Options& options, ledger::Ledger& ledger, Channel& channe
                  Progress& progress) {
   std::mt19937 random(options.seed);
   const auto places = static_cast<std::uint32_t>(options.edges.size()) + 1;
+  const auto below = [&](std::uint32_t bound) {
+    return static_cast<std::uint32_t>(random()) % bound;
+  };
   Moved moved;
   std::uint32_t at = 0;
   for (std::uint64_t number = 1; moved.done < options.moves && failures == 0; ++number) {
     // A random moment: so many answers later, with others under way.
-    if (!progress.wait_for_more(1 + random() % 40)) {
+    if (!progress.wait_for_more(1 + below(40))) {
       failed("no answer in 30 s before move " + std::to_string(number));
       break;
     }
-    const std::uint32_t to = (at + 1 + random() % (places - 1)) % places;
+    const std::uint32_t to = (at + 1 + below(places - 1)) % places;
     say("move " + std::to_string(number) + " of " + std::to_string(moved.done));
-    channel.move_to(location(random() % places), [](const auto&) {});
+    channel.move_to(location(below(places)), [](const auto&) {});
     const auto report = aloft::move_to(ledger, location(to));
     // After a loss it is here again, maybe without this loop having seen it.
     if (!report) {
