@@ -1,9 +1,11 @@
 #include "draw_boxes.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <opencv2/imgproc.hpp>
 
@@ -40,9 +42,9 @@ constexpr std::array<std::string_view, 80> kLabels{
     "vase",          "scissors",     "teddy bear",
     "hair drier",    "toothbrush"};
 
-// Neighbouring classes get colours far apart: steps of the golden angle around the hue circle.
-cv::Scalar colour(std::int32_t class_id) {
-  const double hue = std::fmod(static_cast<double>(class_id) * 137.508 + 120, 360) / 60;
+// Neighbouring identities get colours far apart: steps of the golden angle around the hue circle.
+cv::Scalar colour(std::uint64_t identity) {
+  const double hue = std::fmod(static_cast<double>(identity) * 137.508 + 120, 360) / 60;
   const double fade = 1 - std::abs(std::fmod(hue, 2) - 1);
   constexpr double kLow = 40;
   constexpr double kSpan = 215;
@@ -52,6 +54,19 @@ cv::Scalar colour(std::int32_t class_id) {
   return {kLow + kSpan * blue, kLow + kSpan * green, kLow + kSpan * red};
 }
 
+cv::Rect rectangle_of(const Box& box) {
+  const auto pixel = [](float value) { return static_cast<int>(std::lround(value)); };
+  return {pixel(box.x), pixel(box.y), pixel(box.width), pixel(box.height)};
+}
+
+void draw(cv::Mat& frame, const Box& box, const cv::Scalar& paint, const std::string& text) {
+  const cv::Rect rectangle = rectangle_of(box);
+  cv::rectangle(frame, rectangle, paint, 2);
+  const cv::Point corner(rectangle.x, std::max(rectangle.y - 4, 10));
+  cv::putText(frame, text, corner, cv::FONT_HERSHEY_SIMPLEX, 0.4, {0, 0, 0}, 2);
+  cv::putText(frame, text, corner, cv::FONT_HERSHEY_SIMPLEX, 0.4, paint, 1);
+}
+
 }  // namespace
 
 std::string_view label(std::int32_t class_id) {
@@ -59,19 +74,19 @@ std::string_view label(std::int32_t class_id) {
   return kLabels[static_cast<std::size_t>(class_id)];
 }
 
-void draw_boxes(cv::Mat& frame, std::span<const Detection> detections) {
-  for (const Detection& detection : detections) {
-    const auto pixel = [](float value) { return static_cast<int>(std::lround(value)); };
-    const Box& box = detection.box;
-    const cv::Rect rectangle(pixel(box.x), pixel(box.y), pixel(box.width), pixel(box.height));
-    const cv::Scalar paint = colour(detection.class_id);
-    cv::rectangle(frame, rectangle, paint, 2);
-    char percent[8];
-    std::snprintf(percent, sizeof percent, " %.0f%%", static_cast<double>(detection.score) * 100);
-    const std::string text = std::string(label(detection.class_id)) + percent;
-    const cv::Point corner(rectangle.x, std::max(rectangle.y - 4, 10));
-    cv::putText(frame, text, corner, cv::FONT_HERSHEY_SIMPLEX, 0.4, {0, 0, 0}, 2);
-    cv::putText(frame, text, corner, cv::FONT_HERSHEY_SIMPLEX, 0.4, paint, 1);
+void draw_boxes(cv::Mat& frame, std::span<const Detection> detections,
+                std::span<const Track> tracks) {
+  std::vector<bool> tracked(detections.size(), false);
+  for (const Track& track : tracks) {
+    if (track.detection < tracked.size()) tracked[track.detection] = true;
+    char words[32];
+    std::snprintf(words, sizeof words, " %llu %.0f%%", static_cast<unsigned long long>(track.id),
+                  static_cast<double>(track.score) * 100);
+    draw(frame, track.box, colour(track.id), std::string(label(track.class_id)) + words);
+  }
+  for (std::size_t i = 0; i < detections.size(); ++i) {
+    if (tracked[i]) continue;
+    cv::rectangle(frame, rectangle_of(detections[i].box), {160, 160, 160}, 1);
   }
 }
 

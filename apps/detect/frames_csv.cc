@@ -14,7 +14,8 @@ std::string decimal(double value, int digits) {
 }  // namespace
 
 std::string FramesCsv::header() {
-  return "frame,place,latency_ms,fps,ue_cpu_percent,ue_temperature_c,tx_bytes,rx_bytes,detections";
+  return "frame,place,latency_ms,fps,ue_cpu_percent,ue_temperature_c,tx_bytes,rx_bytes,detections,"
+         "tracks";
 }
 
 std::string FramesCsv::line(const FrameRow& row) {
@@ -24,7 +25,11 @@ std::string FramesCsv::line(const FrameRow& row) {
           decimal(row.ue_cpu_percent, 1) + ',';
   if (row.ue_temperature_c) text += decimal(*row.ue_temperature_c, 1);
   text += ',' + std::to_string(row.tx_bytes) + ',' + std::to_string(row.rx_bytes) + ',' +
-          std::to_string(row.detections);
+          std::to_string(row.detections) + ',';
+  for (std::size_t i = 0; i < row.tracks.size(); ++i) {
+    if (i > 0) text += ';';
+    text += std::to_string(row.tracks[i]);
+  }
   return text;
 }
 

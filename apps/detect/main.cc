@@ -145,6 +145,7 @@ Result<void> run_application(const Options& options) {
   report.run = summarize(outcome->rows);
   report.baseline = std::move(outcome->baseline);
   report.verify = outcome->verify;
+  report.tracker = std::move(outcome->tracker);
   report.device_model = aloft::device::processor_model();
   report.device_cpu_limit_percent = held ? options.device_cpu_percent : 100;
   report.hold = std::move(how);

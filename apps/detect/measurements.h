@@ -23,6 +23,7 @@ struct FrameRow {
   std::uint64_t tx_bytes = 0;
   std::uint64_t rx_bytes = 0;
   std::uint64_t detections = 0;
+  std::vector<std::uint64_t> tracks;  // identities of those who are seen, rising
 
   // Not in frames.csv; the report is made of these.
   double interval_ms = 0;  // since the previous frame's result

@@ -70,9 +70,10 @@ TEST(FramesCsv, a_line_has_the_columns_of_the_header_and_an_absent_temperature_i
   made.tx_bytes = 10;
   made.rx_bytes = 3;
   made.detections = 2;
-  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,,10,3,2");
+  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,,10,3,2,");
   made.ue_temperature_c = 57.5;
-  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,57.5,10,3,2");
+  made.tracks = {3, 7, 12};
+  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,57.5,10,3,2,3;7;12");
 }
 
 TEST(Report, the_ratio_to_native_is_the_median_of_the_blocks) {
@@ -85,6 +86,17 @@ TEST(Report, the_ratio_to_native_is_the_median_of_the_blocks) {
   EXPECT_DOUBLE_EQ(json.at("speedup_unheld"), 5);
   EXPECT_TRUE(json.at("takeover_ms").is_null());
   EXPECT_FALSE(json.contains("mismatched_frames"));
+}
+
+TEST(Report, says_what_the_trackers_moves_cost) {
+  Report report;
+  EXPECT_TRUE(nlohmann::json::parse(to_json(report)).at("tracker").at("blackout_ms").is_null());
+  report.tracker = {.moves = 3, .blackout_ms = {4, 9, 2}, .state_bytes = 700, .identities = 12};
+  const auto tracker = nlohmann::json::parse(to_json(report)).at("tracker");
+  EXPECT_EQ(tracker.at("moves"), 3);
+  EXPECT_EQ(tracker.at("identities"), 12);
+  EXPECT_DOUBLE_EQ(tracker.at("blackout_ms").at("p50"), 4);
+  EXPECT_DOUBLE_EQ(tracker.at("blackout_ms").at("max"), 9);
 }
 
 TEST(Figure3, shades_the_remote_spans_and_says_that_there_is_no_sensor) {

@@ -19,6 +19,17 @@ Json to_json(const PlaceSummary& place) {
           {"tx_bytes_per_frame", place.tx_bytes_per_frame}};
 }
 
+Json to_json(const TrackerMoves& tracker) {
+  Json blackout = nullptr;
+  if (!tracker.blackout_ms.empty()) {
+    blackout = {{"p50", percentile(tracker.blackout_ms, 0.50)},
+                {"max", std::ranges::max(tracker.blackout_ms)}};
+  }
+  return {{"identities", tracker.identities}, {"moves", tracker.moves},
+          {"moves_failed", tracker.failed},   {"recoveries", tracker.recoveries},
+          {"blackout_ms", blackout},          {"state_bytes", tracker.state_bytes}};
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
@@ -59,6 +70,7 @@ std::string to_json(const Report& report) {
     json["mismatched_frames"] = report.verify->mismatched_frames;
     json["mismatched_tensors"] = report.verify->mismatched_tensors;
   }
+  json["tracker"] = to_json(report.tracker);
   if (run.local) json["local"] = to_json(*run.local);
   if (run.remote) json["remote"] = to_json(*run.remote);
   if (run.local && run.remote && run.local->fps > 0)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "measurements.h"
+#include "tracking.h"
 #include <aloft/result.h>
 
 namespace detect {
@@ -29,6 +30,7 @@ struct Report {
   RunSummary run;
   std::vector<BaselineBlock> baseline;  // empty: not measured
   std::optional<VerifyOutcome> verify;
+  TrackerMoves tracker;
   std::string device_model;            // the processor's name
   int device_cpu_limit_percent = 100;  // of one core; 100: not held
   std::string hold;                    // how, or why not

@@ -91,6 +91,7 @@ class Loop {
       if (auto done = step(frame); !done) return std::unexpected(done.error());
     }
     if (auto collected = collect_all(); !collected) return std::unexpected(collected.error());
+    outcome_.tracker = tracking_.moves();
     return std::move(outcome_);
   }
 
@@ -127,7 +128,9 @@ class Loop {
     Pending& pending = pending_.front();
     const Result<Detections> detections = pending.call.get();
     if (!detections) return failed(pending, detections.error());
-    const FrameRow measured = row(pending.number, pending.call.record(), detections->size());
+    FrameRow measured = row(pending.number, pending.call.record(), detections->size());
+    const auto tracks = track(pending, *detections, measured);
+    if (!tracks) return failed(pending, tracks.error());
     if (outcome_.verify) {
       if (auto compared = compare_with_other_place(pending, *detections); !compared)
         return compared;
@@ -135,7 +138,7 @@ class Loop {
     if (auto written = parts_.csv.append(measured); !written) return written;
     outcome_.rows.push_back(measured);
     parts_.status.progress(measured);
-    draw_boxes(pending.picture, *detections);
+    draw_boxes(pending.picture, *detections, *tracks);
     show(pending.picture, measured);
     pending_.pop_front();
     return {};
@@ -169,6 +172,19 @@ class Loop {
     made.fell_back = record.fell_back;
     if (record.takeover) made.takeover_ms = milliseconds(*record.takeover);
     return made;
+  }
+
+  // The tracker sees the frames in their order, wherever they come from.
+  Result<std::vector<Track>> track(const Pending& pending, const Detections& detections,
+                                   FrameRow& measured) {
+    auto tracks = tracking_.track(pending.call.record().location, detections);
+    if (const auto why = tracking_.why()) {
+      parts_.status.message("frame " + std::to_string(pending.number) +
+                            ": the tracker stays where it is: " + why->message);
+    }
+    if (!tracks) return tracks;
+    for (const Track& each : *tracks) measured.tracks.push_back(each.id);
+    return tracks;
   }
 
   std::optional<double> temperature() {
@@ -266,6 +282,7 @@ class Loop {
   std::size_t block_begins_at_row_ = 0;
   steady_clock::time_point block_began_{};
 
+  Tracking tracking_;
   RunOutcome outcome_;
   std::deque<Pending> pending_;  // destroyed first: calls under way end
 };

@@ -1,5 +1,5 @@
-// The application's loop: decode -> detect_object -> draw_boxes -> display, with up to K frames
-// under way.
+// The application's loop: decode -> detect_object -> Tracker::update -> draw_boxes -> display, with
+// up to K frames under way.
 //
 // detect_object is called as any function; where it runs is the policy's business. Results come in
 // the order of the frames, whatever order they were computed in.
@@ -18,6 +18,7 @@
 #include "report.h"
 #include "source.h"
 #include "status_line.h"
+#include "tracking.h"
 #include <aloft/result.h>
 
 namespace detect {
@@ -37,6 +38,7 @@ struct RunOutcome {
   std::vector<FrameRow> rows;
   std::vector<BaselineBlock> baseline;
   std::optional<VerifyOutcome> verify;
+  TrackerMoves tracker;
 };
 
 // Runs `frames` frames (0: until stopped). Errors: what the source, the function or a file says;

@@ -34,6 +34,13 @@ std::string summary(const Report& report, const std::filesystem::path& folder) {
               " % of a core";
     }
   }
+  if (report.tracker.moves > 0) {
+    const TrackerMoves& tracker = report.tracker;
+    text += "\n  the tracker, " + std::to_string(tracker.identities) + " identities, moved " +
+            std::to_string(tracker.moves) +
+            " times: " + decimal(percentile(tracker.blackout_ms, 0.5), 1) +
+            " ms without an answer (p50)";
+  }
   if (run.takeover_ms)
     text += "\n  lost edge to local execution: " + decimal(*run.takeover_ms, 0) + " ms";
   if (report.verify) {

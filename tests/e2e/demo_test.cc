@@ -2,6 +2,7 @@
 // own, on real video.
 #include "support/demo.h"
 
+#include <cstdlib>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -86,6 +87,34 @@ TEST_F(Demo, both_places_compute_the_same_bits) {
   EXPECT_EQ(report().at("verified_frames"), 25);
   EXPECT_EQ(report().at("mismatched_frames"), 0);
   EXPECT_EQ(report().at("mismatched_tensors"), 0);
+}
+
+// ALOFT_FRAMES says how many frames there are (600 for acceptance): 12 spans, so 11 moves.
+TEST_F(Demo, the_trackers_identities_do_not_depend_on_where_it_runs) {
+  const char* const asked = std::getenv("ALOFT_FRAMES");
+  const int frames = asked != nullptr ? std::atoi(asked) : 72;
+  const std::string count = std::to_string(frames);
+  const std::chrono::seconds limit = 60s + std::chrono::seconds(frames / 2);
+  ASSERT_EQ(run({"--place", "local", "--frames", count, "--device-cpu", "100"}, limit), 0)
+      << transcript_;
+  const auto stayed = read_identities(out_ / "frames.csv");
+  ASSERT_EQ(stayed.size(), static_cast<std::size_t>(frames));
+  EXPECT_GE(report().at("tracker").at("identities"), 3);
+  EXPECT_EQ(report().at("tracker").at("moves"), 0);
+
+  start_edge();
+  ASSERT_EQ(run({"--edge", edge_->address(), "--frames", count, "--switch-every",
+                 std::to_string(frames / 12), "--device-cpu", "100"},
+                limit),
+            0)
+      << transcript_;
+  EXPECT_EQ(read_identities(out_ / "frames.csv"), stayed);
+  const auto tracker = report().at("tracker");
+  EXPECT_EQ(tracker.at("moves"), 11) << transcript_;
+  EXPECT_EQ(tracker.at("moves_failed"), 0);
+  EXPECT_EQ(tracker.at("recoveries"), 0);
+  EXPECT_GT(tracker.at("state_bytes"), 0);
+  EXPECT_GE(tracker.at("blackout_ms").at("max"), tracker.at("blackout_ms").at("p50"));
 }
 
 TEST_F(Demo, several_frames_in_flight_come_back_in_order) {

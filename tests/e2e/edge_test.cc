@@ -10,10 +10,8 @@
 #include "inference/testing/onnx_writer.h"
 #include "probe.aloft.h"
 #include "probe.h"
-#include "support/demo.h"
-#include "support/raw_ue.h"
-#include "support/temp_dir.h"
-#include "test_paths.h"
+#include "support/edge_fixture.h"
+#include "support/process.h"
 #include <aloft/runtime.h>
 
 namespace aloft::testing {
@@ -22,24 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-class Edge : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto started = DemoEdge::start(cache_.path());
-    ASSERT_TRUE(started) << started.error().message;
-    edge_.emplace(std::move(*started));
-  }
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", edge_->port()}; }
-
-  void TearDown() override {
-    if (HasFailure() && edge_) std::cerr << edge_->process().transcript() << "\n";
-  }
-
-  TempDir cache_;
-  std::optional<DemoEdge> edge_;
-  const ModuleFile probe_{binary_dir() / "modules/probe.wasm"};
-  const ModuleFile infer_{binary_dir() / "modules/infer.wasm"};
-};
+class Edge : public EdgeFixture {};
 
 probe::Everything one_of_each() {
   probe::Everything all;

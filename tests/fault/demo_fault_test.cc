@@ -28,6 +28,15 @@ std::size_t wait_for_row(const std::filesystem::path& csv, std::chrono::seconds 
   return 0;
 }
 
+// The identities of a run that never leaves the device.
+std::vector<std::string> identities_of_a_run_that_stays(int frames) {
+  TempDir out;
+  auto app = Process::start(demo_command(
+      out.path(), {"--place", "local", "--frames", std::to_string(frames), "--device-cpu", "100"}));
+  EXPECT_TRUE(app && app->wait(60s) == 0);
+  return read_identities(out / "frames.csv");
+}
+
 class DemoFault : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(DemoFault, a_killed_edge_costs_no_frame_and_is_used_again_when_it_is_back) {
@@ -64,6 +73,9 @@ TEST_P(DemoFault, a_killed_edge_costs_no_frame_and_is_used_again_when_it_is_back
   EXPECT_GE(report.at("fallbacks"), 1);
   ASSERT_FALSE(report.at("takeover_ms").is_null());
   EXPECT_LE(report.at("takeover_ms"), 250);
+  // The tracker was at the edge that died: it was made again here, and knows everybody.
+  EXPECT_GE(report.at("tracker").at("recoveries"), 1);
+  EXPECT_EQ(read_identities(csv), identities_of_a_run_that_stays(400));
 }
 
 INSTANTIATE_TEST_SUITE_P(InFlight, DemoFault, ::testing::Values("1", "4"),

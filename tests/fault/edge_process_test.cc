@@ -16,11 +16,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "support/demo.h"
-#include "support/raw_ue.h"
+#include "support/edge_fixture.h"
 #include "support/relay.h"
-#include "support/temp_dir.h"
-#include "test_paths.h"
 #include "wire/greeting.h"
 
 namespace aloft::testing {
@@ -37,29 +34,7 @@ std::vector<pid_t> children_of(pid_t parent) {
   return children;
 }
 
-class EdgeProcess : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto started = DemoEdge::start(cache_.path());
-    ASSERT_TRUE(started) << started.error().message;
-    edge_.emplace(std::move(*started));
-  }
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", edge_->port()}; }
-  void expect_served(RawUe& ue) {
-    ASSERT_TRUE(ue.wait_up(5s)) << edge_->process().transcript();
-    const auto module = ue.open(probe_, {});
-    ASSERT_TRUE(module) << module.error().message;
-    EXPECT_EQ(ue.call(*module, "probe::join", arguments("a", "b")).get<std::string>(), "ab");
-  }
-
-  void TearDown() override {
-    if (HasFailure() && edge_) std::cerr << edge_->process().transcript() << "\n";
-  }
-
-  TempDir cache_;
-  std::optional<DemoEdge> edge_;
-  const ModuleFile probe_{binary_dir() / "modules/probe.wasm"};
-};
+class EdgeProcess : public EdgeFixture {};
 
 TEST_F(EdgeProcess, a_worker_that_crashes_is_replaced_and_served_ues_come_back) {
   RawUe ue(address());

@@ -8,10 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "inference/testing/onnx_writer.h"
-#include "support/demo.h"
-#include "support/raw_ue.h"
-#include "support/temp_dir.h"
-#include "test_paths.h"
+#include "support/edge_fixture.h"
 
 namespace aloft::testing {
 namespace {
@@ -55,26 +52,11 @@ class Bystander {
   std::jthread thread_;
 };
 
-class HostileGuest : public ::testing::Test {
+class HostileGuest : public EdgeFixture {
  protected:
   void SetUp() override { start({"--call-limit", "500", "--max-memory", "64"}); }
-  void start(std::vector<std::string> options) {
-    edge_.reset();
-    auto started = DemoEdge::start(cache_.path(), 0, {}, std::move(options));
-    ASSERT_TRUE(started) << started.error().message;
-    edge_.emplace(std::move(*started));
-  }
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", edge_->port()}; }
 
-  void TearDown() override {
-    if (HasFailure() && edge_) std::cerr << edge_->process().transcript() << "\n";
-  }
-
-  TempDir cache_;
-  std::optional<DemoEdge> edge_;
-  const ModuleFile probe_{binary_dir() / "modules/probe.wasm"};
   const ModuleFile hostile_{binary_dir() / "modules/hostile.wasm"};
-  const ModuleFile infer_{binary_dir() / "modules/infer.wasm"};
 };
 
 struct Misdeed {

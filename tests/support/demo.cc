@@ -23,26 +23,36 @@ std::vector<std::string> split(const std::string& line) {
 
 }  // namespace
 
-Result<DemoEdge> DemoEdge::start(const std::filesystem::path& cache, std::uint16_t port,
-                                 std::filesystem::path repository,
-                                 std::vector<std::string> arguments) {
-  if (repository.empty()) repository = binary_dir() / "modules";
+Result<DemoEdge> DemoEdge::start(const EdgeOptions& options) {
+  const std::filesystem::path repository =
+      options.repository.empty() ? binary_dir() / "modules" : options.repository;
   std::vector<std::string> command{(binary_dir() / "bin/aloft-exec").string(),
                                    "--listen",
-                                   "127.0.0.1:" + std::to_string(port),
+                                   options.host + ":" + std::to_string(options.port),
                                    "--repository",
                                    repository.string(),
                                    "--cache",
-                                   cache.string()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  auto process = Process::start(std::move(command));
+                                   options.cache.string()};
+  command.insert(command.end(), options.arguments.begin(), options.arguments.end());
+  auto process = Process::start(options.on ? options.on(std::move(command)) : std::move(command));
   if (!process) return std::unexpected(process.error());
   const auto line = process->wait_for_line("listening on", 20s);
   if (!line) return fail(Errc::unreachable, "the edge did not start:\n" + process->transcript());
   const std::string number = line->substr(line->rfind(':') + 1);
   std::uint16_t chosen = 0;
   std::from_chars(number.data(), number.data() + number.size(), chosen);
-  return DemoEdge(std::move(*process), chosen);
+  return DemoEdge(std::move(*process), options.host, chosen);
+}
+
+Result<DemoEdge> DemoEdge::start(const std::filesystem::path& cache, std::uint16_t port,
+                                 std::filesystem::path repository,
+                                 std::vector<std::string> arguments) {
+  EdgeOptions options;
+  options.cache = cache;
+  options.port = port;
+  options.repository = std::move(repository);
+  options.arguments = std::move(arguments);
+  return start(options);
 }
 
 std::vector<std::string> demo_command(const std::filesystem::path& out,
@@ -73,6 +83,12 @@ std::vector<std::map<std::string, std::string>> read_csv(const std::filesystem::
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+std::vector<std::string> read_identities(const std::filesystem::path& csv) {
+  std::vector<std::string> identities;
+  for (const auto& row : read_csv(csv)) identities.push_back(row.at("tracks"));
+  return identities;
 }
 
 }  // namespace aloft::testing

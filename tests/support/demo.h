@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,22 +14,34 @@
 
 namespace aloft::testing {
 
-// An aloft-exec on the loopback interface that serves the modules of this build.
+struct EdgeOptions {
+  std::filesystem::path cache;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;              // 0: a free one
+  std::filesystem::path repository;    // empty: the modules of this build
+  std::vector<std::string> arguments;  // more of aloft-exec's own
+  // The command that runs the edge's command on another host; empty: it runs on this one.
+  std::function<std::vector<std::string>(std::vector<std::string>)> on;
+};
+
+// An aloft-exec, by default on the loopback interface, that serves the modules of this build.
 class DemoEdge {
  public:
-  // `port` 0: a free one. `repository` empty: the modules of this build. `arguments`: more of
-  // aloft-exec's own. A port that was in use a moment ago is waited for.
+  // A port that was in use a moment ago is waited for.
+  [[nodiscard]] static Result<DemoEdge> start(const EdgeOptions& options);
   [[nodiscard]] static Result<DemoEdge> start(const std::filesystem::path& cache,
                                               std::uint16_t port = 0,
                                               std::filesystem::path repository = {},
                                               std::vector<std::string> arguments = {});
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return host_ + ":" + std::to_string(port_); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Process& process() { return process_; }
 
  private:
-  DemoEdge(Process process, std::uint16_t port) : process_(std::move(process)), port_(port) {}
+  DemoEdge(Process process, std::string host, std::uint16_t port)
+      : process_(std::move(process)), host_(std::move(host)), port_(port) {}
   Process process_;
+  std::string host_;
   std::uint16_t port_;
 };
 
@@ -40,5 +53,8 @@ class DemoEdge {
 // The lines of a CSV file, each as column name -> text.
 [[nodiscard]] std::vector<std::map<std::string, std::string>> read_csv(
     const std::filesystem::path& file);
+
+// The identities that the application tracked in each frame, as frames.csv has them.
+[[nodiscard]] std::vector<std::string> read_identities(const std::filesystem::path& csv);
 
 }  // namespace aloft::testing
