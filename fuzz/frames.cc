@@ -20,13 +20,13 @@ using channel::CreditRule;
 using channel::Inbox;
 using wire::StreamId;
 
-constexpr channel::Bytes kMaxBody = 1'000'000;
+constexpr std::uint64_t kMaxBody = 1'000'000;
 
 class Owner final : public Inbox::Sink {
  public:
   explicit Owner(unsigned habits)
       : habits_(habits),
-        inbox_((habits & 1U) != 0 ? CreditRule::required : CreditRule::not_required, kMaxBody,
+        inbox_((habits & 1U) != 0 ? CreditRule::required : CreditRule::not_required, Bytes{kMaxBody},
                *this) {}
 
   void feed(Input bytes) {
