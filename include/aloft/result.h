@@ -34,7 +34,9 @@ enum class Errc : std::uint16_t {
   resource_exhausted = 12,  // memory or another limit of the session was reached
   trapped = 13,             // the guest trapped; details in the Trap that goes with it
   internal = 14,            // a defect of ours
+  interrupted = 15,         // it has effects, may have been begun, and nobody can know how it ended
 };
+inline constexpr Errc kLastErrc = Errc::interrupted;
 
 // The name as it appears in messages, e.g. "signature_mismatch".
 [[nodiscard]] constexpr std::string_view to_string(Errc code) {
@@ -53,6 +55,7 @@ enum class Errc : std::uint16_t {
     case Errc::resource_exhausted: return "resource_exhausted";
     case Errc::trapped: return "trapped";
     case Errc::internal: return "internal";
+    case Errc::interrupted: return "interrupted";
   }
   return "unknown";
 }

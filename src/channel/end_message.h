@@ -41,6 +41,13 @@ using Bytes = std::vector<std::byte>;
 using SharedBytes = std::shared_ptr<const Bytes>;  // never null where a message has one
 
 inline constexpr std::size_t kStateBlock = 4096;  // bytes; the last block of a state may be shorter
+// Runs of adjacent indices in StateBlocks::blocks, so that they fit the head of a message.
+inline constexpr std::size_t kMaxStateRuns = 1024;
+
+// An end keeps answers until they are acknowledged. The fixed end acknowledges with the next
+// delivery; where none follows, once so many bytes or answers wait.
+inline constexpr std::size_t kAcknowledgeBytes = 64 * 1024;
+inline constexpr std::size_t kAcknowledgeAnswers = 16;
 
 // A state as it is, or what changed of it since an earlier one (state_blocks.h).
 struct StateBlocks {
@@ -56,7 +63,7 @@ struct StateBlocks {
 struct Attach {
   // An attachment that lived through a lost link goes on (resume), or a new one is made.
   bool resume = false;
-  Sequence answered = 0;  // resume: all answers up to here have come
+  Sequence answered = 0;  // resume: all its answers up to here have come
 };
 struct Install {
   StateBlocks state;
@@ -66,8 +73,9 @@ struct Deliver {
   Sequence sequence = 0;
   std::uint32_t method = 0;  // index of the function in its module
   SharedBytes body;          // encoded arguments
-  Sequence answered = 0;     // all answers up to here have come: they need not be kept
+  Sequence answered = 0;     // as in Acknowledge
 };
+// Of this attachment, all answers up to here have come: they need not be kept.
 struct Acknowledge {
   Sequence answered = 0;
 };
