@@ -46,6 +46,7 @@ class Reader {
     return true;
   }
 
+  [[nodiscard]] bool nil() { return take_nil() || (more("nil") && unexpected("nil")); }
   [[nodiscard]] bool boolean(bool& value) {
     if (!more("a boolean")) return false;
     const std::uint8_t tag = peek();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <variant>
 
 #include <aloft/codec/reader.h>
 #include <aloft/codec/writer.h>
@@ -32,6 +33,14 @@ struct Codec<bool> {
   static constexpr std::size_t min_bytes = 1;
   static void write(Writer& writer, bool value) { writer.boolean(value); }
   static bool read(Reader& reader, bool& value) { return reader.boolean(value); }
+};
+
+// The result of a function that has none: nil.
+template <>
+struct Codec<std::monostate> {
+  static constexpr std::size_t min_bytes = 1;
+  static void write(Writer& writer, std::monostate /*nothing*/) { writer.nil(); }
+  static bool read(Reader& reader, std::monostate& /*nothing*/) { return reader.nil(); }
 };
 
 // A char is a byte: whether it is signed differs between machines.

@@ -5,28 +5,55 @@
 // aloft/dispatch.h.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
+
+#include <aloft/result.h>
 
 namespace aloft {
+
+namespace detail {
+
+struct ObjectClass;  // object_link.h
+
+// Runs a function natively on encoded arguments: decodes them, calls, encodes the result. `object`
+// is the one whose method it is (NativeObject::object()); null for a function. Calls of elastic
+// functions within it stay in place. Errors: protocol (these are no arguments of it), trapped (it
+// gave up by abort_call), internal (it threw something else).
+using EncodedRun = Result<std::vector<std::byte>> (*)(void* object,
+                                                      std::span<const std::byte> arguments);
+
+// Tells elastic functions apart by what a caller has of them: the bytes of the function's address
+// and zero, or of a pointer to member.
+using Identity = std::array<std::uintptr_t, 2>;
+
+}  // namespace detail
 
 // One elastic function of a module, and the module, as compiled into the program. All static
 // storage.
 struct ModuleDescriptor;
 struct FunctionDescriptor {
   const ModuleDescriptor* module = nullptr;
-  std::uint32_t index = 0;          // in module->functions
-  std::string_view qualified_name;  // "demo::detect_object"
-  std::string_view export_name;     // of the guest function
-  std::string_view signature_hash;  // 64 hex digits
+  std::uint32_t index = 0;                      // in module->functions
+  std::string_view qualified_name;              // "demo::detect_object"
+  std::string_view export_name;                 // of the guest function
+  std::string_view signature_hash;              // 64 hex digits
+  const detail::ObjectClass* object = nullptr;  // the class that it is a method of; null: none
+  bool once = false;                            // has effects: never run twice
+  detail::EncodedRun run_encoded = nullptr;
+  detail::Identity identity{};  // set when the module registers (detail::identity_of)
 };
 struct ModuleDescriptor {
   std::string_view name;    // "detect"
   std::string_view digest;  // "sha256:..." of the .wasm built with this program
   std::span<const FunctionDescriptor> functions;
   std::span<const std::string_view> graphs;  // names of the aloft::nn::Graph objects it declares
+  std::span<const detail::ObjectClass> objects;  // its classes tagged ALOFT_OFFLOAD_OBJECT
 };
 
 namespace detail {

@@ -41,6 +41,8 @@ class CallFailed : public std::exception {
 
 namespace detail {
 
+struct CalledObject;  // object_link.h
+
 // Told once that something has ended. Whoever waits may destroy it as soon as wait() returns.
 class Completion {
  public:
@@ -86,6 +88,8 @@ class ElasticCall {
   ElasticCall& operator=(const ElasticCall&) = delete;
 
   [[nodiscard]] const FunctionDescriptor& function() const { return function_; }
+  // The object whose method is called; null: it is a function.
+  [[nodiscard]] virtual const CalledObject* called_object() const { return nullptr; }
   [[nodiscard]] Completion& completion() { return completion_; }
   [[nodiscard]] const Completion& completion() const { return completion_; }
 

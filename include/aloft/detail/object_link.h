@@ -1,5 +1,5 @@
-// Between the code that aloft-cc generates for a class tagged ALOFT_OFFLOAD_OBJECT, and the runtime:
-// the object without its type, and what is kept in it.
+// Between the code that aloft-cc generates for a class tagged ALOFT_OFFLOAD_OBJECT, and the
+// runtime: the object without its type, and what is kept in it.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,8 @@ struct ModuleDescriptor;
 
 namespace aloft::detail {
 
+class NativeObject;
+
 // One tagged class of a module, as compiled into the program. Static storage.
 struct ObjectClass {
   const ModuleDescriptor* module = nullptr;
@@ -25,6 +27,8 @@ struct ObjectClass {
   std::uint32_t index = 0;          // in ModuleDescriptor::objects, and in the guest
   // SHA-256 of the state's field types: states of one hash can be taken over. 64 hex digits.
   std::string_view state_hash;
+  // `object`, of this class, without its type; it must outlive what is made.
+  std::unique_ptr<NativeObject> (*native)(void* object) = nullptr;
 };
 
 // The object in this process. Thread rule: one thread at a time, which the runtime sees to.
@@ -68,6 +72,17 @@ class ObjectLink {
 
  private:
   std::atomic<ElasticObject*> object_ = nullptr;
+};
+
+// The object that a method's call is made on, or that is to be moved.
+struct CalledObject {
+  ObjectLink* link = nullptr;
+  const ObjectClass* object_class = nullptr;
+  void* object = nullptr;
+
+  [[nodiscard]] std::unique_ptr<NativeObject> native() const {
+    return object_class->native(object);
+  }
 };
 
 }  // namespace aloft::detail
