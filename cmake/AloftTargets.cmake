@@ -161,7 +161,7 @@ function(aloft_fuzz name)
   set(found ${PROJECT_BINARY_DIR}/fuzz/${name}.corpus)
   file(MAKE_DIRECTORY ${found})
   add_test(NAME ${name}
-    COMMAND ${name} -seed=1 -runs=20000 -max_total_time=10 -timeout=5 ${found} ${arg_CORPUS})
+    COMMAND ${name} -seed=1 -runs=200000 -max_total_time=5 -timeout=5 ${found} ${arg_CORPUS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 60 LABELS "fuzz;asan")
 endfunction()
 
