@@ -25,6 +25,7 @@
 #pragma once
 
 #include <tuple>
+#include <type_traits>
 
 #include <aloft/offload.h>
 #include <aloft/place.h>
@@ -56,12 +57,12 @@ class ObjectLink {
 
 // Declares the state of an elastic object: all its fields, in the order in which they are encoded.
 // Stands in the class, behind its fields: what runs on the object ends before they do.
-#define ALOFT_STATE(...)                                       \
-  friend struct ::aloft::detail::ObjectAccess;                 \
-  auto aloft_state() { return ::std::tie(__VA_ARGS__); }       \
-  auto aloft_state() const { return ::std::tie(__VA_ARGS__); } \
-  static const ::aloft::detail::ObjectClass& aloft_class();    \
-  mutable ::aloft::detail::ObjectLink aloft_link_;
+#define ALOFT_STATE(...)                                    \
+  friend struct ::aloft::detail::ObjectAccess;              \
+  mutable ::aloft::detail::ObjectLink aloft_link_;          \
+  static const ::aloft::detail::ObjectClass& aloft_class(); \
+  auto aloft_state() { return ::std::tie(__VA_ARGS__); }    \
+  auto aloft_state() const { return ::std::tie(__VA_ARGS__); }
 
 namespace aloft {
 namespace detail {
