@@ -179,7 +179,7 @@ std::vector<std::byte> write(const GuestLog& message) {
 
 Errc known_code(std::uint64_t number) {
   if (number < static_cast<std::uint64_t>(Errc::invalid_argument) ||
-      number > static_cast<std::uint64_t>(Errc::internal)) {
+      number > static_cast<std::uint64_t>(kLastErrc)) {
     return Errc::internal;
   }
   return static_cast<Errc>(number);

@@ -114,6 +114,8 @@ extern constinit thread_local bool in_place;
 // Through the dispatcher if one is bound, in place if not. run(): to its end; start(): begins it.
 void run(ElasticCall& call);
 void start(ElasticCall& call);
+// Asks a call that was started to end early. Nothing when it has ended.
+void cancel(ElasticCall& call);
 // Gives up a call that was started, if it has not ended yet, and waits until nothing but the caller
 // uses it.
 void abandon(ElasticCall& call);
