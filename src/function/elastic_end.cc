@@ -59,6 +59,7 @@ ElasticEnd::~ElasticEnd() = default;
 
 void ElasticEnd::connect() {
   const Step step(*this);
+  if (closed_) return;
   for (PlaceIndex place = 1; place <= places_->links().size(); ++place) {
     EndLinks& links = *places_->links()[place - 1];
     if (links.add(id_, weak_from_this(), place, terms_of(setup_)) == EndLinks::Place::up)
