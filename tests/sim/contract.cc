@@ -146,7 +146,7 @@ void Contract::ended_ok(Message& message, const channel::Outcome& outcome) {
 void Contract::ended_badly(Message& message, const channel::Outcome& outcome, Time now) {
   const std::string name = "message " + number(message.sequence);
   const Error& why = outcome.result.error();
-  if (closed_ && why.code == closed_->code) return;
+  if (closed_ && why.code == closed_->code && !scenario_.options.has_effects) return;
   switch (why.code) {
     case Errc::trapped:
       if (!Task::decode(*message.body).traps) broken(name + " ended as trapped and does not trap");
@@ -161,7 +161,7 @@ void Contract::ended_badly(Message& message, const channel::Outcome& outcome, Ti
         return;
       }
       // A fault at a place where it was, after it had gone there.
-      const bool excused = std::ranges::any_of(message.left_to, [&](const auto& went) {
+      const bool excused = closed_ || std::ranges::any_of(message.left_to, [&](const auto& went) {
         const auto fault = last_fault_.find(went.first);
         return fault != last_fault_.end() && fault->second >= went.second;
       });
