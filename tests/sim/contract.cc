@@ -6,6 +6,8 @@
 namespace aloft::sim {
 namespace {
 
+constexpr std::size_t kReplySize = 20;  // bytes of an answer
+
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 }  // namespace
@@ -207,7 +209,8 @@ void Contract::moved(const channel::MoveReport& report) {
   if (report.result) home_ = report.to;
   if (!scenario_.options.has_state && !report.recovery && report.blackout != Duration::zero())
     broken("a move without state has a blackout");
-  if (report.blackout < Duration::zero() || report.blackout > report.took)
+  const bool within = report.recovery || !report.result || report.blackout <= report.took;
+  if (report.blackout < Duration::zero() || !within)
     broken("a move has a blackout that is not within it");
 }
 
@@ -222,7 +225,8 @@ void Contract::looks(PlaceIndex home, bool moving, const channel::FixedEnd::Coun
   if (counters.log_messages > scenario_.options.max_messages)
     broken(number(counters.log_messages) + " messages in a log for " +
            number(scenario_.options.max_messages));
-  if (counters.log_bytes > scenario_.options.max_bytes)
+  // Answers that wait for their turn count as well, and nobody can refuse those.
+  if (counters.log_bytes > scenario_.options.max_bytes + unanswered_ * kReplySize)
     broken(number(counters.log_bytes) + " bytes in a log for " +
            number(scenario_.options.max_bytes));
   if (unanswered() > scenario_.options.max_messages)

@@ -143,6 +143,7 @@ void World::arrived(const ConnectionPointer& connection, channel::EndMessage mes
   } else if (std::holds_alternative<channel::Lost>(message.content)) {
     steady_ = false;
     under_way_.erase(message.epoch);
+    contract_.fault(place, agenda_.now());
   } else if (std::holds_alternative<channel::Installed>(message.content)) {
     ++seen_.loads;
   }
@@ -188,13 +189,15 @@ void World::settle() {
   heal();
   const auto all_up = [this] {
     for (const Link& link : links_)
-      if (!link.up) return false;
+      if (!link.up || link.connection->dead != std::array<bool, 2>{}) return false;
     return true;
   };
   const bool ended = go_on_until(kPatience, [&] {
     return contract_.unanswered() == 0 && contract_.moves_untold() == 0 && !fixed_->moving() &&
            all_up();
   });
+  // Late news of what happened before is heard.
+  if (ended) (void)go_on_until(seconds(1), [] { return false; });
   if (!ended && contract_.violations().empty()) {
     contract_.all_told();
     if (fixed_->moving()) contract_.broken("the fixed end goes on moving for ever");

@@ -116,10 +116,11 @@ void World::ask_for_a_move() {
   trace_.note(agenda_.now(), "application: move, to= version=", to, version);
   // It may be over within the call.
   contract_.moving(to, version);
-  steady_ = home_up;
+  const bool was_steady = std::exchange(steady_, home_up && !home_in_trouble_);
   const auto accepted = with_fixed_end([&] {
     auto result = fixed_->move(to, version, agenda_.now());
     if (!result) contract_.not_moving();
+    if (!result) steady_ = was_steady;
     return result;
   });
   if (accepted) return;
