@@ -27,7 +27,7 @@ set_property(GLOBAL PROPERTY ALOFT_GUEST_COMPILE ${_aloft_guest_compile})
 
 # The part of every guest that is the same: the ABI's common exports and aloft::nn.
 set(_objects)
-foreach(_source IN ITEMS abi abort nn)
+foreach(_source IN ITEMS abi abort nn object)
   set(_object ${CMAKE_BINARY_DIR}/guest/${_source}.o)
   add_custom_command(OUTPUT ${_object}
     COMMAND ${_aloft_guest_compile} -MD -MF ${_object}.d -c ${_root}/guest/cpp/${_source}.cc -o ${_object}

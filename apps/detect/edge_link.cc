@@ -27,7 +27,8 @@ std::shared_ptr<aloft::Policy> policy(const Options& options) {
 Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, StatusLine& status) {
   aloft::RuntimeOptions wanted;
   // Nothing is sent where nothing is to run at the edge.
-  if (options.place != PlaceMode::local || options.verify) wanted.edge = options.edge;
+  if (!options.edge.empty() && (options.place != PlaceMode::local || options.verify))
+    wanted.edges = {options.edge};
   wanted.models.emplace(kDetectorGraph, options.model);
   if (options.module) wanted.modules.emplace("detect", *options.module);
   wanted.policy = policy(options);

@@ -31,7 +31,7 @@ class Location {
 struct MoveReport {
   Location from = Location::here();
   Location to = Location::here();
-  bool recovery = false;  // nobody asked for it: the place was lost
+  bool recovery = false;                // nobody asked for it: the place was lost
   std::chrono::nanoseconds took{};      // from the request to the new place serving
   std::chrono::nanoseconds blackout{};  // in which no place served; 0 without state
   std::uint64_t state_bytes = 0;        // of the whole state

@@ -1,9 +1,10 @@
 // The device side of aloft in one object: where the edge is, which models the modules use, who
 // decides where calls go.
 //
-//   auto runtime = aloft::Runtime::create({.edge = "10.0.0.7:7411", .models = {{"detector",
-//   "yolov8n.onnx"}}}); aloft::bind(**runtime);          // elastic functions ask this runtime from
-//   now on; unbound, they run here
+//   auto runtime = aloft::Runtime::create({.edges = {"10.0.0.7:7411"},
+//                                          .models = {{"detector", "yolov8n.onnx"}}});
+//   aloft::bind(**runtime);  // elastic functions ask this runtime from now on; unbound, they run
+//                            // here
 //
 // Nothing here is global but the one binding. Thread rule: all methods may be called from any
 // thread.
@@ -21,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include <aloft/function_settings.h>
+#include <aloft/place.h>
 #include <aloft/policy.h>
 #include <aloft/result.h>
 
@@ -42,14 +45,16 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct CallRecord {
   std::uint64_t number =
       0;  // rising over the calls of this runtime, from 0, in the order they were made
-  std::string_view function;          // qualified name
-  Place place = Place::here;          // where the result was computed in the end
-  Reason reason;                      // the decision's reason
-  bool fell_back = false;             // decided for the edge, computed here because the edge failed
-  std::optional<Error> remote_error;  // why it fell back
-  std::optional<Error>
-      error;  // the call has no result: the function aborted, or the call was cancelled
-  std::chrono::nanoseconds latency{};   // call to result
+  std::string_view function;             // qualified name
+  Place place = Place::here;             // where the result was computed in the end
+  Location location = Location::here();  // the same, with the edge's index
+  Reason reason;                         // the decision's reason
+  bool fell_back = false;         // decided for the edge, computed here because the edge failed
+  bool hedged = false;            // the edge was late: computed here, and faster, while it went on
+  std::uint32_t edges_tried = 0;  // at which the call was begun
+  std::optional<Error> remote_error;   // why the last of them failed it, if it did
+  std::optional<Error> error;          // why the call has no result (Future::get() lists the codes)
+  std::chrono::nanoseconds latency{};  // call to result
   std::chrono::nanoseconds edge_run{};  // at the edge: guest time, inference included; 0 when here
   std::chrono::nanoseconds edge_queue{};
   std::chrono::nanoseconds edge_inference{};
@@ -58,23 +63,37 @@ struct CallRecord {
   std::uint64_t rx_bytes = 0;
   std::vector<std::string>
       tensor_digests;  // SHA-256 of each input tensor, with RuntimeOptions::digest_tensors
-  // Of the first call that ran here because the edge was lost: last sign of life of the edge ->
-  // start of local execution.
+  // Of the first call that ran elsewhere because an edge was lost: last sign of life of that edge
+  // -> start of execution here, or at another edge.
   std::optional<std::chrono::nanoseconds> takeover;
 };
 
+// Where one call was sent first, and why.
+struct DecisionRecord {
+  std::uint64_t number = 0;   // CallRecord::number
+  std::string_view function;  // qualified name
+  Location location = Location::here();
+  Reason reason;
+};
+
 struct RuntimeOptions {
-  std::string edge;  // HOST:PORT; empty: no edge, everything runs here
+  // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
+  // ready, and from one that fails it to the next.
+  std::vector<std::string> edges;
   std::map<std::string, std::filesystem::path> models;  // aloft::nn::Graph name -> ONNX file
   // Module name -> .wasm file whose digest is asked for at the edge in place of the one built with
   // this program.
   std::map<std::string, std::filesystem::path> modules;
   std::shared_ptr<Policy> policy;  // default: local_policy()
-  int inference_threads = 1;       // of one inference here
-  int local_workers = 1;           // threads for asynchronous calls that run here
-  std::size_t max_in_flight = 4;   // remote calls at a time; further ones wait
-  std::size_t max_waiting = 64;  // remote calls that wait; further ones fall back with `overloaded`
-  std::chrono::milliseconds call_timeout{5000};  // a remote call that takes longer falls back
+  // By qualified name ("demo::detect_object"), of functions that are part of this program.
+  std::map<std::string, FunctionSettings> functions;
+  int inference_threads = 1;      // of one inference here
+  int local_workers = 1;          // threads for asynchronous calls that run here
+  std::size_t max_in_flight = 4;  // calls at one edge at a time, of a module; further ones wait
+  std::size_t max_waiting = 64;   // calls that wait there; further ones fail it with `overloaded`
+  // Asynchronous calls that have not ended, wherever they are; further ones end with `overloaded`.
+  std::size_t max_calls = 1024;
+  std::chrono::milliseconds call_timeout{5000};  // an edge that takes longer has failed the call
   bool digest_tensors = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
   // the caller's thread, for others on a thread of the runtime. Must not block; must neither bind,
@@ -100,30 +119,42 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Waits until the edge has opened every module, or says why not: the edge's own reason at once
-  // when it refuses one (not_found, signature_mismatch, corrupt, ...) or speaks another protocol or
-  // version; unreachable after `timeout`. invalid_argument without an edge.
-  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout);
-  // Connected, and every module opened. Changes at any time.
+  // Waits until this edge (an index in RuntimeOptions::edges) has opened every module, or says why
+  // not: the edge's own reason at once when it refuses one (not_found, signature_mismatch, corrupt,
+  // ...) or speaks another protocol or version; unreachable after `timeout`. invalid_argument
+  // without such an edge.
+  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge = 0);
+  // Any edge is connected, and has opened every module. Changes at any time.
   [[nodiscard]] bool edge_ready() const;
+  // This one is.
+  [[nodiscard]] bool edge_ready(std::size_t edge) const;
+  [[nodiscard]] std::size_t edge_count() const;
 
-  // For reports. "wasmtime 48.0.2" as the edge said it last; empty before.
-  [[nodiscard]] std::string wasm_engine() const;
+  // For reports. "wasmtime 48.0.2" as this edge said it last; empty before.
+  [[nodiscard]] std::string wasm_engine(std::size_t edge = 0) const;
   // "onnxruntime 1.23.2, CPU, 1 thread": the one here; empty without models.
   [[nodiscard]] std::string inference_engine() const;
-  // The same of the edge; empty before it said so.
-  [[nodiscard]] std::string edge_inference_engine() const;
+  // The same of this edge; empty before it said so.
+  [[nodiscard]] std::string edge_inference_engine(std::size_t edge = 0) const;
   // 64 hex digits; empty when there is no such model.
   [[nodiscard]] std::string model_sha256(std::string_view graph_name) const;
 
-  // What went over the link since the runtime was made, reconnects, heartbeats and models included.
+  // What went over the links since the runtime was made, reconnects, heartbeats and models
+  // included: of all edges, or of one.
   struct LinkBytes {
     std::uint64_t tx = 0;
     std::uint64_t rx = 0;
   };
   [[nodiscard]] LinkBytes link_bytes() const;
+  [[nodiscard]] LinkBytes link_bytes(std::size_t edge) const;
 
-  // From now on the policy is this one (null: local_policy()).
+  // The last decisions, oldest first: at most kDecisionsKept. One that is being replaced by a newer
+  // one while this reads is left out.
+  [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const;
+  static constexpr std::size_t kDecisionsKept = 128;
+
+  // From now on the policy is this one (null: local_policy()). One that was replaced lives as long
+  // as the runtime, so that deciding takes no lock.
   void set_policy(std::shared_ptr<Policy> policy);
 
   class Impl;
@@ -134,21 +165,22 @@ class Runtime {
   std::unique_ptr<Impl> impl_;
 };
 
-// While it lives, elastic calls made by this thread go to `place`, whatever the policy says. Scopes
-// nest; the innermost counts. With Place::edge a call still falls back when the edge fails:
-// CallRecord says so.
+// While it lives, elastic calls made by this thread go to `place` (Place::edge: the first that is
+// ready), whatever the policy says. Scopes nest; the innermost counts. A call still goes on from an
+// edge that fails it: CallRecord says so.
 //
 //   const auto here = [&] { const aloft::PlaceScope scope(aloft::Place::here); return
 //   detect_object(frame); }();
 class PlaceScope {
  public:
   explicit PlaceScope(Place place);
+  explicit PlaceScope(Location location);
   ~PlaceScope();
   PlaceScope(const PlaceScope&) = delete;
   PlaceScope& operator=(const PlaceScope&) = delete;
 
  private:
-  std::optional<Place> outer_;
+  std::optional<Location> outer_;
 };
 
 // Elastic functions dispatch through `runtime` until it is destroyed, another one is bound, or

@@ -7,8 +7,10 @@
 // small urgent message never waits behind a frame. Heads never share memory with bodies: a body may
 // land in a guest's memory, which the guest can write at any time.
 //
-// Streams: messages of one stream arrive in the order they were sent; streams share the link
-// fairly, fragment by fragment, except that stream 0 (control) goes first. Stream 0 always has
+// Streams: messages of one stream arrive in the order they were sent. Stream 0 (control) goes
+// first; then strictly what is more urgent (Outgoing::priority); streams of one priority share the
+// link fairly, fragment by fragment. On a link slower than what is sent, at most a few milliseconds
+// of less urgent bytes are ahead of an urgent message (pace.h). Stream 0 always has
 // credit for small messages. On any other stream towards a peer with CreditRule::required, each
 // message uses up one credit that the peer granted: the oldest one whose capacity holds the
 // message's body. Both ends apply that rule, so both know which credit is gone.
@@ -17,6 +19,7 @@
 // with the next one.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -44,8 +47,10 @@ inline constexpr std::size_t kMaxUnsentWithoutCredit = 1024;
 // the handshake.
 using wire::CreditRule;
 
-// What an endpoint tells its owner. All calls come from the endpoint's I/O thread, one at a time,
-// and must not block. Inside any of them the owner may call the endpoint, and may destroy it.
+// What an endpoint tells its owner. All calls come from the endpoint's I/O thread or from one that
+// assists it (Endpoint::assist), one at a time, and must not block. Inside any of them the owner
+// may call the endpoint; inside one on the I/O thread it may destroy it, and so may an owner that
+// never assists.
 class Receiver {
  public:
   virtual ~Receiver() = default;
@@ -89,6 +94,12 @@ class Receiver {
   virtual void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) = 0;
 };
 
+// Priorities. A stream is as urgent as the most urgent message that waits on it: give what has to
+// overtake a stream of its own.
+inline constexpr std::uint8_t kBulk = 0;    // states, models
+inline constexpr std::uint8_t kNormal = 1;  // calls
+inline constexpr std::uint8_t kUrgent = 2;  // small messages that somebody waits for
+
 // One message to send. `head` is copied; `body` is not: its buffers stay untouched until
 // on_sent(token).
 struct Outgoing {
@@ -96,6 +107,7 @@ struct Outgoing {
   std::span<const std::byte> head;
   std::span<const std::span<const std::byte>> body;  // the list is copied, the bytes are not
   std::uint64_t token = 0;                           // the caller's own, handed back by on_sent
+  std::uint8_t priority = kNormal;                   // kBulk, kNormal, kUrgent
 };
 
 // What became of a message by the time that send_quietly() returns.
@@ -110,7 +122,7 @@ struct EndpointOptions {
   // Stream 0 needs no credit under either rule.
   CreditRule receive = CreditRule::required;
   // Of a received message on any stream but 0.
-  Bytes max_body = 256_MiB;
+  aloft::Bytes max_body = 256_MiB;
   // A ping is sent when nothing else was for so long.
   std::chrono::milliseconds heartbeat{50};
   // A peer that was silent for so long is dead; longer by what this end itself slept (liveness.h).
@@ -157,6 +169,22 @@ class Endpoint {
   // Destroying the endpoint right after close() still tells the peer, unless messages are unsent.
   virtual void close(const Error& why) = 0;
   [[nodiscard]] virtual EndpointStats stats() const = 0;
+
+  // For a thread that waits for something that a message brings: it reads the link itself, in place
+  // of the I/O thread, and calls the receiver, until `done` is set. That spares the wait for a
+  // second thread to wake up. Returns after `done` was set (by a callback in here, or by another
+  // thread followed by nudge()), at `until`, or when the I/O thread is needed; false at once, with
+  // nothing done, when another thread assists already or the link is down. The caller looks
+  // whether it is done, and waits otherwise. Not from a callback, nor while the endpoint is being
+  // destroyed.
+  [[nodiscard]] virtual bool assist(const std::atomic<bool>& done,
+                                    std::chrono::steady_clock::time_point until) {
+    (void)done;
+    (void)until;
+    return false;
+  }
+  // Has a thread inside assist() look at its `done`. Cheap when there is none.
+  virtual void nudge() {}
 };
 
 }  // namespace aloft::channel

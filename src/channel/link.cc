@@ -9,9 +9,12 @@
 #include <boost/asio/post.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "channel/tcp_gauge.h"
 #include "wire/error_text.h"
 #include "wire/little_endian.h"
 
@@ -38,6 +41,13 @@ std::size_t total(std::span<const iovec> places) {
   return size;
 }
 
+// Asio waits for it no more.
+int release(Link::Socket& socket) {
+  boost::system::error_code error;
+  socket.native_non_blocking(true, error);
+  return socket.release(error);
+}
+
 void set_option(int socket, int level, int name, int value) {
   // Without them the link is slower, and works.
   (void)::setsockopt(socket, level, name, &value, sizeof value);
@@ -49,8 +59,10 @@ Link::Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& op
            CreditRule peer_rule, Receiver& receiver, LinkOwner& owner,
            std::shared_ptr<LinkCounters> counters)
     : io_(io),
-      socket_(std::move(socket)),
+      socket_(release(socket)),
+      watch_(io, socket_),
       timer_(io),
+      pace_timer_(io),
       receiver_(&receiver),
       owner_(&owner),
       counters_(std::move(counters)),
@@ -58,14 +70,41 @@ Link::Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& op
       outbox_(peer_rule),
       liveness_(options.heartbeat, std::max(options.dead_after - kMargin, kMargin),
                 steady_clock::now()) {
-  socket_.native_non_blocking(true);
-  set_option(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentInKernel);
+  set_option(socket_, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentInKernel);
 }
 
-Link::~Link() = default;
+Link::~Link() {
+  close_socket();
+  ::close(nudge_);
+}
+
+void Link::close_socket() {
+  watch_.close();
+  if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+}
 
 bool Link::on_io_thread() const { return io_.get_executor().running_in_this_thread(); }
+
+bool Link::visiting() const {
+  return visitor_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+}
+
+Link::Visit::Visit(Link& link) : link_(link.visiting() ? nullptr : &link) {
+  if (!link_) return;
+  link_->role_.lock();
+  link_->visitor_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  link_->told_ = false;
+}
+
+Link::Visit::~Visit() {
+  if (!link_) return;
+  const bool told = link_->told_;
+  link_->visitor_.store(std::thread::id(), std::memory_order_relaxed);
+  link_->role_.unlock();
+  // What it waits for may have been told, here or by whoever assisted before.
+  if (told) link_->nudge();
+}
 
 // --- what endpoints ask for ---
 
@@ -82,7 +121,7 @@ Result<Sending> Link::send_quietly(const Outgoing& message) {
   std::unique_lock lock(mutex_);
   if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
   const auto id = outbox_.push(message);
-  if (!(on_io_thread() && visiting_)) write_some();
+  if (!(visiting())) write_some();
   const std::size_t told =
       !id ? 0 : std::erase_if(done_, [&](const Outbox::Done& done) { return done.id == *id; });
   wake_if_needed(std::move(lock));
@@ -116,8 +155,8 @@ void Link::reset(StreamId stream, const Error& why) {
   push_error(wire::FrameType::reset, stream, seen, why);
   written(std::move(lock));
   boost::asio::post(io_, [self = shared_from_this(), stream, seen, why] {
+    const Visit visit(*self);
     if (self->ended_) return;
-    self->stop_reading();
     self->inbox_.give_up(stream, seen, why);
   });
 }
@@ -129,6 +168,7 @@ void Link::close(const Error& why) {
   close_why_ = why;
   close_deadline_ = steady_clock::now() + kCloseTimeout;
   boost::asio::post(io_, [self = shared_from_this()] {
+    const Visit visit(*self);
     if (self->ended_) return;
     self->settle();
     self->wait_timer();
@@ -136,22 +176,27 @@ void Link::close(const Error& why) {
 }
 
 void Link::start() {
+  const Visit visit(*this);
   if (ended_) return;
+  started_ = true;
   {
     // The first one measures the round trip.
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     if (state_ == State::open) push_ping(steady_clock::now());
-    written(std::move(lock));
   }
-  wait_readable();
+  settle();
+  if (ended_) return;
+  watch_.read(true);
+  wait_socket();
   wait_timer();
 }
 
 void Link::detach() {
+  const Visit visit(*this);
   if (ended_) return;
   receiver_ = nullptr;
   owner_ = nullptr;
-  stop_reading();
+  told_ = true;
   inbox_.stop();
   delivering_.clear();
   const std::lock_guard lock(mutex_);
@@ -165,9 +210,9 @@ void Link::detach() {
   ended_ = true;
   outbox_.drop_all({Errc::cancelled, "the endpoint is gone"}, done_);
   done_.clear();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  close_socket();
   timer_.cancel();
+  pace_timer_.cancel();
 }
 
 // --- writing ---
@@ -175,8 +220,12 @@ void Link::detach() {
 void Link::write_some() {
   if (state_ == State::down || broken_ || unwritable_ || blocked_ || shut_) return;
   for (std::size_t writes = 0;; ++writes) {
-    const std::span<const iovec> plan = outbox_.plan();
-    if (plan.empty()) break;
+    const std::span<const iovec> plan = outbox_.plan(room());
+    if (plan.empty()) {
+      if (outbox_.empty()) break;
+      paced_ = true;
+      return;
+    }
     if (writes == kWritesPerVisit) {
       blocked_ = true;  // not by the kernel: it says at once that there is room
       return;
@@ -184,11 +233,12 @@ void Link::write_some() {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(plan.data());
     message.msg_iovlen = plan.size();
-    const ssize_t size = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t size = ::sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (size < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         blocked_ = true;
+        measure();
       } else {
         // Reading will meet it as well, after all that the peer has said before.
         unwritable_ = true;
@@ -202,10 +252,27 @@ void Link::write_some() {
     outbox_.wrote(written_now, done_);
     if (written_now < planned) {
       blocked_ = true;
+      measure();
       return;
     }
   }
+  pace_.idle();
   if (state_ == State::closing) go_on_closing();
+}
+
+// More waits than the link takes at once: that is when it shows how fast it is.
+void Link::measure() {
+  const Time now = steady_clock::now();
+  if (!pace_.due(now)) return;
+  if (const auto reading = read_gauge(socket_)) pace_.waits(now, *reading);
+}
+
+Outbox::Room Link::room() {
+  if (!pace_.slow()) return {};
+  const auto reading = read_gauge(socket_);
+  if (!reading) return {};
+  if (const Time now = steady_clock::now(); pace_.due(now)) pace_.waits(now, *reading);
+  return pace_.room(*reading);
 }
 
 // All that was queued is written: the CLOSE comes last, then our FIN.
@@ -217,7 +284,7 @@ void Link::go_on_closing() {
     return;
   }
   shut_ = true;
-  (void)::shutdown(socket_.native_handle(), SHUT_WR);
+  (void)::shutdown(socket_, SHUT_WR);
 }
 
 void Link::push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload) {
@@ -242,19 +309,20 @@ void Link::push_ping(Time now) {
 }
 
 bool Link::needs_io_thread() const {
-  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_);
+  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_) ||
+         (paced_ && !waiting_paced_);
 }
 
 void Link::written(std::unique_lock<std::mutex> lock) {
   // Inside a visit of the I/O thread, more may come before it ends; all of it is then written at
   // once.
-  if (on_io_thread() && visiting_) return;
+  if (visiting()) return;
   write_some();
   wake_if_needed(std::move(lock));
 }
 
 void Link::wake_if_needed(std::unique_lock<std::mutex> lock) {
-  if ((on_io_thread() && visiting_) || !needs_io_thread() || wake_posted_) return;
+  if ((visiting()) || !needs_io_thread() || wake_posted_) return;
   wake_posted_ = true;
   lock.unlock();
   post_settle();
@@ -266,12 +334,13 @@ void Link::post_settle() {
       const std::lock_guard lock(self->mutex_);
       self->wake_posted_ = false;
     }
+    const Visit visit(*self);
+    self->end_if_lost(Reading::nothing);
     if (!self->ended_) self->settle();
   });
 }
 
 void Link::settle() {
-  visiting_ = true;
   for (int round = 0;; ++round) {
     std::optional<Error> broken;
     {
@@ -282,7 +351,11 @@ void Link::settle() {
       write_some();
       broken = broken_;
       if (!broken && done_.empty()) {
-        if (blocked_ && !waiting_writable_) wait_writable();
+        if (blocked_ && !waiting_writable_) {
+          waiting_writable_ = true;
+          watch_.write(true);
+        }
+        if (paced_ && !waiting_paced_) wait_paced();
         break;
       }
       if (!broken && round == kRoundsPerVisit) {
@@ -292,34 +365,41 @@ void Link::settle() {
       delivering_.swap(done_);
     }
     deliver_done();
-    if (!ended_ && broken) fail_link(*broken);
+    if (!ended_ && broken) {
+      if (on_io_thread()) {
+        fail_link(*broken);
+      } else {
+        post_settle();
+      }
+      break;
+    }
     if (ended_) break;
   }
-  visiting_ = false;
 }
 
 void Link::deliver_done() {
   // A callback may destroy the endpoint, which empties the list.
   for (std::size_t i = 0; i < delivering_.size() && receiver_; ++i) {
     const Outbox::Done& done = delivering_[i];
+    told_ = true;
     receiver_->on_sent(done.stream, done.token, done.outcome);
   }
   delivering_.clear();
 }
 
-void Link::wait_writable() {
-  waiting_writable_ = true;
-  socket_.async_wait(Socket::wait_write,
-                     [self = shared_from_this()](const boost::system::error_code&) {
-                       // Where stop_reading() ended the wait, it only comes early.
-                       if (self->ended_) return;
-                       {
-                         const std::lock_guard lock(self->mutex_);
-                         self->waiting_writable_ = false;
-                         self->blocked_ = false;
-                       }
-                       self->settle();
-                     });
+void Link::wait_paced() {
+  waiting_paced_ = true;
+  pace_timer_.expires_after(pace_.pause());
+  pace_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
+    const Visit visit(*self);
+    if (self->ended_) return;
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->waiting_paced_ = false;
+      self->paced_ = false;
+    }
+    self->settle();
+  });
 }
 
 // --- time ---
@@ -333,6 +413,7 @@ void Link::wait_timer() {
   timer_.expires_at(due);
   timer_.async_wait([self = shared_from_this(), due](const boost::system::error_code& error) {
     // A timer that was set anew while this call was on its way has another expiry.
+    const Visit visit(*self);
     if (error || self->ended_ || self->timer_.expiry() != due) return;
     self->on_timer();
   });
@@ -340,7 +421,6 @@ void Link::wait_timer() {
 
 void Link::on_timer() {
   const Time now = steady_clock::now();
-  visiting_ = true;
   const Liveness::Verdict verdict = liveness_.check(now, timer_.expiry());
   bool too_long = false;
   {
@@ -366,7 +446,6 @@ void Link::on_timer() {
   if (!ended_ && too_long)
     fail_link({Errc::unreachable, "the peer did not take the end of the link in time"});
   if (!ended_) settle();
-  visiting_ = false;
   if (!ended_) wait_timer();
 }
 
@@ -378,11 +457,11 @@ void Link::fail_peer(const Error& why) {
     push_error(wire::FrameType::close, kControlStream, 0, why);
     blocked_ = false;
     write_some();
-    (void)::shutdown(socket_.native_handle(), SHUT_WR);
+    (void)::shutdown(socket_, SHUT_WR);
     // Unread bytes would turn our FIN into an RST, which overtakes what we said.
     std::array<std::byte, 16384> rest;
     for (int reads = 0; reads < 16; ++reads) {
-      if (::recv(socket_.native_handle(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
+      if (::recv(socket_, rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
     }
   }
   fail_link(why);
@@ -400,10 +479,11 @@ void Link::fail_link(const Error& why) {
     state_ = State::down;
     outbox_.drop_all(reason, done_);
     delivering_.swap(done_);
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    close_socket();
   }
+  told_ = true;
   timer_.cancel();
+  pace_timer_.cancel();
   deliver_done();
   inbox_.give_up_all(reason);
   if (owner_) owner_->link_down(reason, last_heard);

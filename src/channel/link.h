@@ -1,14 +1,18 @@
 // One TCP connection after its handshake: moves frames between a socket and a receiver until it
 // fails or is closed.
 //
-// Reading and all calls of the receiver happen on the I/O thread. Writing happens on whichever
-// thread has something to write, as far as the kernel takes it at once; the I/O thread goes on
-// where that stopped. So a message that meets an idle link is in the kernel when send() returns,
-// and no thread had to be woken for it. One mutex covers what is to be written; it is never held
-// while the receiver is called.
+// Reading and all calls of the receiver happen on the I/O thread, or on a thread that waits for
+// what is to be read and assists meanwhile. Whichever it is holds the role: a mutex that covers all
+// that reading concerns, and is not held while a thread sleeps. What ends the link is left to the
+// I/O thread, which also reads when nobody assists. Writing happens on whichever thread has
+// something to write, as far as the kernel takes it at once; the I/O thread goes on where that
+// stopped. So a message that meets an idle link is in the kernel when send() returns, and no thread
+// had to be woken for it. One mutex covers what is to be written; it is never held while the
+// receiver is called.
 //
 // TCP_NOTSENT_LOWAT keeps at most 128 KiB in the kernel that are not on the way yet, so that an
-// urgent message waits for little else than what the network itself holds.
+// urgent message waits for little else than what the network itself holds; on a slow link a Pace
+// holds back more.
 #pragma once
 
 #include <atomic>
@@ -17,16 +21,21 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <sys/eventfd.h>
 
 #include "channel/endpoint.h"
 #include "channel/inbox.h"
 #include "channel/liveness.h"
 #include "channel/outbox.h"
+#include "channel/pace.h"
+#include "channel/socket_watch.h"
 #include <aloft/result.h>
 
 namespace aloft::channel {
@@ -64,6 +73,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void grant(StreamId stream, std::uint64_t capacity);
   void reset(StreamId stream, const Error& why);
   void close(const Error& why);
+  [[nodiscard]] bool assist(const std::atomic<bool>& done, Time until);
+  void nudge();
 
   // I/O thread only.
   void start();
@@ -73,6 +84,18 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
  private:
   enum class State { open, closing, down };
+
+  // Holds the role as long as it lives; within one of the same thread it does nothing.
+  class Visit {
+   public:
+    explicit Visit(Link& link);
+    ~Visit();
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    Link* link_;
+  };
 
   // Inbox::Sink
   Result<void> spend_credit(StreamId stream, std::uint64_t body_size) override;
@@ -87,16 +110,22 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void got_close(const Error& why) override;
 
   [[nodiscard]] bool on_io_thread() const;
-  void wait_readable();
-  void stop_reading();
-  void wait_writable();
+  // This thread holds the role, and will settle() before it gives it back.
+  [[nodiscard]] bool visiting() const;
+  void close_socket();
+  void wait_socket();
+  void on_socket();
+  void wait_paced();
   void wait_timer();
   void on_timer();
-  // Bytes came to where the inbox wanted them. They, and what else is there, are taken apart,
-  // within bounds. The link may have ended after it.
-  void on_read(std::size_t size);
+  // Reads and takes apart what is there, within bounds. Answers what became of it; only `nothing`
+  // and `more` leave something to read for later.
+  enum class Reading { nothing, more, lost, broken };
+  [[nodiscard]] Reading read_some();
   [[nodiscard]] bool understand(std::size_t size);
-  // Ends every visit of the I/O thread: writes, tells on_sent, waits for what there is to wait for.
+  // On the I/O thread: what reading found out about the link's end.
+  void end_if_lost(Reading reading);
+  // Ends every visit: writes, tells on_sent, waits for what there is to wait for.
   void settle();
   void deliver_done();
   void fail_link(const Error& why);
@@ -105,6 +134,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   // With the mutex held:
   void write_some();
+  void measure();
+  [[nodiscard]] Outbox::Room room();
   void go_on_closing();
   void push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload);
   void push_error(wire::FrameType type, StreamId stream, std::uint32_t number, const Error& why);
@@ -117,18 +148,27 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void post_settle();
 
   boost::asio::io_context& io_;
-  Socket socket_;
+  int socket_;
+  SocketWatch watch_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer pace_timer_;
   Receiver* receiver_;
   LinkOwner* owner_;
   std::shared_ptr<LinkCounters> counters_;
   Inbox inbox_;
-  // The I/O thread's own.
+
+  std::mutex role_;  // of the thread that reads and calls the receiver; taken before all others
+  std::atomic<std::thread::id> visitor_;  // who has it
+  // With the role:
+  bool started_ = false;
   bool ended_ = false;      // nothing happens any more
-  std::size_t wanted_ = 0;  // by the inbox, of the read that is under way
   bool last_look_ = false;  // the peer seems dead, and the socket is looked at once more
-  bool visiting_ = false;   // the I/O thread is in here and will settle()
+  std::string lost_;        // why the connection is, once it is
+  std::optional<Error> violation_;
   std::optional<Error> closed_by_peer_;
+  bool told_ = false;                                     // the receiver was called in this visit
+  std::atomic<std::thread::id> assistant_;                // the thread that assists
+  int nudge_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // what wakes it
   std::vector<Outbox::Done> delivering_;
 
   std::mutex granted_mutex_;
@@ -139,8 +179,11 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   Outbox outbox_;
   Liveness liveness_;
   std::vector<Outbox::Done> done_;
-  bool blocked_ = false;            // the kernel takes no more for now
-  bool waiting_writable_ = false;   // and the I/O thread hears when it does
+  bool blocked_ = false;           // the kernel takes no more for now
+  bool waiting_writable_ = false;  // and the I/O thread hears when it does
+  Pace pace_;
+  bool paced_ = false;              // there is no room for what waits
+  bool waiting_paced_ = false;      // and the I/O thread looks again soon
   bool unwritable_ = false;         // the connection is lost, which reading will tell
   std::optional<Error> broken_;     // the peer does not read
   std::optional<Error> close_why_;  // state_ == closing

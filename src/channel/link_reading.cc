@@ -1,11 +1,13 @@
 // The half of Link that reads: from the socket through the inbox to the receiver.
 #include <array>
+#include <cerrno>
 #include <string>
+#include <system_error>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
+#include <poll.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "channel/link.h"
 #include "wire/little_endian.h"
@@ -18,65 +20,116 @@ using std::chrono::steady_clock;
 // What one visit reads at most before other links have their turn.
 constexpr int kReadsPerVisit = 16;
 
+const std::thread::id kNobody{};
+
 }  // namespace
 
-// The system reads as soon as there is something, without another call that would ask for it.
-void Link::wait_readable() {
-  const std::span<const iovec> places = inbox_.where();
-  std::array<boost::asio::mutable_buffer, 2> buffers;
-  wanted_ = 0;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    buffers[i] = {places[i].iov_base, places[i].iov_len};
-    wanted_ += places[i].iov_len;
-  }
-  socket_.async_read_some(buffers, [self = shared_from_this()](
-                                       const boost::system::error_code& error, std::size_t size) {
+// Waits, for ever, for what the watch is told to look for.
+void Link::wait_socket() {
+  watch_.wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error) return;  // closed
+    const Visit visit(*self);
     if (self->ended_) return;
-    self->visiting_ = true;
-    if (!error) {
-      self->on_read(size);
-    } else if (error == boost::asio::error::eof) {
-      self->fail_link({Errc::unreachable, "the peer closed the connection"});
-    } else if (error != boost::asio::error::operation_aborted) {
-      self->fail_link({Errc::unreachable, "the connection was lost: " + error.message()});
-    }
+    self->on_socket();
     if (!self->ended_) self->settle();
-    self->visiting_ = false;
-    if (!self->ended_) self->wait_readable();
+    if (!self->ended_) self->wait_socket();
   });
 }
 
-// From here on no byte goes where the inbox wanted it; it is asked anew. A read that was done
-// before is still told.
-void Link::stop_reading() {
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+void Link::on_socket() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_writable_) {
+      waiting_writable_ = false;
+      blocked_ = false;
+      watch_.write(false);
+    }
+  }
+  if (assistant_.load(std::memory_order_relaxed) == kNobody) end_if_lost(read_some());
 }
 
-void Link::on_read(std::size_t size) {
-  bool all = size == wanted_;
-  if (!understand(size)) return;
-  // A read that got less than it wanted has emptied the socket.
-  for (int reads = 1; all && reads < kReadsPerVisit; ++reads) {
+Link::Reading Link::read_some() {
+  if (violation_ || closed_by_peer_) return Reading::broken;
+  for (int reads = 0; reads < kReadsPerVisit; ++reads) {
     const std::span<const iovec> places = inbox_.where();
     const std::size_t wanted =
         places[0].iov_len + (places.size() > 1 ? places[1].iov_len : std::size_t{0});
-    const ssize_t count =
-        ::readv(socket_.native_handle(), places.data(), static_cast<int>(places.size()));
-    // Whatever else this is, the next asynchronous read meets it too.
-    if (count <= 0) return;
-    all = static_cast<std::size_t>(count) == wanted;
-    if (!understand(static_cast<std::size_t>(count))) return;
+    const ssize_t count = ::readv(socket_, places.data(), static_cast<int>(places.size()));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Reading::nothing;
+    if (count <= 0) {
+      lost_ = count == 0 ? "the peer closed the connection"
+                         : "the connection was lost: " + std::generic_category().message(errno);
+      return Reading::lost;
+    }
+    if (!understand(static_cast<std::size_t>(count))) return Reading::broken;
+    // A read that got less than it wanted has emptied the socket.
+    if (static_cast<std::size_t>(count) < wanted) return Reading::nothing;
   }
+  return Reading::more;
 }
 
+// False: nothing more is to be read.
 bool Link::understand(std::size_t size) {
   counters_->rx_bytes.fetch_add(size, std::memory_order_relaxed);
   liveness_.heard(steady_clock::now());
-  const auto understood = inbox_.received(size);
-  if (!ended_ && !understood) fail_peer(understood.error());
-  if (!ended_ && closed_by_peer_) fail_link(Error{*closed_by_peer_});
-  return !ended_;
+  if (auto understood = inbox_.received(size); !understood)
+    violation_ = std::move(understood).error();
+  return !ended_ && !violation_ && !closed_by_peer_;
+}
+
+void Link::end_if_lost(Reading reading) {
+  if (ended_) return;
+  if (violation_) return fail_peer(Error{*violation_});
+  if (closed_by_peer_) return fail_link(Error{*closed_by_peer_});
+  if (reading == Reading::lost) fail_link({Errc::unreachable, lost_});
+}
+
+// --- a thread that assists ---
+
+bool Link::assist(const std::atomic<bool>& done, Time until) {
+  {
+    const Visit visit(*this);
+    if (ended_ || !started_ || assistant_.load(std::memory_order_relaxed) != kNobody) return false;
+    assistant_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    watch_.read(false);
+  }
+  // Whoever sets `done` from now on finds an assistant to nudge; or this thread finds it set.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Reading reading = Reading::nothing;
+  while (!done.load(std::memory_order_acquire)) {
+    const auto left = until - steady_clock::now();
+    if (left <= left.zero()) break;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    std::array<pollfd, 2> waiting{{{socket_, POLLIN, 0}, {nudge_, POLLIN, 0}}};
+    if (reading != Reading::more) (void)::ppoll(waiting.data(), waiting.size(), &limit, nullptr);
+    const Visit visit(*this);
+    if (ended_) break;
+    if (waiting[1].revents != 0) {
+      std::uint64_t nudges = 0;
+      (void)!::read(nudge_, &nudges, sizeof nudges);
+    }
+    if (waiting[0].revents == 0 && reading != Reading::more) continue;
+    reading = read_some();
+    settle();
+    // The end of the link is for the I/O thread, which comes to the same.
+    if (reading == Reading::lost || reading == Reading::broken) break;
+  }
+  const Visit visit(*this);
+  assistant_.store(kNobody, std::memory_order_relaxed);
+  if (ended_) return true;
+  watch_.read(true);
+  if (reading == Reading::broken) post_settle();
+  return true;
+}
+
+void Link::nudge() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const std::thread::id assistant = assistant_.load(std::memory_order_relaxed);
+  if (assistant == kNobody || assistant == std::this_thread::get_id()) return;
+  const std::uint64_t one = 1;
+  (void)!::write(nudge_, &one, sizeof one);
 }
 
 Result<void> Link::spend_credit(StreamId stream, std::uint64_t body_size) {
@@ -106,10 +159,12 @@ Result<std::span<std::byte>> Link::message_begin(StreamId stream, std::span<cons
 }
 
 void Link::message_end(StreamId stream) {
+  told_ = true;
   if (receiver_) receiver_->on_message_end(stream);
 }
 
 void Link::message_abandoned(StreamId stream, const Error& why) {
+  told_ = true;
   if (receiver_) receiver_->on_message_abandoned(stream, why);
 }
 
@@ -118,6 +173,7 @@ Result<void> Link::got_credit(StreamId stream, std::uint32_t capacity) {
     const std::lock_guard lock(mutex_);
     if (auto added = outbox_.add_credit(stream, capacity); !added) return added;
   }
+  told_ = true;
   if (receiver_) receiver_->on_credit(stream, capacity);
   return {};
 }
@@ -130,6 +186,7 @@ void Link::got_reset(StreamId stream, std::uint32_t seen, const Error& why) {
   }
   // on_sent of all that came before on_reset.
   deliver_done();
+  told_ = true;
   if (receiver_) receiver_->on_reset(stream, why);
 }
 

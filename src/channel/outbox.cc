@@ -14,6 +14,8 @@ constinit const std::array<std::byte, kMaxFragment> kZeros{};
 // message.
 constexpr std::size_t kIdleStreams = 64;
 
+constexpr std::size_t kLeastFragment = 1024;  // bytes
+
 wire::Part part_of(bool first, bool last) {
   return static_cast<wire::Part>((first ? 1U : 0U) | (last ? 2U : 0U));
 }
@@ -25,6 +27,7 @@ struct Outbox::Message {
   StreamId stream = kControlStream;
   std::uint64_t token = 0;
   std::uint64_t id = 0;
+  std::uint8_t priority = kNormal;
   std::vector<std::byte> head;
   std::vector<std::span<const std::byte>> body;
   std::uint64_t body_size = 0;
@@ -40,10 +43,14 @@ struct Outbox::Stream {
   StreamId id = kControlStream;
   Message* first = nullptr;
   Message* last = nullptr;
+  std::array<std::size_t, kUrgent + 1> waiting{};  // messages, by priority
+  std::uint8_t priority = kBulk;                   // the highest of them
+  bool active = false;                             // in active_, under its priority
   // While planning: what comes next if all planned before it is taken.
   Message* next = nullptr;
   Cursor next_at;
   bool next_begins = true;
+  std::array<std::size_t, kUrgent + 1> next_waiting{};
 };
 
 Outbox::Outbox(CreditRule peer_rule) : peer_rule_(peer_rule) {}
@@ -121,6 +128,7 @@ Result<std::uint64_t> Outbox::push(const Outgoing& outgoing) {
   Message* message = take_message();
   message->stream = outgoing.stream;
   message->token = outgoing.token;
+  message->priority = std::min(outgoing.priority, kUrgent);
   message->body_size = body_size;
   if (auto credit = take_credit(*message); !credit) {
     message->next = std::exchange(free_, message);
@@ -135,8 +143,8 @@ Result<std::uint64_t> Outbox::push(const Outgoing& outgoing) {
     to.last = message;
   } else {
     to.first = to.last = message;
-    activate(to);
   }
+  count(to, *message, 1);
   return message->id = ++pushed_;
 }
 
@@ -167,20 +175,31 @@ Result<void> Outbox::add_credit(StreamId id, std::uint32_t capacity) {
   return {};
 }
 
-void Outbox::activate(Stream& stream) {
-  if (stream.id != kControlStream) active_.push_back(&stream);
+// A message came to the stream (1) or left it (-1): its turn may be among others now.
+void Outbox::count(Stream& stream, const Message& message, int change) {
+  std::size_t& waiting = stream.waiting[message.priority];
+  waiting = change > 0 ? waiting + 1 : waiting - 1;
+  if (stream.id == kControlStream) return;
+  std::uint8_t priority = kUrgent;
+  while (priority > kBulk && stream.waiting[priority] == 0) --priority;
+  const bool any = stream.waiting[priority] != 0;
+  if (any == stream.active && priority == stream.priority) return;
+  if (stream.active) std::erase(active_[stream.priority], &stream);
+  stream.active = any;
+  stream.priority = priority;
+  if (any) active_[priority].push_back(&stream);
 }
 
 // Removes the stream's first message, whose bytes nobody needs any more.
 void Outbox::pop(Stream& stream) {
   Message* message = stream.first;
   stream.first = message->next;
+  count(stream, *message, -1);
   if (!message->uses_credit) --without_credit_;
   --messages_;
   message->next = std::exchange(free_, message);
   if (stream.first) return;
   stream.last = nullptr;
-  if (stream.id != kControlStream) std::erase(active_, &stream);
   if (streams_.size() > kIdleStreams) streams_.erase(stream.id);
 }
 
@@ -217,6 +236,7 @@ void Outbox::drop(StreamId id, const Error& why, std::vector<Done>& done) {
   for (Message* next = nullptr; message; message = next) {
     next = message->next;
     give_up(*message, why, done);
+    count(from, *message, -1);
     if (message->uses_credit && !message->begun) credits_.give_back(id, message->credit);
     if (!message->uses_credit) --without_credit_;
     --messages_;
@@ -224,7 +244,6 @@ void Outbox::drop(StreamId id, const Error& why, std::vector<Done>& done) {
   }
   if (kept) return;
   from.first = from.last = nullptr;
-  std::erase(active_, &from);
 }
 
 void Outbox::drop_begun(StreamId id, std::uint32_t seen, const Error& why,
@@ -250,7 +269,7 @@ void Outbox::drop_all(const Error& why, std::vector<Done>& done) {
     }
   }
   streams_.clear();
-  active_.clear();
+  for (auto& streams : active_) streams.clear();
   urgent_.clear();
   urgent_written_ = 0;
   under_way_ = {};
@@ -290,14 +309,17 @@ void Outbox::add_segments(const Frame& frame, const Message& message) {
 }
 
 // Plans the next fragment of `stream`, if it has one that may follow what is planned.
-bool Outbox::plan_next(Stream& stream) {
+bool Outbox::plan_next(Stream& stream, std::size_t fragment) {
   Message* message = stream.next;
   if (!message || planned_count_ == kMaxFrames || !room()) return false;
   const bool first = stream.next_begins;
   const auto head_size = static_cast<std::uint32_t>(first ? message->head.size() : 0);
   const std::uint64_t left = message->body_size - stream.next_at.sent;
+  // A head is never cut, and what follows it is worth a frame.
+  const std::size_t frame_size =
+      std::clamp<std::size_t>(fragment, head_size + kLeastFragment, kMaxFragment);
   const auto body_size =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(left, kMaxFragment - head_size));
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(left, frame_size - head_size));
   const bool last = body_size == left;
 
   Frame& frame = planned_[planned_count_++];
@@ -316,6 +338,7 @@ bool Outbox::plan_next(Stream& stream) {
   add_segments(frame, *message);
 
   if (last) {
+    --stream.next_waiting[message->priority];
     stream.next = message->next;
     stream.next_at = {};
     stream.next_begins = true;
@@ -333,8 +356,10 @@ void Outbox::start_plan(Stream& stream) {
   stream.next = &message;
   stream.next_at = message.at;
   stream.next_begins = !message.begun;
+  stream.next_waiting = stream.waiting;
   if (under_way_.stream != &stream) return;
   if (under_way_.last || message.given_up) {
+    --stream.next_waiting[message.priority];
     stream.next = message.next;
     stream.next_at = {};
     stream.next_begins = true;
@@ -343,7 +368,7 @@ void Outbox::start_plan(Stream& stream) {
   }
 }
 
-std::span<const iovec> Outbox::plan() {
+std::span<const iovec> Outbox::plan(const Room& room) {
   segment_count_ = planned_bytes_ = planned_count_ = 0;
   if (under_way_.stream) add_segments(under_way_, *under_way_.stream->first);
 
@@ -356,13 +381,21 @@ std::span<const iovec> Outbox::plan() {
   if (const auto control = streams_.find(kControlStream);
       control != streams_.end() && control->second->first) {
     start_plan(*control->second);
-    while (plan_next(*control->second)) {
+    while (plan_next(*control->second, room.fragment)) {
     }
   }
-  for (Stream* stream : active_) start_plan(*stream);
-  for (bool more = true; more;) {
-    more = false;
-    for (Stream* stream : active_) more |= plan_next(*stream);
+  for (std::size_t priority = kUrgent + 1; priority-- > kBulk;) {
+    // A stream that loses its priority by what is planned has its turn in the next plan.
+    const auto has_turn = [&](const Stream& stream) {
+      return stream.next_waiting[priority] > 0 &&
+             (priority == kUrgent || planned_bytes_ < room.bytes);
+    };
+    for (Stream* stream : active_[priority]) start_plan(*stream);
+    for (bool more = true; more;) {
+      more = false;
+      for (Stream* stream : active_[priority])
+        more |= has_turn(*stream) && plan_next(*stream, room.fragment);
+    }
   }
   return std::span(segments_).first(segment_count_);
 }
@@ -395,8 +428,9 @@ void Outbox::finish(Frame& frame, std::vector<Done>& done) {
   if (&frame == &under_way_) under_way_.stream = nullptr;
 
   // The others of its kind come first now.
-  if (const auto turn = std::ranges::find(active_, &stream); turn != active_.end())
-    std::rotate(turn, turn + 1, active_.end());
+  std::vector<Stream*>& others = active_[stream.priority];
+  if (const auto turn = std::ranges::find(others, &stream); turn != others.end())
+    std::rotate(turn, turn + 1, others.end());
 
   if (message.given_up) {
     pop(stream);

@@ -1,10 +1,11 @@
 // What waits to be written to one link, and which bytes go next.
 //
 // Order of what is written: the rest of a frame that is under way; urgent frames (credit, reset,
-// ping, pong, close); messages of stream 0; then one fragment of each other stream in turn. Nothing
-// is decided before the kernel has taken the bytes: what one call of plan() put behind a short
-// write is planned anew, so that whatever became urgent in the meantime overtakes all but the frame
-// under way.
+// ping, pong, close); messages of stream 0; then, of the streams with the most urgent messages, one
+// fragment of each in turn. A stream is as urgent as the most urgent message that waits on it,
+// since its messages leave in order. Nothing is decided before the kernel has taken the bytes: what
+// one call of plan() put behind a short write is planned anew, so that whatever became urgent in
+// the meantime overtakes all but the frame under way.
 //
 // A dropped message whose fragment is under way cannot take that fragment back, as its length has
 // been told. Its body bytes are replaced by zeros, so that the caller's buffers are free at once;
@@ -17,6 +18,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -69,8 +71,15 @@ class Outbox {
   // Gives up everything; nothing may be planned after.
   void drop_all(const Error& why, std::vector<Done>& done);
 
-  // What to write next, in order; empty when nothing waits. Valid until any other member is called.
-  [[nodiscard]] std::span<const iovec> plan();
+  // How much of what is not urgent may be written now, and in fragments of which size: see pace.h.
+  struct Room {
+    std::size_t bytes = std::numeric_limits<std::size_t>::max();  // 0: none of it
+    std::size_t fragment = kMaxFragment;
+  };
+  // What to write next, in order; empty when nothing waits, or only what there is no room for. The
+  // last fragment may go beyond the room. Valid until any other member is called.
+  [[nodiscard]] std::span<const iovec> plan(const Room& room);
+  [[nodiscard]] std::span<const iovec> plan() { return plan(Room{}); }
   // The kernel took the first `size` bytes of the plan.
   void wrote(std::size_t size, std::vector<Done>& done);
 
@@ -106,9 +115,9 @@ class Outbox {
   Stream& stream(StreamId id);
   Message* take_message();
   Result<void> take_credit(Message& message);
-  void activate(Stream& stream);
+  void count(Stream& stream, const Message& message, int change);
   void start_plan(Stream& stream);
-  bool plan_next(Stream& stream);
+  bool plan_next(Stream& stream, std::size_t fragment);
   void add_segments(const Frame& frame, const Message& message);
   void add_segment(const std::byte* data, std::size_t size);
   [[nodiscard]] bool room() const;
@@ -121,7 +130,8 @@ class Outbox {
   CreditRule peer_rule_;
   CreditTable credits_;
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams_;
-  std::vector<Stream*> active_;  // those other than 0 that have messages; the first one is next
+  // Those other than 0 that have messages, by priority; the first one of each is next.
+  std::array<std::vector<Stream*>, kUrgent + 1> active_;
   std::vector<std::unique_ptr<Message>> storage_;
   Message* free_ = nullptr;
   std::size_t messages_ = 0;

@@ -73,6 +73,70 @@ TEST_F(OutboxTest, nothing_is_planned_where_nothing_waits) {
   EXPECT_TRUE(outbox.plan().empty());
 }
 
+TEST_F(OutboxTest, what_is_urgent_goes_before_what_is_normal_and_that_before_bulk) {
+  const auto body = pattern(4 * kMaxFragment, 1);
+  const auto push_as = [&](StreamId stream, std::uint8_t priority) {
+    const std::span<const std::byte> whole(body);
+    ASSERT_TRUE(
+        outbox.push({.stream = stream, .head = {}, .body = {&whole, 1}, .priority = priority}));
+  };
+  push_as(5, kBulk);
+  push_as(6, kNormal);
+  push_as(7, kUrgent);
+  push_as(8, kNormal);
+  ASSERT_TRUE(push(kControlStream, "control"));
+  write_all();
+  std::vector<StreamId> order;
+  for (const Frame& frame : frames()) order.push_back(frame.header.stream);
+  EXPECT_EQ(order, (std::vector<StreamId>{0, 7, 7, 7, 7, 6, 8, 6, 8, 6, 8, 6, 8, 5, 5, 5, 5}));
+}
+
+TEST_F(OutboxTest, an_urgent_message_overtakes_a_frame_that_has_begun) {
+  const auto body = pattern(4 * kMaxFragment, 1);
+  ASSERT_TRUE(push(5, "", body));
+  (void)write(1000);
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = bytes_of("now"), .body = {}, .priority = kUrgent}));
+  write_all();
+  const auto all = frames();
+  ASSERT_EQ(all.size(), 5U);
+  EXPECT_EQ(all[1].header.stream, 6U);
+}
+
+TEST_F(OutboxTest, a_stream_is_as_urgent_as_the_most_urgent_message_that_waits_on_it) {
+  const auto body = pattern(2 * kMaxFragment, 1);
+  const std::span<const std::byte> whole(body);
+  ASSERT_TRUE(push(5, "", body));
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = {}, .body = {&whole, 1}, .priority = kBulk}));
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = {}, .body = {}, .priority = kUrgent}));
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = {}, .body = {&whole, 1}, .priority = kBulk}));
+  write_all();
+  std::vector<StreamId> order;
+  for (const Frame& frame : frames()) order.push_back(frame.header.stream);
+  EXPECT_EQ(order, (std::vector<StreamId>{6, 6, 6, 5, 5, 6, 6}));
+}
+
+TEST_F(OutboxTest, a_priority_that_is_none_is_urgent) {
+  ASSERT_TRUE(push(5, "normal"));
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = bytes_of("x"), .body = {}, .priority = 255}));
+  write_all();
+  EXPECT_EQ(frames()[0].header.stream, 6U);
+}
+
+TEST_F(OutboxTest, without_room_only_what_is_urgent_is_planned) {
+  const auto body = pattern(kMaxFragment, 1);
+  ASSERT_TRUE(push(5, "", body));
+  EXPECT_TRUE(outbox.plan({.bytes = 0, .fragment = 4096}).empty());
+  ASSERT_TRUE(outbox.push({.stream = 6, .head = bytes_of("x"), .body = {}, .priority = kUrgent}));
+  std::size_t planned = 0;
+  for (const iovec& segment : outbox.plan({.bytes = 0, .fragment = 4096}))
+    planned += segment.iov_len;
+  EXPECT_EQ(planned, wire::kHeaderSize + 1);
+  planned = 0;
+  for (const iovec& segment : outbox.plan({.bytes = 8000, .fragment = 4096}))
+    planned += segment.iov_len;
+  EXPECT_EQ(planned, wire::kHeaderSize + 1 + 2 * (wire::kHeaderSize + 4096));
+}
+
 TEST_F(OutboxTest, streams_take_turns_fragment_by_fragment) {
   const auto body = pattern(4 * kMaxFragment, 1);
   ASSERT_TRUE(push(5, "", body, 50));

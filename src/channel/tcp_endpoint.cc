@@ -59,6 +59,16 @@ void EndpointCore::close(const Error& why) {
   });
 }
 
+bool EndpointCore::assist(const std::atomic<bool>& done,
+                          std::chrono::steady_clock::time_point until) {
+  const auto link = this->link();
+  return link && link->assist(done, until);
+}
+
+void EndpointCore::nudge() {
+  if (const auto link = this->link()) link->nudge();
+}
+
 EndpointStats EndpointCore::stats() const {
   return {.tx_bytes = counters_->tx_bytes.load(std::memory_order_relaxed),
           .rx_bytes = counters_->rx_bytes.load(std::memory_order_relaxed),

@@ -30,6 +30,9 @@ class EndpointCore : public LinkOwner, public std::enable_shared_from_this<Endpo
   void reset(StreamId stream, const Error& why);
   void close(const Error& why);
   [[nodiscard]] EndpointStats stats() const;
+  [[nodiscard]] bool assist(const std::atomic<bool>& done,
+                            std::chrono::steady_clock::time_point until);
+  void nudge();
 
   // I/O thread. Takes a connection whose handshake is done; from here on messages may be sent.
   void take(Socket socket, const Peer& peer);
@@ -80,6 +83,11 @@ class TcpEndpoint final : public Endpoint {
   void reset(StreamId stream, const Error& why) override { core_->reset(stream, why); }
   void close(const Error& why) override { core_->close(why); }
   [[nodiscard]] EndpointStats stats() const override { return core_->stats(); }
+  [[nodiscard]] bool assist(const std::atomic<bool>& done,
+                            std::chrono::steady_clock::time_point until) override {
+    return core_->assist(done, until);
+  }
+  void nudge() override { core_->nudge(); }
 
  private:
   std::shared_ptr<EndpointCore> core_;

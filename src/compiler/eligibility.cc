@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "compiler/clang_ast.h"
+#include "compiler/object_class.h"
 #include "compiler/signature.h"
 
 namespace aloft::compiler {
@@ -64,14 +65,18 @@ Location body_of(CXCursor definition) {
   return body;
 }
 
-// Whether the name is spelled in the file where the declaration stands, and not made by a macro.
-bool is_name_spelled(CXCursor declaration) {
-  const CXSourceLocation where = clang_getCursorLocation(declaration);
+// Whether what stands at `where` is written in the file, and not made by a macro.
+bool is_spelled(CXSourceLocation where) {
   unsigned spelled = 0;
   unsigned expanded = 0;
   clang_getSpellingLocation(where, nullptr, nullptr, nullptr, &spelled);
   clang_getExpansionLocation(where, nullptr, nullptr, nullptr, &expanded);
-  if (spelled != expanded) return false;
+  return spelled == expanded;
+}
+
+bool is_name_spelled(CXCursor declaration) {
+  const CXSourceLocation where = clang_getCursorLocation(declaration);
+  if (!is_spelled(where)) return false;
   CXTranslationUnit unit = clang_Cursor_getTranslationUnit(declaration);
   CXToken* token = clang_getToken(unit, where);
   if (token == nullptr) return false;
@@ -90,6 +95,8 @@ bool refuse_kind(CXCursor declaration, Diagnostics& diagnostics) {
           "tag a plain function that calls the instance you need");
       return true;
     case CXCursor_CXXMethod:
+      if (is_object_class(clang_getCursorSemanticParent(declaration))) return false;
+      [[fallthrough]];
     case CXCursor_Constructor:
     case CXCursor_Destructor:
     case CXCursor_ConversionFunction:
@@ -97,10 +104,41 @@ bool refuse_kind(CXCursor declaration, Diagnostics& diagnostics) {
                          (clang_CXXMethod_isVirtual(declaration) != 0 ? "the virtual function "
                                                                       : "the member function ") +
                              name + " cannot be offloaded: its object stays where it is",
-                         "tag a free function that takes what it needs as parameters");
+                         "tag the class ALOFT_OFFLOAD_OBJECT, too, or a free function that takes "
+                         "what it needs as parameters");
       return true;
     default: return false;
   }
+}
+
+// What keeps the method of a tagged class from being elastic. (What is wrong with its class is said
+// there.)
+bool refuse_method(CXCursor declaration, Tag tag, Diagnostics& diagnostics) {
+  const Location where = location(declaration);
+  const std::string name = in_quotes(qualified_name(declaration));
+  bool refused = false;
+  const auto refuse = [&](std::string message, std::string remedy) {
+    diagnostics.refuse(where, std::move(message), std::move(remedy));
+    refused = true;
+  };
+  if (tag == Tag::once) {
+    refuse(name +
+               " is tagged ALOFT_OFFLOAD_ONCE: when an object's place is lost, the calls since the "
+               "last copy of its state are run again",
+           "tag it ALOFT_OFFLOAD, and have what must not be repeated done by a function");
+  }
+  if (clang_CXXMethod_isStatic(declaration) != 0)
+    refuse("the static member function " + name + " cannot be offloaded: it has no object",
+           "tag a free function");
+  if (clang_Type_getCXXRefQualifier(clang_getCursorType(declaration)) != CXRefQualifier_None)
+    refuse(name +
+               " has a ref-qualifier and cannot be offloaded: an elastic object is not moved "
+               "from",
+           "drop it");
+  if (clang_getCXXAccessSpecifier(declaration) != CX_CXXPublic)
+    refuse(name + " is not public and cannot be offloaded: nothing outside its class can call it",
+           "make it public");
+  return refused;
 }
 
 // What a declaration says of itself, apart from its types.
@@ -116,7 +154,9 @@ bool refuse_specifiers(CXCursor declaration, Diagnostics& diagnostics) {
     refuse(name + " is " + (has_specifier(declaration, "constexpr") ? "constexpr" : "consteval") +
                " and cannot be offloaded: its calls may be computed by the compiler",
            "drop the specifier");
-  } else if (clang_Cursor_isFunctionInlined(declaration) != 0) {
+  } else if (clang_Cursor_isFunctionInlined(declaration) != 0 &&
+             clang_getCursorKind(declaration) != CXCursor_CXXMethod) {
+    // (The calls of a method that is inline reach the dispatching code at its begin, too.)
     refuse(
         name + " is inline and cannot be offloaded: its calls may have been replaced by its body",
         "drop 'inline' and define it in a source of the module");
@@ -129,7 +169,8 @@ bool refuse_specifiers(CXCursor declaration, Diagnostics& diagnostics) {
                " is in an anonymous namespace and cannot be offloaded: nothing outside its file "
                "can name it",
            "move it out of the anonymous namespace");
-  } else if (clang_Cursor_getStorageClass(declaration) == CX_SC_Static) {
+  } else if (clang_Cursor_getStorageClass(declaration) == CX_SC_Static &&
+             clang_getCursorKind(declaration) != CXCursor_CXXMethod) {
     refuse(name + " is static and cannot be offloaded: nothing outside its file can name it",
            "drop 'static'");
   }
@@ -156,7 +197,7 @@ bool refuse_specifiers(CXCursor declaration, Diagnostics& diagnostics) {
   return refused;
 }
 
-std::optional<Type> model_result(CXCursor definition, Diagnostics& diagnostics) {
+std::optional<Type> model_result(CXCursor definition, Tag tag, Diagnostics& diagnostics) {
   const Location where = location(definition);
   const std::string name = in_quotes(qualified_name(definition));
   const CXType written = clang_getCursorResultType(definition);
@@ -169,6 +210,8 @@ std::optional<Type> model_result(CXCursor definition, Diagnostics& diagnostics) 
     return {};
   }
   if (result.kind == CXType_Void) {
+    if (tag == Tag::once || clang_getCursorKind(definition) == CXCursor_CXXMethod)
+      return Type{.signature = "nil", .spelling = "void", .records = {}, .headers = {}};
     diagnostics.refuse(where,
                        name + " has no result: running it elsewhere would have no effect here",
                        "return what it computes");
@@ -241,6 +284,40 @@ std::optional<Parameter> model_parameter(CXCursor parameter, std::size_t positio
   return Parameter{name, *std::move(model), passing};
 }
 
+Method model_method(CXCursor definition) {
+  const CXCursor parent = clang_getCursorSemanticParent(definition);
+  Method method;
+  method.class_spelling = "::" + qualified_name(parent);
+  method.header = location(parent).file;
+  method.is_const = clang_CXXMethod_isConst(definition) != 0;
+  const int count = clang_Cursor_getNumArguments(definition);
+  for (int i = 0; i < count; ++i) {
+    const CXCursor parameter = clang_Cursor_getArgument(definition, static_cast<unsigned>(i));
+    if (spelling(parameter).empty()) method.unnamed.push_back(location(parameter));
+  }
+  return method;
+}
+
+// Whether the places are there at which the dispatching code is written into a method.
+bool is_method_writable(CXCursor definition, Diagnostics& diagnostics) {
+  bool found = true;
+  const auto require = [&](CXSourceLocation where) { found = found && is_spelled(where); };
+  visit_children(definition, [&](CXCursor child) {
+    if (clang_getCursorKind(child) == CXCursor_CompoundStmt)
+      require(clang_getRangeStart(clang_getCursorExtent(child)));
+    if (clang_getCursorKind(child) == CXCursor_ParmDecl && spelling(child).empty())
+      require(clang_getCursorLocation(child));
+    return CXChildVisit_Continue;
+  });
+  if (!found) {
+    diagnostics.refuse(location(definition),
+                       "the body or a parameter of " + in_quotes(qualified_name(definition)) +
+                           " comes out of a macro: aloft-cc cannot write into it",
+                       "write it in the definition itself");
+  }
+  return found;
+}
+
 bool is_noexcept(CXCursor definition) {
   switch (clang_getExceptionSpecificationType(clang_getCursorType(definition))) {
     case CXCursor_ExceptionSpecificationKind_BasicNoexcept:
@@ -257,14 +334,16 @@ bool is_noexcept(CXCursor definition) {
 
 }  // namespace
 
-bool is_tagged(CXCursor function) {
-  bool found = false;
+Tag tag_of(CXCursor function) {
+  Tag tag = Tag::none;
   visit_children(function, [&](CXCursor child) {
-    found =
-        clang_getCursorKind(child) == CXCursor_AnnotateAttr && spelling(child) == "aloft::offload";
-    return found ? CXChildVisit_Break : CXChildVisit_Continue;
+    if (clang_getCursorKind(child) != CXCursor_AnnotateAttr) return CXChildVisit_Continue;
+    const std::string text = spelling(child);
+    if (text == "aloft::offload_once") tag = Tag::once;
+    if (text == "aloft::offload" && tag == Tag::none) tag = Tag::pure;
+    return CXChildVisit_Continue;
   });
-  return found;
+  return tag;
 }
 
 bool is_function(CXCursor cursor) {
@@ -279,11 +358,14 @@ bool is_function(CXCursor cursor) {
   }
 }
 
-bool refuse_declaration(CXCursor declaration, Diagnostics& diagnostics) {
-  return refuse_kind(declaration, diagnostics) || refuse_specifiers(declaration, diagnostics);
+bool refuse_declaration(CXCursor declaration, Tag tag, Diagnostics& diagnostics) {
+  if (refuse_kind(declaration, diagnostics)) return true;
+  const bool is_method = clang_getCursorKind(declaration) == CXCursor_CXXMethod;
+  const bool refused = is_method && refuse_method(declaration, tag, diagnostics);
+  return refuse_specifiers(declaration, diagnostics) || refused;
 }
 
-std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnostics) {
+std::optional<Function> model_function(CXCursor definition, Tag tag, Diagnostics& diagnostics) {
   if (refuse_kind(definition, diagnostics)) return {};
   if (!has_child(definition, CXCursor_CompoundStmt) &&
       !has_child(definition, CXCursor_CXXTryStmt)) {
@@ -291,7 +373,8 @@ std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnos
                        "define it, or drop the tag");
     return {};
   }
-  bool refused = refuse_specifiers(definition, diagnostics);
+  const bool is_method = clang_getCursorKind(definition) == CXCursor_CXXMethod;
+  bool refused = refuse_declaration(definition, tag, diagnostics);
   if (!in_main_file(definition)) {
     diagnostics.refuse(location(definition),
                        in_quotes(qualified_name(definition)) + " is defined in a header",
@@ -304,7 +387,9 @@ std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnos
   function.qualified_name = qualified_name(definition);
   function.scopes = scopes(definition);
   function.lexical_scopes = scopes(definition, Parents::lexical);
-  std::optional<Type> result = model_result(definition, diagnostics);
+  function.once = tag == Tag::once;
+  if (is_method) function.method = model_method(definition);
+  std::optional<Type> result = model_result(definition, tag, diagnostics);
   refused = refused || !result;
   const int count = clang_Cursor_getNumArguments(definition);
   for (int i = 0; i < count; ++i) {
@@ -316,6 +401,7 @@ std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnos
     else
       refused = true;
   }
+  if (is_method && !is_method_writable(definition, diagnostics)) refused = true;
   if (refused) return {};
 
   function.result = *std::move(result);
@@ -336,15 +422,14 @@ std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnos
       clang_equalCursors(clang_getCanonicalCursor(definition), definition) == 0;
   const bool has_defaults = has_default_arguments(definition);
   function.needs_declaration = !is_declared_before || has_defaults;
-  if (has_defaults && function.lexical_scopes.size() < function.scopes.size()) {
+  if (!is_method && has_defaults && function.lexical_scopes.size() < function.scopes.size()) {
     diagnostics.refuse(function.name_token,
                        in_quotes(function.qualified_name) +
                            " has a default argument in a definition outside of its namespace",
                        "write the default argument in its declaration");
     return {};
   }
-  function.signature =
-      canonical_signature(function.qualified_name, function.result, function.parameters);
+  function.signature = canonical_signature(function);
   function.signature_hash = sha256(std::as_bytes(std::span(function.signature))).hex();
   function.export_name = export_name(function.name, function.signature_hash);
   return function;

@@ -2,6 +2,7 @@
 // becomes a diagnostic that says what to do instead.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <clang-c/Index.h>
@@ -11,18 +12,20 @@
 
 namespace aloft::compiler {
 
-// Whether the declaration `function` itself carries ALOFT_OFFLOAD.
-[[nodiscard]] bool is_tagged(CXCursor function);
+// What the declaration `function` itself carries: ALOFT_OFFLOAD, ALOFT_OFFLOAD_ONCE.
+enum class Tag : std::uint8_t { none, pure, once };
+[[nodiscard]] Tag tag_of(CXCursor function);
 
 // Whether `cursor` declares a function of any kind: free, member, template, constructor.
 [[nodiscard]] bool is_function(CXCursor cursor);
 
-// The model of the tagged function that `definition` defines; nothing when it cannot be elastic,
-// after saying why.
-[[nodiscard]] std::optional<Function> model_function(CXCursor definition, Diagnostics& diagnostics);
+// The model of the function or method that `definition` defines, tagged so; nothing when it cannot
+// be elastic, after saying why. A method's class gets its index from whoever has seen all.
+[[nodiscard]] std::optional<Function> model_function(CXCursor definition, Tag tag,
+                                                     Diagnostics& diagnostics);
 
-// Says what keeps a tagged declaration without a body in sight from being elastic (a member, a
-// template, ...). Answers whether anything does.
-bool refuse_declaration(CXCursor declaration, Diagnostics& diagnostics);
+// Says what keeps a tagged declaration without a body in sight from being elastic (a template, a
+// static function, ...). Answers whether anything does.
+bool refuse_declaration(CXCursor declaration, Tag tag, Diagnostics& diagnostics);
 
 }  // namespace aloft::compiler

@@ -5,77 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/digest.h"
+#include "compiler/emit_text.h"
 
 namespace aloft::compiler {
 
 namespace {
-
-constexpr std::string_view kHere = "_aloft_here";
-
-// A string literal.
-std::string literal(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out + "\"";
-}
-
-std::string line_directive(unsigned line, const std::string& file) {
-  return "#line " + std::to_string(line) + " " + literal(file) + "\n";
-}
-
-std::string parameter_type(const Parameter& parameter) {
-  return parameter.passing == Passing::by_value ? parameter.type.spelling
-                                                : "const " + parameter.type.spelling + "&";
-}
-
-std::string parameter_types(const Function& function) {
-  std::string out;
-  for (const Parameter& parameter : function.parameters) {
-    out += (out.empty() ? "" : ", ") + parameter_type(parameter);
-  }
-  return out;
-}
-
-// "const ::aloft::Image& aloft_0, int aloft_1": names that no macro has.
-std::string parameter_list(const Function& function) {
-  std::string out;
-  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    out += (out.empty() ? "" : ", ") + parameter_type(function.parameters[i]) + " aloft_" +
-           std::to_string(i);
-  }
-  return out;
-}
-
-std::string declarator(const Function& function, std::string_view suffix) {
-  return function.name + std::string(suffix) + "(" + parameter_list(function) + ")" +
-         (function.is_noexcept ? " noexcept" : "");
-}
-
-// Something that stands in namespaces: "namespace a { inline namespace b {" and the braces that end
-// it.
-std::string open(std::span<const Scope> scopes) {
-  std::string out;
-  for (const Scope& scope : scopes) {
-    out += (scope.kind == Scope::Kind::inline_namespace ? "inline namespace " : "namespace ") +
-           scope.name + " { ";
-  }
-  return out;
-}
-std::string close(std::span<const Scope> scopes) {
-  std::string out;
-  for (std::size_t i = 0; i < scopes.size(); ++i) out += " }";
-  return out;
-}
-
-std::string global_name(const Function& function) { return "::" + function.qualified_name; }
-
-std::string internal_namespace(const std::string& module_name) {
-  return "aloft_module_" + module_name;
-}
 
 // An insertion into, or a replacement of, the source's text.
 struct Edit {
@@ -125,194 +59,184 @@ std::string with_tail(const std::string& head, std::string_view text, const std:
   return out + tail;
 }
 
-// The specialisations of Fields for the aggregates of these functions. Each has a guard of its own,
-// since a program may see the same type in the headers of several modules.
-std::string emit_fields(std::span<const Function* const> functions) {
-  std::vector<const Record*> records;
-  const auto add = [&](const Type& type) {
-    for (const Record& record : type.records) {
-      const bool known = std::ranges::any_of(
-          records, [&](const Record* other) { return other->spelling == record.spelling; });
-      if (!known) records.push_back(&record);
-    }
-  };
-  for (const Function* function : functions) {
-    add(function->result);
-    for (const Parameter& parameter : function->parameters) add(parameter.type);
-  }
-  std::string out;
-  for (const Record* record : records) {
-    const std::string guard =
-        "ALOFT_FIELDS_" + sha256(std::as_bytes(std::span(record->spelling))).hex().substr(0, 16) +
-        "\n";
-    out += "#ifndef " + guard + "#define " + guard + "template <>\nstruct aloft::codec::Fields<" +
-           record->spelling + "> {\n  static constexpr auto members = ::std::tuple{";
-    for (const std::string& member : record->members) {
-      out += (member == record->members.front() ? "&" : ", &") + record->spelling + "::" + member;
-    }
-    out += "};\n};\n#endif\n";
-  }
-  return out;
-}
-
-std::vector<const Function*> pointers(const Source& source) {
-  std::vector<const Function*> all;
-  for (const Function& function : source.functions) all.push_back(&function);
-  return all;
-}
-
+// The dispatching function and its twin.
 std::string emit_dispatch(const Module& module, const Function& function, std::size_t index) {
+  const std::string value = result_value(function);
   const std::string types = parameter_types(function);
-  const std::string& result = function.result.spelling;
-  std::string arguments = "::" + internal_namespace(module.name) + "::functions[" +
-                          std::to_string(index) + "],\n      static_cast<" + result + " (*)(" +
-                          types + ")>(&" + global_name(function) + std::string(kHere) + ")";
-  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    const Parameter& parameter = function.parameters[i];
-    const std::string name = "aloft_" + std::to_string(i);
-    arguments += ",\n      ";
-    arguments += parameter.passing == Passing::by_value
-                     ? "static_cast<" + parameter.type.spelling + "&&>(" + name + ")"
-                     : name;
-  }
-  const std::string parameters = "<" + result + (types.empty() ? "" : ", " + types) + ">(\n      ";
+  // Of a function without a result, the elastic one has a value that stands for it.
+  const std::string here =
+      function.result.spelling != "void"
+          ? pointer_to(function, kHere)
+          : "static_cast<" + value + " (*)(" + types + ")>([](" + parameter_list(function) +
+                ") { " + global_name(function) + std::string(kHere) + "(" +
+                passed_on(function, Names::generated).erase(0, 2) + "); return " + value + "(); })";
+  const std::string call = "<" + value + (types.empty() ? "" : ", " + types) + ">(\n      " +
+                           descriptor_of(module, index) + ",\n      " + here +
+                           passed_on(function, Names::generated) + ")";
+  const std::string before = function.result.spelling == "void" ? "(void)" : "return ";
   std::string out = open(function.scopes) + "\n";
-  out += result + " " + declarator(function, "") + " {\n  return ::aloft::detail::call" +
-         parameters + arguments + ");\n}\n";
-  out += "::aloft::Future<" + result + "> " + function.name + "_async(" + parameter_list(function) +
-         ") {\n  return ::aloft::detail::call_async" + parameters + arguments + ");\n}\n";
+  out += function.result.spelling + " " + declarator(function, "") + " {\n  " + before +
+         "::aloft::detail::call" + call + ";\n}\n";
+  out += "::aloft::Future<" + value + "> " + function.name + "_async(" + parameter_list(function) +
+         ") {\n  return ::aloft::detail::call_async" + call + ";\n}\n";
   return out + close(function.scopes) + "\n";
 }
 
-// The headers that declare the types of `function`; nothing when one is declared in a source of the
-// module, where no other file can see it.
-bool headers_of(const Module& module, const Function& function, std::vector<std::string>& headers) {
-  std::vector<std::string> found = function.result.headers;
-  for (const Parameter& parameter : function.parameters) {
-    found.insert(found.end(), parameter.type.headers.begin(), parameter.type.headers.end());
-  }
-  for (const Source& source : module.sources) {
-    if (std::ranges::find(found, source.path) != found.end()) return false;
-  }
-  for (const std::string& header : found) {
-    if (std::ranges::find(headers, header) == headers.end()) headers.push_back(header);
-  }
-  return true;
+// The beginning of a method's definition: its call is dispatched, unless this is where it runs.
+std::string emit_preamble(const Module& module, const Function& function, std::size_t index) {
+  return "if (::aloft::detail::dispatching()) return " + module_name_of(module) + "::method<" +
+         std::to_string(index) + ", " + result_and_parameters(function) + ">(*this" +
+         passed_on(function, Names::written) + ");";
 }
 
-constexpr std::string_view kGenerated =
-    "// Written by aloft-cc. Changes are lost at the next build.\n";
+// What the preambles call. It is declared before the developer's text, in words that need no
+// header, and defined behind it, where all types are known.
+constexpr std::string_view kMethod =
+    "template <unsigned N, class R, class... P, class T> R method(T& object, P... arguments)";
+
+std::string declare_method(const Module& module) {
+  return "namespace " + internal_namespace(module.name) + " { " + std::string(kMethod) + "; }\n";
+}
+std::string define_method() {
+  return "template <unsigned N> struct MethodOf;\n" + std::string(kMethod) +
+         " {\n  return ::aloft::detail::call_method<R, P...>(functions[N], object, "
+         "MethodOf<N>::pointer,\n      static_cast<P&&>(arguments)...);\n}\n";
+}
+
+std::string emit_method_async(const Module& module, const Function& function, std::size_t index) {
+  const std::vector<Scope> around = namespaces(function);
+  return open(around) + "\n::aloft::Future<" + result_value(function) + "> " + function.name +
+         "_async(" + parameter_list(function) +
+         ") {\n  return ::aloft::detail::call_method_async<" + result_and_parameters(function) +
+         ">(\n      " + descriptor_of(module, index) + ", aloft_object,\n      " +
+         pointer_to(function, "") + passed_on(function, Names::generated) + ");\n}\n" +
+         close(around) + "\n";
+}
+
+// What the descriptor of a function points at: in the module's namespace.
+std::string emit_entries(const Function& function, std::size_t index) {
+  const std::string number = std::to_string(index);
+  const std::string types = parameter_types(function);
+  std::string run;
+  if (function.method) {
+    run = "run_encoded_method<" + types + ">(*static_cast<" + function.method->class_spelling +
+          "*>(object),\n      " + pointer_to(function, "");
+  } else {
+    run = "run_encoded<" + result_and_parameters(function) + ">(" + pointer_to(function, kHere);
+  }
+  std::string out;
+  if (function.method) {
+    out = "template <> struct MethodOf<" + number + "> { static constexpr auto pointer =\n    " +
+          pointer_to(function, "") + "; };\n";
+  }
+  out += "::aloft::Result<::std::vector<::std::byte>> run_encoded_" + number + "(void*" +
+         (function.method ? " object" : "") +
+         ", ::std::span<const ::std::byte> arguments) {\n  return ::aloft::detail::" + run +
+         ", arguments);\n}\n";
+  return out + "::aloft::detail::Identity identity_" + number +
+         "() {\n  return ::aloft::detail::identity_of(" + pointer_to(function, "") + ");\n}\n";
+}
+
+// What the descriptor of a class points at.
+std::string emit_class(const Module& module, const Class& of) {
+  const std::string number = std::to_string(of.index);
+  return "namespace " + internal_namespace(module.name) +
+         " {\n::std::unique_ptr<::aloft::detail::NativeObject> native_" + number +
+         "(void* object) {\n  return ::aloft::detail::NativeObjectOf<::" + of.qualified_name +
+         ">::make(object);\n}\n}\nconst ::aloft::detail::ObjectClass& " + of.qualified_name +
+         "::aloft_class() { return " + module_name_of(module) + "::objects[" + number + "]; }\n";
+}
+
+// A function's definition gets the name of the native one.
+void add_function_edits(const Function& function, const std::string& path, std::string_view text,
+                        std::vector<Edit>& edits) {
+  if (const std::string before = declarations_before(function, text); !before.empty()) {
+    edits.push_back({function.definition.offset, 0,
+                     before + resume_at(function.definition, function.definition.column, path)});
+  }
+  const auto after = static_cast<unsigned>(function.name_token.column + function.name.size());
+  edits.push_back(
+      {function.name_token.offset, function.name.size(),
+       function.name + std::string(kHere) + resume_at(function.name_token, after, path)});
+}
+
+// A method's definition stays the native one, but for what comes first in it.
+void add_method_edits(const Function& function, const std::string& path,
+                      const std::string& preamble, std::vector<Edit>& edits) {
+  std::size_t named = 0;  // of the unnamed parameters
+  for (std::size_t i = 0; i < function.parameters.size(); ++i) {
+    if (!function.parameters[i].name.empty()) continue;
+    const Location& where = function.method->unnamed[named++];
+    edits.push_back(
+        {where.offset, 0, "\naloft_" + std::to_string(i) + resume_at(where, where.column, path)});
+  }
+  edits.push_back({function.body.offset + std::size_t{1}, 0,
+                   "\n" + preamble + resume_at(function.body, function.body.column + 1, path)});
+}
 
 }  // namespace
 
 std::string emit_native(const Module& module, const Source& source, std::string_view text,
                         const std::string& file) {
   std::vector<Edit> edits;
+  std::string entries;
   std::string dispatch;
+  bool has_methods = false;
   const std::vector<const Function*> all = module.functions();
   for (const Function& function : source.functions) {
-    if (const std::string before = declarations_before(function, text); !before.empty()) {
-      edits.push_back(
-          {function.definition.offset, 0,
-           before + resume_at(function.definition, function.definition.column, source.path)});
-    }
-    const auto after = static_cast<unsigned>(function.name_token.column + function.name.size());
-    edits.push_back(
-        {function.name_token.offset, function.name.size(),
-         function.name + std::string(kHere) + resume_at(function.name_token, after, source.path)});
     const auto index = static_cast<std::size_t>(std::ranges::find(all, &function) - all.begin());
-    dispatch += emit_dispatch(module, function, index);
+    entries += emit_entries(function, index);
+    if (function.method) {
+      has_methods = true;
+      add_method_edits(function, source.path, emit_preamble(module, function, index), edits);
+      dispatch += emit_method_async(module, function, index);
+    } else {
+      add_function_edits(function, source.path, text, edits);
+      dispatch += emit_dispatch(module, function, index);
+    }
   }
   std::string tail;
   if (!source.functions.empty()) {
     tail = "\n" + std::string(kGenerated) +
-           "#include <tuple>\n\n#include <aloft/codec.h>\n#include <aloft/dispatch.h>\n\n";
-    tail += emit_fields(pointers(source));
-    tail += "namespace " + internal_namespace(module.name) +
-            " { extern const ::aloft::FunctionDescriptor functions[]; }\n";
+           "#include <cstddef>\n#include <memory>\n#include <span>\n#include <tuple>\n#include "
+           "<variant>\n#include <vector>\n\n#include <aloft/codec.h>\n#include "
+           "<aloft/detail/encoded_run.h>\n#include <aloft/dispatch.h>\n#include "
+           "<aloft/object.h>\n\n";
+    tail += emit_fields(types_of(source));
+    tail += "namespace " + internal_namespace(module.name) + " {\n" + std::string(kExterns) +
+            (has_methods ? define_method() : "") + entries + "}\n";
+    for (const Class& of : source.classes) tail += emit_class(module, of);
     tail += dispatch;
   }
-  return with_tail(line_directive(1, source.path), apply(text, std::move(edits)), tail, file);
+  const std::string head = has_methods ? declare_method(module) : "";
+  return with_tail(head + line_directive(1, source.path), apply(text, std::move(edits)), tail,
+                   file);
 }
 
 std::string emit_guest(const Source& source, std::string_view text, const std::string& file) {
   std::string tail;
   if (!source.functions.empty()) {
     tail = "\n" + std::string(kGenerated) +
-           "#include <tuple>\n\n#include <aloft_guest/export.h>\n\n" +
-           emit_fields(pointers(source));
+           "#include <tuple>\n\n#include <aloft_guest/export.h>\n#include "
+           "<aloft_guest/object.h>\n\n" +
+           emit_fields(types_of(source));
+  }
+  for (const Class& of : source.classes) {
+    const std::string number = std::to_string(of.index);
+    tail += "static const ::aloft::guest::ObjectRegistration aloft_object_" + number + "(" +
+            number + ", " + literal(of.qualified_name) +
+            ",\n    &::aloft::guest::make_object<::" + of.qualified_name + ">);\n";
   }
   for (const Function& function : source.functions) {
-    const std::string types = parameter_types(function);
     tail += "extern \"C\" [[clang::export_name(\"" + function.export_name +
             "\")]]\nconst ::std::uint32_t* " + function.export_name +
             "(const ::std::byte* arguments, ::std::uint32_t size) {\n" +
-            "  return ::aloft::guest::call<" + function.result.spelling +
-            (types.empty() ? "" : ", " + types) + ">(\n      " + literal(function.qualified_name) +
-            ",\n      static_cast<" + function.result.spelling + " (*)(" + types + ")>(&" +
-            global_name(function) + "), arguments, size);\n}\n";
+            "  return ::aloft::guest::" +
+            (function.method ? "call_method<" + function.method->class_spelling + ", " : "call<") +
+            result_and_parameters(function) + ">(\n      " + literal(function.qualified_name) +
+            ",\n      " + pointer_to(function, "") + ", arguments, size);\n}\n";
   }
   return with_tail(line_directive(1, source.path), text, tail, file);
-}
-
-std::string emit_header(const Module& module) {
-  std::vector<std::string> headers;
-  std::string declarations;
-  std::vector<const Function*> offered;
-  for (const Function* function : module.functions()) {
-    if (!headers_of(module, *function, headers)) {
-      declarations += "// " + function->qualified_name +
-                      " has no asynchronous form here: its types are declared in its source.\n";
-      continue;
-    }
-    offered.push_back(function);
-    declarations += open(function->scopes) + "[[nodiscard]] ::aloft::Future<" +
-                    function->result.spelling + "> " + function->name + "_async(" +
-                    parameter_list(*function) + ");" + close(function->scopes) + "\n";
-  }
-  std::string out = "// The asynchronous forms of the functions of the module '" + module.name +
-                    "'.\n" + std::string(kGenerated) +
-                    "#pragma once\n\n#include <tuple>\n\n#include <aloft/codec.h>\n#include "
-                    "<aloft/dispatch.h>\n\n";
-  for (const std::string& header : headers) out += "#include " + literal(header) + "\n";
-  return out + "\n" + emit_fields(offered) + "\n" + declarations;
-}
-
-std::string emit_descriptor(const Module& module) {
-  const std::vector<const Function*> functions = module.functions();
-  std::string out =
-      std::string(kGenerated) +
-      "#include <span>\n#include <string_view>\n\n#include <aloft/dispatch.h>\n\n#include \"" +
-      module.name + ".digest.h\"\n\nnamespace " + internal_namespace(module.name) + " {\n\n";
-  out += "extern const ::aloft::ModuleDescriptor descriptor;\n";
-  out += "extern const ::aloft::FunctionDescriptor functions[];\n";
-  out += "constinit const ::aloft::FunctionDescriptor functions[] = {\n";
-  for (std::size_t i = 0; i < functions.size(); ++i) {
-    out += "    {&descriptor, " + std::to_string(i) + ", " + literal(functions[i]->qualified_name) +
-           ", " + literal(functions[i]->export_name) + ",\n     " +
-           literal(functions[i]->signature_hash) + "},\n";
-  }
-  out += "};\n";
-  if (!module.graphs.empty()) {
-    out += "constexpr ::std::string_view graphs[] = {";
-    for (const std::string& graph : module.graphs)
-      out += (graph == module.graphs.front() ? "" : ", ") + literal(graph);
-    out += "};\n";
-  }
-  out += "constinit const ::aloft::ModuleDescriptor descriptor = {" + literal(module.name) +
-         ", digest,\n    ::std::span(functions, " + std::to_string(functions.size()) + "), " +
-         (module.graphs.empty() ? "{}" : "graphs") + "};\n";
-  out += "const ::aloft::detail::ModuleRegistration registration(descriptor);\n\n}  // namespace " +
-         internal_namespace(module.name) + "\n";
-  return out;
-}
-
-std::string emit_digest_header(const std::string& module_name, const std::string& digest) {
-  return std::string(kGenerated) + "#pragma once\n\n#include <string_view>\n\nnamespace " +
-         internal_namespace(module_name) +
-         " {\n// Of the guest that was built with this program.\ninline constexpr "
-         "::std::string_view digest =\n    " +
-         literal(digest) + ";\n}\n";
 }
 
 }  // namespace aloft::compiler

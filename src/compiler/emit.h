@@ -2,11 +2,12 @@
 // caller's.
 //
 // A native copy of a source holds the developer's text unchanged but for this: the name of each
-// tagged definition gets
-// "_aloft_here" appended, declarations are put before it where the language needs them, and the
-// dispatching functions follow after the last line. `#line` directives and padding keep every token
-// at its line and column, so that compilers, debuggers and sanitizers speak of the developer's
-// file. A guest copy is the text with the exports after it.
+// tagged function's definition gets "_aloft_here" appended, declarations are put before it where
+// the language needs them, and the dispatching functions follow after the last line. A method's
+// definition keeps its name, since a class has no room for another, and begins with a line that
+// dispatches the call. `#line` directives and padding keep every token at its line and column, so
+// that compilers, debuggers and sanitizers speak of the developer's file. A guest copy is the text
+// with the exports after it.
 #pragma once
 
 #include <string>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,15 +23,26 @@ struct Parameter {
   Passing passing = Passing::by_value;
 };
 
-// A tagged function and where its definition stands.
+// What a method has that a function has not.
+struct Method {
+  std::uint32_t object = 0;    // index of its class in the module
+  std::string class_spelling;  // as code at global scope says it, "::demo::Tracker"
+  std::string header;          // that declares the class
+  bool is_const = false;
+  std::vector<Location> unnamed;  // where the names of its parameters would stand, in order
+};
+
+// A tagged function or method and where its definition stands.
 struct Function {
   std::string name;
   std::string qualified_name;  // "demo::detect_object"
   std::vector<Scope> scopes;   // around it, outermost first
   std::vector<Scope>
       lexical_scopes;  // around its definition: fewer than `scopes` where that is qualified
-  Type result;
+  Type result;         // `void` has the signature "nil"
   std::vector<Parameter> parameters;
+  std::optional<Method> method;
+  bool once = false;  // has effects
   bool is_noexcept = false;
   // Whether code after the definition needs a declaration of the original name with the
   // definition's own words: no other declaration precedes it, or it has default arguments.
@@ -44,10 +56,28 @@ struct Function {
   std::string export_name;     // "aloft_fn_detect_object_1a2b3c4d"
 };
 
+// A field of an elastic object's state.
+struct Field {
+  std::string name;
+  Type type;
+};
+
+// A tagged class.
+struct Class {
+  std::string qualified_name;  // "demo::Tracker"
+  std::uint32_t index = 0;     // in the module
+  Location name_token;
+  std::vector<Field> state;  // in the order of ALOFT_STATE
+
+  std::string state_signature;  // "struct demo::Tracker{tracks_:list<...>,next_:u64}"
+  std::string state_hash;       // 64 hex digits
+};
+
 // One source file of the module.
 struct Source {
   std::string path;                 // absolute
   std::vector<Function> functions;  // tagged ones that it defines, in order
+  std::vector<Class> classes;       // whose first method it defines
 };
 
 struct Module {
@@ -61,6 +91,8 @@ struct Module {
 
   // The functions of all sources, in the order of their index in the module.
   [[nodiscard]] std::vector<const Function*> functions() const;
+  // The classes, in the order of their index.
+  [[nodiscard]] std::vector<const Class*> classes() const;
 };
 
 }  // namespace aloft::compiler

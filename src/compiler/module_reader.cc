@@ -9,17 +9,22 @@
 #include "compiler/body_check.h"
 #include "compiler/clang_ast.h"
 #include "compiler/eligibility.h"
+#include "compiler/object_class.h"
 
 namespace aloft::compiler {
 
 namespace {
 
-// A tagged function as one reading of the sources shows it.
+// A tagged function or method as one reading of the sources shows it.
 struct Tagged {
   CXCursor declaration{};  // the first that is tagged
+  Tag tag = Tag::none;     // once where any declaration says so
   CXCursor definition = clang_getNullCursor();
   std::size_t source = 0;  // of the definition
+  std::string of;          // the symbol of the tagged class whose method it is
 };
+
+std::string symbol(CXCursor cursor) { return to_string(clang_getCursorUSR(cursor)); }
 
 // All sources read for one target, and what is tagged in them.
 class Reading {
@@ -45,6 +50,8 @@ class Reading {
   [[nodiscard]] const std::vector<TranslationUnit>& units() const { return units_; }
   [[nodiscard]] const Definitions& definitions() const { return definitions_; }
 
+  [[nodiscard]] const std::map<std::string, CXCursor>& classes() const { return classes_; }
+
   // In the order in which they are defined; those without a definition come last.
   [[nodiscard]] std::vector<Tagged> tagged() const {
     std::vector<Tagged> all;
@@ -68,13 +75,22 @@ class Reading {
     });
   }
 
-  static std::string symbol(CXCursor cursor) { return to_string(clang_getCursorUSR(cursor)); }
-
   void find_tags(CXCursor root) {
     visit_declarations(root, [&](CXCursor cursor) {
-      if (is_function(cursor) && is_tagged(cursor))
-        tagged_.try_emplace(symbol(cursor), Tagged{.declaration = cursor});
+      if (!is_function(cursor)) return find_class(cursor);
+      const Tag tag = tag_of(cursor);
+      if (tag == Tag::none) return;
+      const auto [found, is_new] =
+          tagged_.try_emplace(symbol(cursor), Tagged{.declaration = cursor, .tag = tag, .of = {}});
+      if (is_new && is_object_class(clang_getCursorSemanticParent(cursor)))
+        found->second.of = symbol(clang_getCursorSemanticParent(cursor));
+      if (tag == Tag::once) found->second.tag = tag;
     });
+  }
+
+  void find_class(CXCursor cursor) {
+    if (clang_isCursorDefinition(cursor) == 0 || !is_object_class(cursor)) return;
+    classes_.try_emplace(symbol(cursor), cursor);
   }
 
   void find_definitions(std::size_t source) {
@@ -89,12 +105,28 @@ class Reading {
 
   std::vector<TranslationUnit> units_;
   Definitions definitions_;
-  std::map<std::string, Tagged> tagged_;  // by symbol
+  std::map<std::string, Tagged> tagged_;     // by symbol
+  std::map<std::string, CXCursor> classes_;  // by symbol
 };
+
+// What the compiler says of a copy of an elastic object is about a field that its user has not
+// written.
+void explain_copy(Diagnostic& error) {
+  const auto is_of_link = [](const Note& note) {
+    return note.message.find("aloft_link_") != std::string::npos;
+  };
+  if (std::ranges::none_of(error.notes, is_of_link)) return;
+  error.notes = {{error.where,
+                  "an elastic object has an identity, of which its place is a part: refer to it, "
+                  "or copy values that one of its methods gives"}};
+}
 
 void add_errors(const Reading& reading, Diagnostics& diagnostics) {
   for (const TranslationUnit& unit : reading.units()) {
-    for (CompileError& error : unit.errors()) diagnostics.add(std::move(error.diagnostic));
+    for (CompileError& error : unit.errors()) {
+      explain_copy(error.diagnostic);
+      diagnostics.add(std::move(error.diagnostic));
+    }
   }
 }
 
@@ -128,9 +160,16 @@ void judge_undefined(const std::vector<Tagged>& tagged, const std::string& first
                      Diagnostics& diagnostics) {
   const bool none_defined =
       std::ranges::all_of(tagged, [](const Tagged& each) { return is_null(each.definition); });
+  // A class belongs to the module that defines any of its methods.
+  const auto is_partly_defined = [&](const Tagged& each) {
+    return !each.of.empty() && std::ranges::any_of(tagged, [&](const Tagged& other) {
+      return other.of == each.of && !is_null(other.definition);
+    });
+  };
   for (const Tagged& each : tagged) {
-    if (!is_null(each.definition) || refuse_declaration(each.declaration, diagnostics)) continue;
-    if (in_main_file(each.declaration) || none_defined) {
+    if (!is_null(each.definition) || refuse_declaration(each.declaration, each.tag, diagnostics))
+      continue;
+    if (in_main_file(each.declaration) || none_defined || is_partly_defined(each)) {
       diagnostics.refuse(location(each.declaration),
                          "'" + qualified_name(each.declaration) +
                              "' is tagged, and no source of the module defines it",
@@ -143,17 +182,59 @@ void judge_undefined(const std::vector<Tagged>& tagged, const std::string& first
   }
 }
 
+// What of a class besides its methods runs in a guest.
+void check_class_bodies(CXCursor definition, const Definitions& definitions,
+                        Diagnostics& diagnostics) {
+  for (const CXCursor body : bodies_of_class(definition)) {
+    const auto defined = definitions.find(symbol(body));
+    if (defined != definitions.end()) check_body(defined->second, definitions, diagnostics);
+  }
+}
+
+// The classes whose methods the sources define, by symbol; those that cannot be objects have no
+// index.
+using ClassIndices = std::map<std::string, std::optional<std::uint32_t>>;
+
+ClassIndices read_classes(const Reading& reading, const std::vector<Tagged>& tagged,
+                          std::vector<Source>& result, Diagnostics& diagnostics) {
+  ClassIndices indices;
+  std::uint32_t count = 0;
+  for (const Tagged& each : tagged) {
+    const auto found = reading.classes().find(each.of);
+    if (is_null(each.definition) || found == reading.classes().end()) continue;
+    const auto [index, is_new] = indices.try_emplace(each.of);
+    if (!is_new) continue;
+    if (std::optional<Class> made = model_class(found->second, diagnostics)) {
+      index->second = made->index = count++;
+      result[each.source].classes.push_back(*std::move(made));
+    }
+    check_class_bodies(found->second, reading.definitions(), diagnostics);
+  }
+  // Those of which no method is tagged are nobody's; others may be another module's.
+  for (const auto& [name, each] : reading.classes()) {
+    if (std::ranges::any_of(tagged, [&](const Tagged& other) { return other.of == name; }))
+      continue;
+    diagnostics.refuse(location(each),
+                       "'" + qualified_name(each) +
+                           "' is tagged ALOFT_OFFLOAD_OBJECT, and none of its methods is tagged",
+                       "put ALOFT_OFFLOAD before the methods that run where the object is");
+  }
+  return indices;
+}
+
 std::vector<Source> read_functions(const Reading& reading, const std::vector<std::string>& sources,
                                    Diagnostics& diagnostics) {
   std::vector<Source> result;
-  for (const std::string& source : sources) result.push_back({source, {}});
+  for (const std::string& source : sources) result.push_back({source, {}, {}});
   const std::vector<Tagged> tagged = reading.tagged();
   judge_undefined(tagged, sources.front(), diagnostics);
+  const ClassIndices classes = read_classes(reading, tagged, result, diagnostics);
   for (const Tagged& each : tagged) {
     if (is_null(each.definition)) continue;
-    if (std::optional<Function> function = model_function(each.definition, diagnostics)) {
-      result[each.source].functions.push_back(*std::move(function));
-    }
+    std::optional<Function> function = model_function(each.definition, each.tag, diagnostics);
+    const auto of = classes.find(each.of);
+    if (function && of != classes.end() && of->second) function->method->object = *of->second;
+    if (function) result[each.source].functions.push_back(*std::move(function));
     check_body(each.definition, reading.definitions(), diagnostics);
   }
   return result;
@@ -184,6 +265,20 @@ void compare(const std::vector<Source>& host, const std::vector<Source>& guest,
       } else if (twin->signature != function.signature) {
         differ(function, function.signature, twin->signature);
       }
+    }
+    for (const Class& of : host[i].classes) {
+      const auto twin = std::ranges::find(guest[i].classes, of.index, &Class::index);
+      if (twin != guest[i].classes.end() && twin->state_signature == of.state_signature) continue;
+      if (diagnostics.has_error_at(of.name_token)) continue;
+      diagnostics.add({of.name_token,
+                       Severity::error,
+                       "the state of '" + of.qualified_name +
+                           "' is not the same on this machine and in the guest",
+                       {{of.name_token, "here: " + of.state_signature},
+                        {of.name_token, "in the guest: " + (twin == guest[i].classes.end()
+                                                                ? "no such class"
+                                                                : twin->state_signature)},
+                        {of.name_token, "use types of fixed width (std::int32_t, std::int64_t)"}}});
     }
   }
 }
@@ -225,6 +320,15 @@ std::vector<const Function*> Module::functions() const {
   for (const Source& source : sources) {
     for (const Function& function : source.functions) all.push_back(&function);
   }
+  return all;
+}
+
+std::vector<const Class*> Module::classes() const {
+  std::vector<const Class*> all;
+  for (const Source& source : sources) {
+    for (const Class& of : source.classes) all.push_back(&of);
+  }
+  std::ranges::sort(all, {}, &Class::index);
   return all;
 }
 

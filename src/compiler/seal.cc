@@ -25,6 +25,8 @@ constexpr std::string_view kWasiNn = "wasi_ephemeral_nn";
 constexpr std::array<std::string_view, 6> kAbiExports = {
     "memory",       "_initialize",       "aloft_abi_version",
     "aloft_buffer", "aloft_free_buffer", "aloft_release"};
+constexpr std::array<std::string_view, 3> kObjectExports = {"aloft_object_make", "aloft_state_save",
+                                                            "aloft_state_load"};
 
 // What keeps the module from running on a host, a line each; empty: nothing.
 std::string complaints(const WasmInterface& interface, const Json& manifest) {
@@ -40,6 +42,9 @@ std::string complaints(const WasmInterface& interface, const Json& manifest) {
     lines.append("\n  it does not export '").append(name).append("'").append(why);
   };
   for (const std::string_view name : kAbiExports) require(name, " of the guest ABI");
+  if (manifest.contains("objects") && !manifest.at("objects").empty()) {
+    for (const std::string_view name : kObjectExports) require(name, " of the guest ABI");
+  }
   for (const Json& function : manifest.at("functions")) {
     require(function.at("export").get_ref<const std::string&>(),
             " (" + function.at("name").get<std::string>() + ")");
@@ -70,15 +75,23 @@ std::string make_manifest(const Module& module) {
                            {"export", function.export_name},
                            {"signature", function.signature},
                            {"signature_hash", function.signature_hash},
+                           {"effects", function.once ? "once" : "pure"},
                            {"file", std::filesystem::path(source.path).filename().string()},
                            {"line", function.name_token.line}});
+      if (function.method) functions.back()["object"] = function.method->object;
     }
+  }
+  Json objects = Json::array();
+  for (const Class* of : module.classes()) {
+    objects.push_back({{"name", of->qualified_name},
+                       {"state", of->state_signature},
+                       {"state_hash", of->state_hash}});
   }
   const Json manifest = {{"abi", 1},
                          {"module", module.name},
                          {"functions", std::move(functions)},
-                         {"graphs", module.graphs},
-                         {"effects", "pure"}};
+                         {"objects", std::move(objects)},
+                         {"graphs", module.graphs}};
   return manifest.dump(2) + "\n";
 }
 

@@ -68,7 +68,7 @@ std::vector<std::string> all_exports() {
 }
 
 std::string manifest() {
-  return R"({"abi":1,"module":"m","functions":[{"name":"demo::f","export":"aloft_fn_f_12345678"}],"graphs":[],"effects":"pure"})";
+  return R"({"abi":1,"module":"m","functions":[{"name":"demo::f","export":"aloft_fn_f_12345678"}],"graphs":[]})";
 }
 
 TEST(Seal, puts_the_manifest_into_the_last_section_with_the_digest_of_what_precedes_it) {
@@ -105,6 +105,20 @@ TEST(Seal, refuses_an_import_that_no_host_offers_by_name) {
   EXPECT_EQ(sealed.error().code, Errc::refused);
   EXPECT_EQ(sealed.error().message,
             "the guest cannot run on a host:\n  it imports 'env.f', which no host offers");
+}
+
+TEST(Seal, of_a_module_with_objects_wants_the_exports_for_them) {
+  const std::string with_objects =
+      R"({"abi":1,"module":"m","functions":[],"objects":[{"name":"demo::C"}],"graphs":[]})";
+  std::vector<std::string> exports = all_exports();
+  exports.insert(exports.end(), {"aloft_object_make", "aloft_state_load"});
+  const auto sealed = seal(module_with(exports), with_objects);
+  ASSERT_FALSE(sealed.has_value());
+  EXPECT_EQ(sealed.error().message,
+            "the guest cannot run on a host:\n  it does not export 'aloft_state_save' of the guest "
+            "ABI");
+  exports.push_back("aloft_state_save");
+  EXPECT_TRUE(seal(module_with(exports), with_objects).has_value());
 }
 
 TEST(Seal, refuses_missing_exports_by_name) {

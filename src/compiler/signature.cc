@@ -2,15 +2,23 @@
 
 namespace aloft::compiler {
 
-std::string canonical_signature(std::string_view qualified_name, const Type& result,
-                                std::span<const Parameter> parameters) {
-  std::string text(qualified_name);
-  text += "(";
-  for (const Parameter& parameter : parameters) {
-    if (&parameter != parameters.data()) text += ",";
+std::string canonical_signature(const Function& function) {
+  std::string text = function.qualified_name + "(";
+  for (const Parameter& parameter : function.parameters) {
+    if (&parameter != function.parameters.data()) text += ",";
     text += parameter.type.signature;
   }
-  return text + ")->" + result.signature;
+  text += function.method && function.method->is_const ? ")const->" : ")->";
+  return text + function.result.signature;
+}
+
+std::string state_signature(const Class& of) {
+  std::string text = "struct " + of.qualified_name + "{";
+  for (const Field& field : of.state) {
+    if (&field != of.state.data()) text += ",";
+    text += field.name + ":" + field.type.signature;
+  }
+  return text + "}";
 }
 
 std::string export_name(std::string_view name, std::string_view signature_hash) {

@@ -38,6 +38,7 @@ Refusal within(const std::string& part, Refusal refusal) {
 // Joins what `from` needs into `into`.
 void add_parts(Type& into, const Type& from) {
   into.is_view = into.is_view || from.is_view;
+  into.is_unordered = into.is_unordered || from.is_unordered;
   for (const Record& record : from.records) {
     if (std::ranges::find(into.records, record.spelling, &Record::spelling) == into.records.end()) {
       into.records.push_back(record);
@@ -50,7 +51,10 @@ void add_parts(Type& into, const Type& from) {
 }
 
 Type plain(std::string signature, std::string spelling) {
-  return {std::move(signature), std::move(spelling), false, false, {}, {}};
+  return {.signature = std::move(signature),
+          .spelling = std::move(spelling),
+          .records = {},
+          .headers = {}};
 }
 
 class Modeller {
@@ -121,6 +125,7 @@ class Modeller {
     if (name == "std::byte") return plain("byte", "::std::byte");
     if (clang_Cursor_isAnonymous(declaration) != 0)
       return refuse("is an enumeration without a name");
+    if (is_private(declaration)) return refuse_private(declaration);
     std::expected<Type, Refusal> number = model(clang_getEnumDeclIntegerType(declaration));
     if (!number) return number;
     Type result = plain("enum " + name + ":" + number->signature, "::" + name);
@@ -255,6 +260,7 @@ class Modeller {
     if (!value) return value;
     Type result = plain("map<" + key->signature + "," + value->signature + ">",
                         "::" + name + "<" + key->spelling + ", " + value->spelling + ">");
+    result.is_unordered = name == "std::unordered_map";
     add_parts(result, *key);
     add_parts(result, *value);
     return result;
@@ -304,6 +310,7 @@ class Modeller {
     if (clang_Type_getSizeOf(type) < 0) {
       return refuse_here("is an incomplete type ('" + name + "')", "include its definition");
     }
+    if (is_private(declaration)) return refuse_private(declaration);
     if (std::ranges::find(open_, name) != open_.end()) {
       return refuse_here("is recursive: '" + name + "' contains itself",
                          "give it a bounded shape, e.g. a std::vector of nodes with indices");
@@ -355,6 +362,23 @@ class Modeller {
     record.members.push_back(member);
     add_parts(result, *inner);
     return {};
+  }
+
+  // Whether the generated code, which stands outside of all classes, cannot name the type.
+  static bool is_private(CXCursor declaration) {
+    for (CXCursor at = declaration; clang_isDeclaration(clang_getCursorKind(at)) != 0;
+         at = clang_getCursorSemanticParent(at)) {
+      const CX_CXXAccessSpecifier access = clang_getCXXAccessSpecifier(at);
+      if (access == CX_CXXPrivate || access == CX_CXXProtected) return true;
+    }
+    return false;
+  }
+  static std::unexpected<Refusal> refuse_private(CXCursor declaration) {
+    const std::string name = "'" + qualified_name(declaration) + "'";
+    auto refusal = refuse("is a type that its class keeps to itself (" + name + ")",
+                          "make it public, or declare it outside of the class");
+    refusal.error().notes.push_back({location(declaration), name + " is declared here"});
+    return refusal;
   }
 
   // What keeps a class from being an aggregate, or nothing.

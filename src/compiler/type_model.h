@@ -10,6 +10,7 @@
 //   array<T,N>      std::array                              map<K,V>   std::map, std::unordered_map
 //   tuple<A,B>      std::tuple, std::pair                   enum demo::Colour:i8
 //   struct demo::Detection{box:struct demo::Box{x:f32,y:f32},label:string}
+//   nil             the result of a function without one
 #pragma once
 
 #include <expected>
@@ -33,6 +34,7 @@ struct Type {
   std::string spelling;  // as code at global scope says it, without const and reference
   bool is_view = false;  // points at memory of someone else (string_view, span), itself or within
   bool is_optional = false;
+  bool is_unordered = false;    // its bytes have no one order (unordered_map), itself or within
   std::vector<Record> records;  // the aggregates in it, each once
   std::vector<std::string>
       headers;  // the files that declare what it names beside aloft and the standard library

@@ -7,21 +7,26 @@
 namespace aloft::device {
 namespace {
 
-function::RemoteSession* connect(std::optional<channel::IoThread>& io,
-                                 std::optional<function::RemoteSession>& session,
-                                 std::optional<function::SessionOptions> edge,
-                                 const function::Log& log) {
-  if (!edge) return nullptr;
-  io.emplace();
-  return &session.emplace(*std::move(edge), *io, log);
+std::vector<function::RemoteSession*> connect(
+    std::optional<channel::IoThread>& io,
+    std::vector<std::unique_ptr<function::RemoteSession>>& sessions,
+    std::vector<function::SessionOptions> edges, const function::Log& log) {
+  std::vector<function::RemoteSession*> made;
+  if (!edges.empty()) io.emplace();
+  for (function::SessionOptions& edge : edges) {
+    sessions.push_back(std::make_unique<function::RemoteSession>(std::move(edge), *io, log));
+    made.push_back(sessions.back().get());
+  }
+  return made;
 }
 
 }  // namespace
 
 OffloadHandler::OffloadHandler(function::DispatchOptions dispatch,
-                               std::optional<function::SessionOptions> edge,
+                               std::vector<function::SessionOptions> edges,
                                const inference::GraphTable& graphs, const function::Log& log)
-    : dispatcher_(std::move(dispatch), graphs, connect(io_, session_, std::move(edge), log), log) {}
+    : dispatcher_(std::move(dispatch), graphs, connect(io_, sessions_, std::move(edges), log),
+                  log) {}
 
 OffloadHandler::~OffloadHandler() { function::unbind_dispatcher(&dispatcher_); }
 

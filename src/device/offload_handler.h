@@ -1,9 +1,11 @@
-// The UE Offload Handler: the device's part of the control plane. Holds the link to the edge and
-// the dispatcher that elastic functions are bound to, and ends them in the right order.
+// The UE Offload Handler: the device's part of the control plane. Holds the links to the edges
+// and the dispatcher that elastic functions are bound to, and ends them in the right order.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "channel/io_thread.h"
 #include "function/call_dispatcher.h"
@@ -16,8 +18,8 @@ namespace aloft::device {
 // Thread rule: any thread.
 class OffloadHandler {
  public:
-  // Without `edge` everything runs here. `graphs` and `log` are borrowed.
-  OffloadHandler(function::DispatchOptions dispatch, std::optional<function::SessionOptions> edge,
+  // Without edges everything runs here. `graphs` and `log` are borrowed.
+  OffloadHandler(function::DispatchOptions dispatch, std::vector<function::SessionOptions> edges,
                  const inference::GraphTable& graphs, const function::Log& log);
   // Unbinds; synchronous calls finish, asynchronous ones are ended with `cancelled`.
   ~OffloadHandler();
@@ -28,15 +30,15 @@ class OffloadHandler {
   void bind();
 
   [[nodiscard]] function::CallDispatcher& dispatcher() { return dispatcher_; }
-  // Null without an edge.
-  [[nodiscard]] function::RemoteSession* session() { return session_ ? &*session_ : nullptr; }
-  [[nodiscard]] const function::RemoteSession* session() const {
-    return session_ ? &*session_ : nullptr;
+  [[nodiscard]] std::size_t edges() const { return sessions_.size(); }
+  // Null without such an edge.
+  [[nodiscard]] const function::RemoteSession* session(std::size_t edge) const {
+    return edge < sessions_.size() ? sessions_[edge].get() : nullptr;
   }
 
  private:
   std::optional<channel::IoThread> io_;
-  std::optional<function::RemoteSession> session_;
+  std::vector<std::unique_ptr<function::RemoteSession>> sessions_;
   function::CallDispatcher dispatcher_;
 };
 

@@ -8,15 +8,15 @@ namespace {
 class LocalPolicy final : public Policy {
  public:
   [[nodiscard]] Decision decide(const CallContext&) const override {
-    return {Place::here, "local: always here"};
+    return {Place::here, ReasonCode::local_always};
   }
 };
 
 class RemotePolicy final : public Policy {
  public:
   [[nodiscard]] Decision decide(const CallContext& context) const override {
-    if (!context.edge_ready) return {Place::here, "remote: here, since no edge is ready"};
-    return {Place::edge, "remote: always at the edge"};
+    if (!context.edge_ready) return {Place::here, ReasonCode::remote_not_ready};
+    return {Place::edge, ReasonCode::remote_always};
   }
 };
 
@@ -27,15 +27,12 @@ class EveryPolicy final : public Policy {
   [[nodiscard]] Decision decide(const CallContext& context) const override {
     const std::uint64_t span = context.number / calls_;
     const bool wants_edge = span % 2 == 1;
-    Decision decision{wants_edge && context.edge_ready ? Place::edge : Place::here, "every "};
-    decision.reason.append(calls_)
-        .append(": calls ")
-        .append(span * calls_)
-        .append("..")
-        .append(span * calls_ + calls_ - 1);
-    decision.reason.append(wants_edge ? " at the edge" : " here");
-    if (wants_edge && !context.edge_ready) decision.reason.append(", but no edge is ready");
-    return decision;
+    const bool at_edge = wants_edge && context.edge_ready;
+    const auto code = !wants_edge ? ReasonCode::every_here
+                      : at_edge   ? ReasonCode::every_edge
+                                  : ReasonCode::every_not_ready;
+    return {at_edge ? Place::edge : Place::here,
+            Reason(code, calls_, span * calls_, span * calls_ + calls_ - 1)};
   }
 
  private:

@@ -36,6 +36,47 @@ Result<void> check(const RuntimeOptions& options) {
   if (options.call_timeout <= std::chrono::milliseconds(0)) {
     return fail(Errc::invalid_argument, "call_timeout is longer than nothing");
   }
+  if (options.max_calls < 1) return fail(Errc::invalid_argument, "max_calls is at least 1");
+  if (options.edges.size() > function::kMaxEdges) {
+    return fail(Errc::invalid_argument,
+                "a runtime has at most " + std::to_string(function::kMaxEdges) + " edges");
+  }
+  return {};
+}
+
+Result<void> check(std::string_view name, const FunctionSettings& settings) {
+  const FunctionDescriptor* known = nullptr;
+  std::string names;
+  for (const ModuleDescriptor* const module : function::registered_modules()) {
+    for (const FunctionDescriptor& function : module->functions) {
+      if (function.qualified_name == name) known = &function;
+      names.append(names.empty() ? "" : ", ").append(function.qualified_name);
+    }
+  }
+  const std::string what = "RuntimeOptions::functions: '" + std::string(name) + "' ";
+  if (known == nullptr) {
+    return fail(Errc::invalid_argument,
+                what + "is no elastic function of this program" +
+                    (names.empty() ? ", which has none" : "; these are: " + names));
+  }
+  constexpr std::chrono::nanoseconds kNothing{0};
+  if (settings.deadline && *settings.deadline <= kNothing)
+    return fail(Errc::invalid_argument, what + "has a deadline that is no longer than nothing");
+  if (!settings.hedge) return {};
+  if (*settings.hedge < kNothing)
+    return fail(Errc::invalid_argument, what + "is hedged before it begins");
+  if (settings.fallback == Fallback::none)
+    return fail(Errc::invalid_argument, what + "is hedged here, and has no fallback here");
+  if (known->once || known->object != nullptr)
+    return fail(Errc::invalid_argument,
+                what + "has effects: it cannot be hedged, which runs it twice");
+  return {};
+}
+
+Result<void> check(const std::map<std::string, FunctionSettings>& functions) {
+  for (const auto& [name, settings] : functions) {
+    if (auto ok = check(name, settings); !ok) return ok;
+  }
   return {};
 }
 
@@ -70,15 +111,17 @@ Result<std::vector<function::ModuleToOpen>> modules_to_open(
 class Runtime::Impl {
  public:
   Impl(RuntimeOptions options, device::LocalModels models,
-       std::optional<function::SessionOptions> edge)
+       std::vector<function::SessionOptions> edges)
       : log_(options.log_level, options.log ? std::move(options.log) : log_to_stderr()),
         models_(std::move(models)),
         handler_({.policy = options.policy ? std::move(options.policy) : local_policy(),
+                  .functions = {options.functions.begin(), options.functions.end()},
                   .call_timeout = options.call_timeout,
                   .local_workers = options.local_workers,
+                  .max_calls = options.max_calls,
                   .digest_tensors = options.digest_tensors,
                   .on_call = std::move(options.on_call)},
-                 std::move(edge), models_.graphs, log_) {}
+                 std::move(edges), models_.graphs, log_) {}
 
   [[nodiscard]] const device::LocalModels& models() const { return models_; }
   [[nodiscard]] device::OffloadHandler& handler() { return handler_; }
@@ -94,39 +137,52 @@ Runtime::~Runtime() = default;
 
 Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
   if (auto ok = check(options); !ok) return std::unexpected(std::move(ok.error()));
-  std::optional<function::SessionOptions> edge;
-  if (!options.edge.empty()) {
-    auto address = channel::Address::parse(options.edge);
-    if (!address) return std::unexpected(std::move(address.error()));
+  if (auto ok = check(options.functions); !ok) return std::unexpected(std::move(ok.error()));
+  std::vector<function::SessionOptions> edges;
+  if (!options.edges.empty()) {
     auto modules = modules_to_open(options.modules);
     if (!modules) return std::unexpected(std::move(modules.error()));
-    edge.emplace();
-    edge->edge = *std::move(address);
-    edge->modules = *std::move(modules);
-    edge->limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
+    for (const std::string& text : options.edges) {
+      auto address = channel::Address::parse(text);
+      if (!address) return std::unexpected(std::move(address.error()));
+      function::SessionOptions& edge = edges.emplace_back();
+      edge.edge = *std::move(address);
+      edge.modules = *modules;
+      edge.limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
+    }
   }
   auto models = device::load_models(
       options.models, {.threads = options.inference_threads, .concurrency = options.local_workers});
   if (!models) return std::unexpected(std::move(models.error()));
-  if (edge) edge->models = models->files;
-  return std::unique_ptr<Runtime>(
-      new Runtime(std::make_unique<Impl>(std::move(options), *std::move(models), std::move(edge))));
+  for (function::SessionOptions& edge : edges) edge.models = models->files;
+  return std::unique_ptr<Runtime>(new Runtime(
+      std::make_unique<Impl>(std::move(options), *std::move(models), std::move(edges))));
 }
 
-Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
-  const auto* const session = impl_->handler().session();
-  if (session == nullptr)
-    return fail(Errc::invalid_argument, "the runtime was made without an edge");
-  return session->wait_ready(timeout);
+Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge) {
+  const auto* const session = impl_->handler().session(edge);
+  if (session != nullptr) return session->wait_ready(timeout);
+  return fail(Errc::invalid_argument,
+              edge == 0 ? "the runtime was made without an edge"
+                        : "the runtime was made without an edge " + std::to_string(edge));
 }
 
 bool Runtime::edge_ready() const {
-  const auto* const session = impl_->handler().session();
+  for (std::size_t edge = 0; edge < edge_count(); ++edge) {
+    if (edge_ready(edge)) return true;
+  }
+  return false;
+}
+
+bool Runtime::edge_ready(std::size_t edge) const {
+  const auto* const session = impl_->handler().session(edge);
   return session != nullptr && session->is_ready();
 }
 
-std::string Runtime::wasm_engine() const {
-  const auto* const session = impl_->handler().session();
+std::size_t Runtime::edge_count() const { return impl_->handler().edges(); }
+
+std::string Runtime::wasm_engine(std::size_t edge) const {
+  const auto* const session = impl_->handler().session(edge);
   return session == nullptr ? std::string() : session->wasm_engine();
 }
 
@@ -135,8 +191,8 @@ std::string Runtime::inference_engine() const {
   return engine == nullptr ? std::string() : engine->description();
 }
 
-std::string Runtime::edge_inference_engine() const {
-  const auto* const session = impl_->handler().session();
+std::string Runtime::edge_inference_engine(std::size_t edge) const {
+  const auto* const session = impl_->handler().session(edge);
   return session == nullptr ? std::string() : session->inference_engine();
 }
 
@@ -147,10 +203,24 @@ std::string Runtime::model_sha256(std::string_view graph_name) const {
 }
 
 Runtime::LinkBytes Runtime::link_bytes() const {
-  const auto* const session = impl_->handler().session();
+  LinkBytes all;
+  for (std::size_t edge = 0; edge < edge_count(); ++edge) {
+    const LinkBytes one = link_bytes(edge);
+    all.tx += one.tx;
+    all.rx += one.rx;
+  }
+  return all;
+}
+
+Runtime::LinkBytes Runtime::link_bytes(std::size_t edge) const {
+  const auto* const session = impl_->handler().session(edge);
   if (session == nullptr) return {};
   const auto stats = session->stats();
   return {.tx = stats.tx_bytes, .rx = stats.rx_bytes};
+}
+
+std::vector<DecisionRecord> Runtime::recent_decisions() const {
+  return impl_->handler().dispatcher().recent_decisions();
 }
 
 void Runtime::set_policy(std::shared_ptr<Policy> policy) {

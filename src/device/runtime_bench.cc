@@ -85,7 +85,7 @@ std::unique_ptr<Runtime> bound_runtime(std::shared_ptr<Policy> policy, bool with
   options.policy = std::move(policy);
   options.log_level = LogLevel::error;
   options.call_timeout = std::chrono::seconds(60);
-  if (with_edge) options.edge = "127.0.0.1:" + std::to_string(other_process().edge_port);
+  if (with_edge) options.edges = {"127.0.0.1:" + std::to_string(other_process().edge_port)};
   auto runtime = Runtime::create(std::move(options)).value();
   bind(*runtime);
   if (with_edge && !runtime->wait_for_edge(std::chrono::seconds(10))) std::abort();

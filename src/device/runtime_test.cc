@@ -44,19 +44,20 @@ class RuntimeTest : public ::testing::Test {
   }
   RuntimeOptions options(const AutomaticEdge& edge) {
     RuntimeOptions made = options();
-    made.edge = edge.address();
+    made.edges = {edge.address()};
     made.policy = remote_policy();
     return made;
   }
   void start(RuntimeOptions with) {
-    const bool has_edge = !with.edge.empty();
+    const std::size_t edges = with.edges.size();
     auto made = Runtime::create(std::move(with));
     ASSERT_TRUE(made.has_value()) << made.error().message;
     runtime_ = *std::move(made);
     bind(*runtime_);
-    if (!has_edge) return;
-    const auto ready = runtime_->wait_for_edge(10s);
-    ASSERT_TRUE(ready.has_value()) << ready.error().message;
+    for (std::size_t edge = 0; edge < edges; ++edge) {
+      const auto ready = runtime_->wait_for_edge(10s, edge);
+      ASSERT_TRUE(ready.has_value()) << ready.error().message;
+    }
   }
   [[nodiscard]] std::vector<CallRecord> records() {
     const std::lock_guard lock(mutex_);
@@ -93,7 +94,7 @@ TEST_F(RuntimeTest, an_unbound_asynchronous_call_has_ended_when_it_returns) {
   EXPECT_TRUE(sum.ready());
   EXPECT_EQ(sum.get().value(), 3);
   EXPECT_EQ(sum.record().place, Place::here);
-  EXPECT_EQ(sum.record().reason.view(), "no runtime is bound");
+  EXPECT_EQ(sum.record().reason.text(), "no runtime is bound");
   EXPECT_EQ(sum.get().error().code, Errc::invalid_argument) << "a result is taken once";
 }
 
@@ -128,7 +129,7 @@ TEST_F(RuntimeTest, bound_without_an_edge_everything_runs_here_and_is_recorded) 
   EXPECT_EQ(records()[0].number, 0U);
   EXPECT_EQ(records()[0].function, "demo::add");
   EXPECT_EQ(records()[0].place, Place::here);
-  EXPECT_EQ(records()[0].reason.view(), "local: always here");
+  EXPECT_EQ(records()[0].reason.text(), "local: always here");
   EXPECT_GT(records()[0].latency.count(), 0);
   EXPECT_EQ(records()[1].number, 1U);
   EXPECT_EQ(threads_[0], std::this_thread::get_id());
@@ -246,16 +247,16 @@ TEST_F(RuntimeTest, a_place_scope_decides_for_its_thread_and_no_longer_than_it_l
       const PlaceScope here(Place::here);
       EXPECT_EQ(demo::add(1, 2), 3);
       EXPECT_FALSE(last_record().fell_back);
-      EXPECT_EQ(last_record().reason.view(), "asked for by the caller");
+      EXPECT_EQ(last_record().reason.text(), "asked for by the caller");
     }
     std::thread([] { EXPECT_EQ(demo::add(1, 2), 3); }).join();
-    EXPECT_EQ(last_record().reason.view(), "local: always here");
+    EXPECT_EQ(last_record().reason.text(), "local: always here");
     EXPECT_EQ(demo::add(1, 2), 3);
     EXPECT_TRUE(last_record().fell_back);
     EXPECT_EQ(last_record().remote_error->code, Errc::unreachable);
   }
   EXPECT_EQ(demo::add(1, 2), 3);
-  EXPECT_EQ(last_record().reason.view(), "local: always here");
+  EXPECT_EQ(last_record().reason.text(), "local: always here");
 }
 
 TEST_F(RuntimeTest, decisions_are_logged_at_debug_and_only_there) {
@@ -303,7 +304,7 @@ TEST_F(RuntimeTest, is_not_made_of_what_cannot_be) {
     const auto made = Runtime::create(std::move(with));
     return made ? Error{} : made.error();
   };
-  EXPECT_EQ(error_of([](auto& with) { with.edge = "no port"; }).code, Errc::invalid_argument);
+  EXPECT_EQ(error_of([](auto& with) { with.edges = {"no port"}; }).code, Errc::invalid_argument);
   EXPECT_EQ(error_of([](auto& with) { with.max_in_flight = 0; }).code, Errc::invalid_argument);
   EXPECT_EQ(error_of([](auto& with) { with.inference_threads = 0; }).code, Errc::invalid_argument);
   const Error no_model =
@@ -311,12 +312,12 @@ TEST_F(RuntimeTest, is_not_made_of_what_cannot_be) {
   EXPECT_EQ(no_model.code, Errc::not_found);
   EXPECT_THAT(no_model.message, HasSubstr("/nonexistent.onnx"));
   const Error no_module = error_of([](auto& with) {
-    with.edge = "127.0.0.1:1";
+    with.edges = {"127.0.0.1:1"};
     with.modules = {{"demo", "/nonexistent.wasm"}};
   });
   EXPECT_EQ(no_module.code, Errc::not_found);
   const Error other_module = error_of([](auto& with) {
-    with.edge = "127.0.0.1:1";
+    with.edges = {"127.0.0.1:1"};
     with.modules = {{"other", "/nonexistent.wasm"}};
   });
   EXPECT_EQ(other_module.code, Errc::invalid_argument);
@@ -331,7 +332,7 @@ TEST_F(RuntimeTest, a_call_at_the_edge_is_computed_there) {
   EXPECT_EQ(demo::add(1, 2), 1003);
   const CallRecord record = last_record();
   EXPECT_EQ(record.place, Place::edge);
-  EXPECT_EQ(record.reason.view(), "remote: always at the edge");
+  EXPECT_EQ(record.reason.text(), "remote: always at the edge");
   EXPECT_FALSE(record.fell_back);
   EXPECT_EQ(record.edge_run, 70us);
   EXPECT_EQ(record.edge_queue, 5us);
@@ -482,7 +483,7 @@ TEST_F(RuntimeTest,
   edge.reset();
   while (runtime_->edge_ready()) std::this_thread::yield();
   EXPECT_EQ(demo::add(1, 2), 3);
-  EXPECT_EQ(last_record().reason.view(), "remote: here, since no edge is ready");
+  EXPECT_EQ(last_record().reason.text(), "remote: here, since no edge is ready");
   EXPECT_TRUE(last_record().takeover.has_value());
   EXPECT_EQ(demo::add(1, 2), 3);
   EXPECT_FALSE(last_record().takeover.has_value());

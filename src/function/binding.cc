@@ -7,6 +7,7 @@
 // before it and is waited for.
 #include "function/binding.h"
 
+#include <array>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -22,18 +23,32 @@ constinit thread_local bool in_place = false;
 
 namespace {
 
-constinit std::atomic<std::uint64_t> pins = 0;
-constinit thread_local std::optional<Place> forced = std::nullopt;
+constinit thread_local std::optional<Location> forced = std::nullopt;
+constinit thread_local std::optional<std::chrono::nanoseconds> deadline = std::nullopt;
+
+// Calls count themselves in one of several places, so that threads do not fight over one.
+struct alignas(64) Pins {
+  std::atomic<std::uint64_t> count = 0;
+};
+constinit std::array<Pins, 16> all_pins;
+constinit std::atomic<std::size_t> next_pins = 0;
+
+Pins& pins_of_this_thread() {
+  thread_local constinit Pins* mine = nullptr;
+  if (mine == nullptr)
+    mine = &all_pins[next_pins.fetch_add(1, std::memory_order_relaxed) % all_pins.size()];
+  return *mine;
+}
 
 // Keeps the bound dispatcher, if any, from being unbound while it lives.
 class Pin {
  public:
-  Pin() {
-    pins.fetch_add(1, std::memory_order_seq_cst);
+  Pin() : pins_(pins_of_this_thread()) {
+    pins_.count.fetch_add(1, std::memory_order_seq_cst);
     dispatcher_ = bound_dispatcher.load(std::memory_order_seq_cst);
   }
   ~Pin() {
-    if (pins.fetch_sub(1, std::memory_order_seq_cst) == 1) pins.notify_all();
+    if (pins_.count.fetch_sub(1, std::memory_order_seq_cst) == 1) pins_.count.notify_all();
   }
   Pin(const Pin&) = delete;
   Pin& operator=(const Pin&) = delete;
@@ -41,13 +56,16 @@ class Pin {
   [[nodiscard]] Dispatcher* dispatcher() const { return dispatcher_; }
 
  private:
+  Pins& pins_;
   Dispatcher* dispatcher_;
 };
 
 void wait_for_pins() {
-  for (auto count = pins.load(std::memory_order_seq_cst); count != 0;
-       count = pins.load(std::memory_order_seq_cst)) {
-    pins.wait(count, std::memory_order_seq_cst);
+  for (const Pins& pins : all_pins) {
+    for (auto count = pins.count.load(std::memory_order_seq_cst); count != 0;
+         count = pins.count.load(std::memory_order_seq_cst)) {
+      pins.count.wait(count, std::memory_order_seq_cst);
+    }
   }
 }
 
@@ -107,18 +125,21 @@ void start(ElasticCall& call) {
     const Pin pin;
     if (pin.dispatcher() != nullptr) return pin.dispatcher()->start(call);
   }
-  call.record.reason = in_place ? "within an elastic call" : "no runtime is bound";
+  call.record.reason = in_place ? ReasonCode::within_call : ReasonCode::unbound;
   call.run_native();
-  if (call.has_exception()) call.set_error(call.exception_as_error());
+  call.record_exception();
   call.completion().finish();
 }
 
+void cancel(ElasticCall& call) {
+  if (call.completion().is_done()) return;
+  // Once unbound, a call ends by itself or with its runtime.
+  const Pin pin;
+  if (pin.dispatcher() != nullptr) pin.dispatcher()->cancel(call);
+}
+
 void abandon(ElasticCall& call) {
-  if (!call.completion().is_done()) {
-    // Once unbound, a call ends by itself or with its runtime.
-    const Pin pin;
-    if (pin.dispatcher() != nullptr) pin.dispatcher()->cancel(call);
-  }
+  cancel(call);
   call.completion().wait();
 }
 
@@ -128,8 +149,14 @@ void abandon(ElasticCall& call) {
   throw CallFailed({Errc::trapped, std::string(message)});
 }
 
-PlaceScope::PlaceScope(Place place) : outer_(std::exchange(detail::forced, place)) {}
+PlaceScope::PlaceScope(Place place)
+    : PlaceScope(place == Place::here ? Location::here() : function::kAnyEdge) {}
+PlaceScope::PlaceScope(Location location) : outer_(std::exchange(detail::forced, location)) {}
 PlaceScope::~PlaceScope() { detail::forced = outer_; }
+
+DeadlineScope::DeadlineScope(std::chrono::nanoseconds deadline)
+    : outer_(std::exchange(detail::deadline, deadline)) {}
+DeadlineScope::~DeadlineScope() { detail::deadline = outer_; }
 
 namespace function {
 
@@ -149,7 +176,13 @@ void unbind_dispatcher(const detail::Dispatcher* dispatcher) {
   detail::wait_for_pins();
 }
 
-std::optional<Place> forced_place() { return detail::forced; }
+std::optional<Location> forced_location() { return detail::forced; }
+std::optional<std::chrono::nanoseconds> scope_deadline() { return detail::deadline; }
+
+std::shared_ptr<EndPlaces> bound_end_places() {
+  const detail::Pin pin;
+  return pin.dispatcher() == nullptr ? nullptr : pin.dispatcher()->end_places();
+}
 
 std::vector<const ModuleDescriptor*> registered_modules() {
   const std::lock_guard lock(detail::ModuleList::mutex);

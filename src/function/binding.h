@@ -1,11 +1,13 @@
 // The one binding, from the inside: who binds, who uses it, and what this thread asked for.
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include <aloft/detail/binding.h>
-#include <aloft/policy.h>
+#include <aloft/place.h>
 
 namespace aloft::function {
 
@@ -17,7 +19,14 @@ void bind_dispatcher(detail::Dispatcher& dispatcher);
 void unbind_dispatcher(const detail::Dispatcher* dispatcher);
 
 // What the innermost PlaceScope of this thread asks for.
-[[nodiscard]] std::optional<Place> forced_place();
+[[nodiscard]] std::optional<Location> forced_location();
+inline constexpr Location kAnyEdge = Location::edge(0xfffffffe);  // PlaceScope(Place::edge)
+// What the innermost DeadlineScope of this thread says.
+[[nodiscard]] std::optional<std::chrono::nanoseconds> scope_deadline();
+
+class EndPlaces;
+// Those of the dispatcher that is bound now; null: none.
+[[nodiscard]] std::shared_ptr<EndPlaces> bound_end_places();
 
 // While it lives, elastic calls of this thread are plain calls: around every native run of a tagged
 // body.

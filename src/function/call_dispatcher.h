@@ -1,8 +1,5 @@
-// Elastic functions at run time: decides for each call where it runs, runs it there, and makes good
-// here what the edge could not do.
-//
-// A call that the edge fails (lost, late, overloaded, refused) is run again here: elastic functions
-// are pure. One that trapped there is not, since it would trap here as well: its caller is told.
+// Elastic functions at run time: decides for each call where it runs, and carries out its plan
+// (call_plan.h), which says what is done when that place fails, is late or is given up.
 #pragma once
 
 #include <chrono>
@@ -12,11 +9,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stop_token>
-#include <unordered_map>
 #include <vector>
 
+#include "function/call_decisions.h"
+#include "function/call_hedges.h"
+#include "function/call_plan.h"
 #include "function/call_watch.h"
 #include "function/here_executor.h"
 #include "function/log.h"
@@ -30,8 +28,10 @@ namespace aloft::function {
 
 struct DispatchOptions {
   std::shared_ptr<Policy> policy;  // not null
+  SettingsByName functions;
   std::chrono::milliseconds call_timeout{5000};
   int local_workers = 1;
+  std::size_t max_calls = 1024;
   bool digest_tensors = false;
   std::function<void(const CallRecord&)> on_call;
 };
@@ -39,65 +39,54 @@ struct DispatchOptions {
 // Thread rule: any thread.
 class CallDispatcher final : public detail::Dispatcher {
  public:
-  // `session` may be null: no edge. All are borrowed.
+  // `sessions`: edge n is the nth, at most kMaxEdges. All are borrowed.
   CallDispatcher(DispatchOptions options, const inference::GraphTable& graphs,
-                 RemoteSession* session, const Log& log);
+                 std::vector<RemoteSession*> sessions, const Log& log);
   // Must not be bound any more. Ends asynchronous calls with `cancelled`, and waits for them.
   ~CallDispatcher() override;
 
   void set_policy(std::shared_ptr<Policy> policy);  // not null
+  [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const { return decisions_.recent(); }
 
   void run(detail::ElasticCall& call) override;
   void start(detail::ElasticCall& call) override;
   void cancel(detail::ElasticCall& call) override;
 
  private:
-  class AsyncRun;
+  class Run;  // call_run.h
   using TimePoint = std::chrono::steady_clock::time_point;
-
-  struct Decided {
-    Place place = Place::here;
-    bool instead_of_edge = false;  // here only because the edge was just lost
-  };
+  using Decided = CallDecisions::Decided;
 
   // Numbers the call and sets its reason.
-  Decided decide(detail::ElasticCall& call);
-  [[nodiscard]] RemoteRequest request(const detail::ElasticCall& call, codec::Writer& arguments,
-                                      TimePoint deadline) const;
-  // Why these arguments cannot go to the edge, if they cannot.
-  [[nodiscard]] std::optional<Error> unsendable(const codec::Writer& arguments) const;
-  [[nodiscard]] Error late() const;
-  // Sends it and waits. False: it has to run here, and its record says why.
-  [[nodiscard]] bool ran_at_edge(detail::ElasticCall& call);
-  // Takes what came from the edge over into the call. Answers why it has to run here, if it has to.
-  std::optional<Error> take_reply(detail::ElasticCall& call, RemoteReply& reply);
-  void fall_back(detail::ElasticCall& call, Error why, bool edge_lost);
+  [[nodiscard]] Decided decide(detail::ElasticCall& call, KnownFunction& known);
+  [[nodiscard]] CallPlan::Rules rules(const KnownFunction& known, TimePoint start) const;
+  [[nodiscard]] EdgeSet ready_edges(const ModuleDescriptor& module) const;
+  // `instead_of_edge`: it takes the place of an edge that failed.
   void run_here(detail::ElasticCall& call, bool instead_of_edge, std::stop_token stop);
+  // A run begins that takes the place of an edge's.
+  void note_takeover(CallRecord& record);
   // Completes the record and tells the application.
   void finish(detail::ElasticCall& call, TimePoint start);
-
-  // Asynchronous calls.
-  void settle(AsyncRun& run);
-  void run_async_here(AsyncRun& run);
-  void post_here(AsyncRun& run);  // under the lock
-  void end(AsyncRun& run);
-  // Under the lock; true: the caller has to end it once the lock is released.
-  [[nodiscard]] bool cancel_locked(AsyncRun& run);
+  // Tells the end of an asynchronous call, which may be gone after it.
+  void end(detail::ElasticCall& call, TimePoint start, const Run* run);
+  // Calls that an end carries, whose runs are not plans of this dispatcher: methods of objects.
+  // False: it is none. In call_dispatcher_ends.cc.
+  [[nodiscard]] bool run_at_end(detail::ElasticCall& call, Decided& decided);
+  [[nodiscard]] bool start_at_end(detail::ElasticCall& call, Decided& decided);
+  [[nodiscard]] bool cancel_at_end(detail::ElasticCall& call);
 
   const DispatchOptions options_;
   const inference::GraphTable& graphs_;
-  RemoteSession* const session_;
+  const std::vector<RemoteSession*> sessions_;
   const Log& log_;
+  CallDecisions decisions_;
 
-  std::mutex decision_mutex_;
-  std::shared_ptr<Policy> policy_;
-  std::uint64_t next_number_ = 0;
-  std::unordered_map<const FunctionDescriptor*, std::uint64_t> calls_of_;
-
-  std::mutex async_mutex_;  // taken before the session's
+  std::mutex async_mutex_;  // taken before a run's
   std::condition_variable async_changed_;
-  std::vector<AsyncRun*> async_runs_;  // until they end
+  std::vector<Run*> async_runs_;  // until they end
+  std::size_t async_calls_ = 0;   // these, and those whose end is being told
 
+  CallHedges hedges_;
   HereExecutor executor_;  // last: their threads use the rest
   CallWatch watch_;
 };

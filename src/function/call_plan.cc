@@ -113,10 +113,8 @@ void CallPlan::go_on(Errc why, Begun begun, EdgeSet ready, Time now, Steps& step
 
 CallPlan::Steps CallPlan::edge_answered(EdgeIndex edge, Time now) {
   Steps steps;
-  const bool awaited =
-      state_ == State::at_edge || (state_ == State::leaving_edge && cause_ == Cause::slow);
   if (edge != edge_) return steps;
-  if (awaited) {
+  if (awaits_edge()) {
     tell_in_time({.source = Source::edge, .edge = edge}, now, steps);
   } else if (state_ == State::leaving_edge) {
     tell(mutated("call_tells_what_it_gave_up") ? Told{.source = Source::edge, .edge = edge} : told_,
@@ -137,12 +135,13 @@ CallPlan::Steps CallPlan::edge_failed(EdgeIndex edge, Errc why, Begun begun, Edg
   return steps;
 }
 
-CallPlan::Steps CallPlan::here_ended(Time now) {
+CallPlan::Steps CallPlan::here_ended(Time now, Here here) {
   Steps steps;
   if (state_ == State::here) {
     tell_in_time({.source = Source::here}, now, steps);
   } else if (state_ == State::leaving_here) {
-    tell(told_, steps);
+    const bool too_late = told_.failure == Errc::cancelled && here == Here::result;
+    tell_in_time(too_late ? Told{.source = Source::here} : told_, now, steps);
   }
   return steps;
 }

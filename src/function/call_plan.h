@@ -106,8 +106,12 @@ class CallPlan {
   // Anything else; also the end of one that was cancelled. `ready`, here and below: the edges that
   // could take a call now.
   [[nodiscard]] Steps edge_failed(EdgeIndex edge, Errc why, Begun begun, EdgeSet ready, Time now);
-  // A result or an exception; also the end of one that was stopped.
-  [[nodiscard]] Steps here_ended(Time now);
+  enum class Here : std::uint8_t {
+    result,  // the function returned
+    none,    // it threw, or was stopped before it began
+  };
+  // Also the end of one that was stopped. A body that returns all the same was not cancelled.
+  [[nodiscard]] Steps here_ended(Time now, Here here = Here::result);
   enum class Hedge : std::uint8_t {
     usable,    // a result or an exception
     unusable,  // it could not be run
@@ -120,6 +124,14 @@ class CallPlan {
   [[nodiscard]] std::optional<Time> wakes_at() const;
   [[nodiscard]] Steps on_timer(Time now);
 
+  // Whether a result of the edge, if one came now, would be told: else it need not be looked at.
+  [[nodiscard]] bool awaits_edge() const {
+    return state_ == State::at_edge || (state_ == State::leaving_edge && cause_ == Cause::slow);
+  }
+  // How long the edge that a call was just begun at has for it.
+  [[nodiscard]] Time edge_time() const {
+    return rules_.deadline && *rules_.deadline < slow_at_ ? *rules_.deadline : slow_at_;
+  }
   [[nodiscard]] bool over() const { return state_ == State::over; }
   [[nodiscard]] const Told& told() const { return told_; }  // once over
   // For tests and simulations: edges this call was begun at.

@@ -76,6 +76,7 @@ std::optional<CallStreams::Step> CallStreams::next() {
   chosen->state = fits ? Stream::State::calling : Stream::State::growing;
   chosen->capacity = 0;
   chosen->call = &call;
+  call.reply.handed_over = fits;
   return Step{fits ? Step::Kind::call : Step::Kind::need_capacity, chosen->id, &call};
 }
 
@@ -122,6 +123,7 @@ RemoteCall* CallStreams::on_send_failed(channel::StreamId id, const Error& why) 
   Stream* const stream = find_stream(id);
   if (stream == nullptr || stream->call == nullptr) return nullptr;
   stream->call->sent_ = true;
+  stream->call->reply.handed_over = false;
   return settle(*stream, std::unexpected(why));
 }
 

@@ -15,37 +15,57 @@ CallWatch::~CallWatch() {
   changed_.notify_one();
 }
 
-void CallWatch::watch(Watched& call, TimePoint deadline) {
+void CallWatch::set(Watched& call, std::optional<TimePoint> time) {
   const std::lock_guard lock(mutex_);
-  watched_.push_back({&call, deadline});
-  if (deadline < wakes_at_) changed_.notify_one();
+  const auto entry = std::ranges::find(watched_, &call, &Entry::call);
+  if (!time) {
+    if (entry != watched_.end()) watched_.erase(entry);
+    return;
+  }
+  if (entry == watched_.end()) {
+    watched_.push_back({&call, *time});
+  } else {
+    entry->time = *time;
+  }
+  if (*time < wakes_at_) changed_.notify_one();
 }
 
 void CallWatch::post(Watched& call) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(watched_, [&](const Entry& entry) { return entry.call == &call; });
   posted_.push_back(&call);
   changed_.notify_one();
 }
 
-void CallWatch::work() {
-  std::vector<Watched*> posted;
+void CallWatch::forget(Watched& call) {
   std::unique_lock lock(mutex_);
+  std::erase_if(watched_, [&](const Entry& entry) { return entry.call == &call; });
+  std::erase(posted_, &call);
+  if (std::this_thread::get_id() == thread_.get_id()) return;
+  returned_.wait(lock, [&] { return in_ != &call; });
+}
+
+void CallWatch::work() {
+  std::unique_lock lock(mutex_);
+  // `in_` is only compared: the call may be gone when its function returns.
+  const auto enter = [&](Watched& call, void (Watched::*function)()) {
+    in_ = &call;
+    lock.unlock();
+    (call.*function)();
+    lock.lock();
+    in_ = nullptr;
+    returned_.notify_all();
+  };
   for (;;) {
-    const auto earliest = std::ranges::min_element(watched_, {}, &Entry::deadline);
-    wakes_at_ = earliest == watched_.end() ? TimePoint::max() : earliest->deadline;
+    const auto earliest = std::ranges::min_element(watched_, {}, &Entry::time);
+    wakes_at_ = earliest == watched_.end() ? TimePoint::max() : earliest->time;
     if (!posted_.empty()) {
-      posted.swap(posted_);
-      lock.unlock();
-      for (Watched* const call : posted) call->on_posted();
-      posted.clear();
-      lock.lock();
+      Watched& call = *posted_.front();
+      posted_.pop_front();
+      enter(call, &Watched::on_posted);
     } else if (wakes_at_ <= std::chrono::steady_clock::now()) {
-      Watched& late = *std::exchange(*earliest, watched_.back()).call;
+      Watched& call = *std::exchange(*earliest, watched_.back()).call;
       watched_.pop_back();
-      lock.unlock();
-      late.on_late();
-      lock.lock();
+      enter(call, &Watched::on_time);
     } else if (ending_) {
       return;
     } else if (wakes_at_ == TimePoint::max()) {

@@ -1,21 +1,24 @@
-// The thread that watches over asynchronous calls at the edge: it ends those that are late, and
-// settles those that have ended (decodes results, calls the application back), which is nothing for
-// the I/O thread to do.
+// The thread that watches over calls: it wakes those whose time has come, and settles asynchronous
+// ones about which the I/O thread has news (decodes results, calls the application back), which is
+// nothing for the I/O thread to do.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 namespace aloft::function {
 
-// A call to watch. Both functions are called on the watching thread, one at a time.
+// A call to watch. Both functions are called on the watching thread, one at a time, and may end the
+// call.
 class Watched {
  public:
-  virtual void on_late() = 0;    // its deadline has come; at most once, and not after it was posted
-  virtual void on_posted() = 0;  // may destroy it
+  virtual void on_time() = 0;    // its time has come; once for each set()
+  virtual void on_posted() = 0;  // once for each post()
 
  protected:
   ~Watched() = default;
@@ -24,31 +27,36 @@ class Watched {
 // Thread rule: any thread.
 class CallWatch {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   CallWatch();
   ~CallWatch();  // nothing may be watched any more
   CallWatch(const CallWatch&) = delete;
   CallWatch& operator=(const CallWatch&) = delete;
 
-  // Watches `call` until it is posted.
-  void watch(Watched& call, std::chrono::steady_clock::time_point deadline);
-  // Has the thread call on_posted(), once; its deadline counts no more.
+  // Its time is this one now, or none.
+  void set(Watched& call, std::optional<TimePoint> time);
   void post(Watched& call);
+  // Calls neither function from now on. Waits while the thread is in one of them, unless this is
+  // that thread.
+  void forget(Watched& call);
 
  private:
-  using TimePoint = std::chrono::steady_clock::time_point;
   struct Entry {
     Watched* call = nullptr;
-    TimePoint deadline;
+    TimePoint time;
   };
 
   void work();
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable returned_;  // the thread is in no call any more
   std::vector<Entry> watched_;
-  std::vector<Watched*> posted_;
-  // When the thread wakes without being told. Deadlines mostly come in order: a new one rarely
-  // needs to wake it.
+  std::deque<Watched*> posted_;
+  Watched* in_ = nullptr;  // whose function the thread is in
+  // When the thread wakes without being told. Times mostly come in order: a new one rarely needs to
+  // wake it.
   TimePoint wakes_at_ = TimePoint::max();
   bool ending_ = false;
   std::jthread thread_;  // last: it uses the rest

@@ -24,6 +24,14 @@ void HereExecutor::post(HereTask& task) {
   changed_.notify_one();
 }
 
+void HereExecutor::post_first(HereTask& task) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_front(&task);
+  }
+  changed_.notify_one();
+}
+
 bool HereExecutor::remove(HereTask& task) {
   const std::lock_guard lock(mutex_);
   return std::erase(waiting_, &task) != 0;

@@ -7,16 +7,12 @@
 #include <thread>
 #include <vector>
 
+#include <aloft/detail/elastic_call.h>
+
 namespace aloft::function {
 
 // Something to run. Its owner keeps it until it has run or was removed.
-class HereTask {
- public:
-  virtual void run_here() = 0;  // may destroy the task
-
- protected:
-  ~HereTask() = default;
-};
+using HereTask = detail::Task;
 
 // Thread rule: any thread.
 class HereExecutor {
@@ -27,6 +23,8 @@ class HereExecutor {
   HereExecutor& operator=(const HereExecutor&) = delete;
 
   void post(HereTask& task);
+  // Before all that wait.
+  void post_first(HereTask& task);
   // True: the task waited, and will not run. False: it runs or has run.
   [[nodiscard]] bool remove(HereTask& task);
 

@@ -33,6 +33,8 @@ struct RemoteReply {
   std::uint64_t tx_bytes = 0;         // on the wire
   std::uint64_t rx_bytes = 0;
   bool edge_lost = false;  // ended because the link was
+  // The call was handed to the link: what became of it there is known only if a Return says so.
+  bool handed_over = false;
 };
 
 // Owned by its caller, who keeps it until on_ended(). Thread rule: the session's alone from

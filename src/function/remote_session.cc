@@ -53,6 +53,7 @@ RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, cons
       max_reply_(options.max_reply),
       concurrency_(static_cast<std::uint32_t>(options.limits.calls)),
       log_(log),
+      ends_(std::make_shared<EndLinks>(max_reply_)),
       uploads_(std::move(options.models), [this] {
         Effects effects(log_);
         const std::lock_guard lock(mutex_);
@@ -75,8 +76,10 @@ RemoteSession::~RemoteSession() {
     endpoint = std::move(endpoint_);
     up_ = false;
   }
+  ends_->close();
   endpoint->close({Errc::cancelled, "the application ends"});
   endpoint.reset();  // nobody reads arguments any more, and no callback comes
+  ends_->on_down();
   Effects effects(log_);
   for (const auto& module : modules_) {
     for (RemoteCall* const call : module->streams.close()) {
@@ -109,6 +112,15 @@ void RemoteSession::start(RemoteCall& call) {
     return effects.end(&call);
   }
   send_calls(*module, effects);
+}
+
+void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+  channel::Endpoint* endpoint = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    endpoint = endpoint_.get();
+  }
+  if (endpoint != nullptr) (void)endpoint->assist(done, until);
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
@@ -171,21 +183,11 @@ Result<void> RemoteSession::send_control(const Message& message) {
 Result<std::span<std::byte>> RemoteSession::on_message_begin(channel::StreamId stream,
                                                              std::span<const std::byte> head,
                                                              std::uint64_t body_size) {
+  if (is_end_head(head)) return ends_->on_message_begin(stream, head, body_size);
+  if (stream == channel::kControlStream) return on_control(head, body_size);
   auto message = decode(head);
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
-  if (stream == channel::kControlStream) {
-    // Nothing is lost with one that cannot be read: whoever waits for it has a timeout.
-    Result<void> handled = std::unexpected(Error{Errc::protocol, "a control message with a body"});
-    if (!message) {
-      handled = std::unexpected(message.error());
-    } else if (body_size == 0) {
-      handled = handle(*message, effects);
-    }
-    if (handled) return std::span<std::byte>{};
-    effects.log(LogLevel::error, "edge " + edge_ + ": " + describe(handled.error()));
-    return std::unexpected(handled.error());
-  }
   Module* const module = module_of(stream);
   if (module == nullptr)
     return fail(Errc::protocol, "no module has the stream " + std::to_string(stream));
@@ -205,7 +207,40 @@ Result<std::span<std::byte>> RemoteSession::on_message_begin(channel::StreamId s
   return std::unexpected(why);
 }
 
+Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte> head,
+                                                       std::uint64_t body_size) {
+  auto message = decode(head);
+  const Module* opened = nullptr;
+  channel::Endpoint* endpoint = nullptr;
+  {
+    Effects effects(log_);
+    const std::lock_guard lock(mutex_);
+    // Nothing is lost with one that cannot be read: whoever waits for it has a timeout.
+    Result<void> handled = std::unexpected(Error{Errc::protocol, "a control message with a body"});
+    if (!message) {
+      handled = std::unexpected(message.error());
+    } else if (body_size == 0) {
+      handled = handle(*message, effects);
+    }
+    if (!handled) {
+      effects.log(LogLevel::error, "edge " + edge_ + ": " + describe(handled.error()));
+      return std::unexpected(handled.error());
+    }
+    opened = std::exchange(just_opened_, nullptr);
+    endpoint = endpoint_.get();
+  }
+  if (opened == nullptr || endpoint == nullptr) return std::span<std::byte>{};
+  // Without the lock, since the ends go on from there; and before anybody is told that this edge is
+  // ready, who may want to move one there.
+  ends_->on_module_open(*opened->to_open.module, opened->id, *endpoint);
+  Effects effects(log_);
+  const std::lock_guard lock(mutex_);
+  update_ready(effects);
+  return std::span<std::byte>{};
+}
+
 void RemoteSession::on_message_end(channel::StreamId stream) {
+  if (ends_->on_message_end(stream)) return;
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   Module* const module = module_of(stream);
@@ -215,12 +250,14 @@ void RemoteSession::on_message_end(channel::StreamId stream) {
 }
 
 void RemoteSession::on_message_abandoned(channel::StreamId stream, const Error&) {
+  if (ends_->on_message_abandoned(stream)) return;
   // What becomes of the call is told by the on_reset or on_down that follows.
   const std::lock_guard lock(mutex_);
   if (Module* const module = module_of(stream)) module->streams.on_return_abandoned(stream);
 }
 
 void RemoteSession::on_credit(channel::StreamId stream, std::uint64_t capacity) {
+  if (ends_->on_credit(stream)) return;
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   if (Module* const module = module_of(stream)) {
@@ -232,6 +269,7 @@ void RemoteSession::on_credit(channel::StreamId stream, std::uint64_t capacity) 
 }
 
 void RemoteSession::on_reset(channel::StreamId stream, const Error& why) {
+  if (ends_->on_reset(stream, why)) return;
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   if (Module* const module = module_of(stream)) {
@@ -242,10 +280,12 @@ void RemoteSession::on_reset(channel::StreamId stream, const Error& why) {
 
 void RemoteSession::on_sent(channel::StreamId stream, std::uint64_t token,
                             const Result<void>& outcome) {
+  if (token == EndLinks::kToken) return ends_->on_sent(stream);
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   switch (static_cast<Token>(token)) {
-    case Token::control: return;
+    case Token::control:
+    case Token::end: return;
     case Token::model: return uploads_.finish(stream);
     case Token::call: break;
   }

@@ -3,7 +3,8 @@
 //
 // Keeps a link to the edge (connecting again whenever it is lost), opens the modules on it anew
 // each time, gives the edge the models that it lacks, and carries calls over the modules' call
-// streams (call_streams.h). Every call that is started ends exactly once: with the edge's Return,
+// streams (call_streams.h); and the ends of elastic channels that are attached there (end_links.h).
+// Every call that is started ends exactly once: with the edge's Return,
 // or with an Error, at the latest when the link is lost.
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "channel/io_thread.h"
 #include "function/call_streams.h"
 #include "function/effects.h"
+#include "function/end_links.h"
 #include "function/log.h"
 #include "function/model_uploads.h"
 #include "function/protocol.h"
@@ -62,9 +64,14 @@ class RemoteSession final : private channel::Receiver {
   // not open, or lost on the way), overloaded (too many calls wait), resource_exhausted (no room at
   // the edge), protocol, cancelled.
   void start(RemoteCall& call);
+  // Lends the calling thread, which waits for a call, to the link: see channel::Endpoint::assist().
+  void assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
   // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);
+
+  // The ends of elastic channels at this edge. May outlive the session, and is of no use then.
+  [[nodiscard]] const std::shared_ptr<EndLinks>& ends() const { return ends_; }
 
   // Whether calls of this module's functions can go out now. Cheap.
   [[nodiscard]] bool is_open(const ModuleDescriptor& module) const;
@@ -101,8 +108,8 @@ class RemoteSession final : private channel::Receiver {
     CallStreams streams;
   };
 
-  // What on_sent is about: nothing, the arguments of a call, a model.
-  enum class Token : std::uint64_t { control = 0, call = 1, model = 2 };
+  // What on_sent is about: nothing, the arguments of a call, a model, a message of an end.
+  enum class Token : std::uint64_t { control = 0, call = 1, model = 2, end = EndLinks::kToken };
 
   Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                 std::span<const std::byte> head,
@@ -115,6 +122,7 @@ class RemoteSession final : private channel::Receiver {
   void on_up(std::span<const std::byte> peer_hello) override;
   void on_down(const Error& why, std::chrono::steady_clock::time_point last_heard) override;
 
+  Result<std::span<std::byte>> on_control(std::span<const std::byte> head, std::uint64_t body_size);
   [[nodiscard]] static std::string describe(const Error& error);
 
   // All below: under the lock. Those about modules, models and the link are in
@@ -124,6 +132,8 @@ class RemoteSession final : private channel::Receiver {
   Result<void> handle(const ModuleOpened& opened, Effects& effects);
   Result<void> handle(const ModuleRefused& refused, Effects& effects);
   Result<void> handle(const GuestLog& line, Effects& effects);
+  void take_down(const Error& why, std::chrono::steady_clock::time_point last_heard,
+                 Effects& effects);
   void open(Module& module, Effects& effects);
   void refuse(Module& module, Error why, Effects& effects);
   void send_uploads(Effects& effects);
@@ -144,6 +154,7 @@ class RemoteSession final : private channel::Receiver {
   const std::uint32_t concurrency_;
   const Log& log_;
   std::vector<std::unique_ptr<Module>> modules_;  // the list does not change
+  const std::shared_ptr<EndLinks> ends_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> loss_pending_ = false;
 
@@ -156,6 +167,7 @@ class RemoteSession final : private channel::Receiver {
   std::string wasm_engine_;
   std::string inference_engine_;
   ModelUploads uploads_;
+  const Module* just_opened_ = nullptr;  // its ends are not told yet
   std::unique_ptr<channel::Endpoint> endpoint_;
 };
 

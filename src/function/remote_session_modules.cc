@@ -90,7 +90,7 @@ Result<void> RemoteSession::handle(const ModuleOpened& opened, Effects& effects)
   module->logged_refusal.clear();
   wasm_engine_ = opened.engine;
   inference_engine_ = opened.inference;
-  update_ready(effects);
+  just_opened_ = module;  // ready once its ends are told
   return {};
 }
 
@@ -138,9 +138,17 @@ void RemoteSession::on_up(std::span<const std::byte> peer_hello) {
 }
 
 void RemoteSession::on_down(const Error& why, steady_clock::time_point last_heard) {
-  Effects effects(log_);
-  const std::lock_guard lock(mutex_);
-  if (endpoint_ == nullptr) return;  // the session ends, and ends all calls
+  {
+    Effects effects(log_);
+    const std::lock_guard lock(mutex_);
+    if (endpoint_ == nullptr) return;  // the session ends, and ends all calls and ends
+    take_down(why, last_heard, effects);
+  }
+  ends_->on_down();
+}
+
+void RemoteSession::take_down(const Error& why, steady_clock::time_point last_heard,
+                              Effects& effects) {
   // In this order: who sees that the edge is gone asks since when, and who sees that it is not
   // ready uses no module.
   if (is_ready()) {

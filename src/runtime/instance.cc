@@ -209,6 +209,25 @@ CallResult<std::uint32_t> Instance::Impl::invoke(std::string_view name,
   return results == 0 ? 0 : static_cast<std::uint32_t>(values[0].i32);
 }
 
+CallResult<Reply> Instance::Impl::read_reply(std::uint32_t descriptor) {
+  // The guest may rewrite its descriptor at any time: each field is read once, then checked.
+  Reply reply{.descriptor = descriptor, .segments = {}};
+  const auto count = read_u32(descriptor);
+  if (!count || *count > kMaxReplySegments)
+    return failed(Errc::protocol, "the guest's result has no valid descriptor");
+  const auto table =
+      slice(descriptor, sizeof(std::uint32_t) + std::uint64_t{*count} * 2 * sizeof(std::uint32_t));
+  if (!table) return failed(Errc::protocol, "the guest's result has no valid descriptor");
+  for (std::uint32_t i = 0; i < *count; ++i) {
+    std::uint32_t place[2];
+    std::memcpy(place, table->data() + sizeof(std::uint32_t) + i * sizeof place, sizeof place);
+    const auto segment = slice(place[0], place[1]);
+    if (!segment) return failed(Errc::protocol, "the guest's result lies outside its memory");
+    reply.segments.push_back(*segment);
+  }
+  return reply;
+}
+
 Trap Instance::Impl::make_trap(const wasmtime_error_t* error, const wasm_trap_t* trap) {
   Trap made;
   if (trap != nullptr) {
@@ -274,22 +293,37 @@ CallResult<Reply> Instance::call(std::string_view export_name, std::uint32_t add
         Errc::protocol,
         "the guest cannot decode its arguments: were they encoded for another signature?");
   }
-  // The guest may rewrite its descriptor at any time: each field is read once, then checked.
-  Reply reply{.descriptor = *descriptor, .segments = {}};
-  const auto count = impl_->read_u32(*descriptor);
-  if (!count || *count > kMaxReplySegments)
-    return failed(Errc::protocol, "the guest's result has no valid descriptor");
-  const auto table = impl_->slice(
-      *descriptor, sizeof(std::uint32_t) + std::uint64_t{*count} * 2 * sizeof(std::uint32_t));
-  if (!table) return failed(Errc::protocol, "the guest's result has no valid descriptor");
-  for (std::uint32_t i = 0; i < *count; ++i) {
-    std::uint32_t place[2];
-    std::memcpy(place, table->data() + sizeof(std::uint32_t) + i * sizeof place, sizeof place);
-    const auto segment = impl_->slice(place[0], place[1]);
-    if (!segment) return failed(Errc::protocol, "the guest's result lies outside its memory");
-    reply.segments.push_back(*segment);
+  return impl_->read_reply(*descriptor);
+}
+
+CallResult<void> Instance::make_object(std::uint32_t index, Deadline deadline) {
+  const std::uint32_t arguments[] = {index};
+  const auto made = impl_->invoke("aloft_object_make", arguments, 1, deadline);
+  if (!made) return std::unexpected(made.error());
+  if (*made != 1)
+    return failed(Errc::not_found,
+                  "the guest has no class with the index " + std::to_string(index));
+  return {};
+}
+
+CallResult<Reply> Instance::save_state(Deadline deadline) {
+  const auto descriptor = impl_->invoke("aloft_state_save", {}, 1, deadline);
+  if (!descriptor) return std::unexpected(descriptor.error());
+  if (*descriptor == 0) return failed(Errc::refused, "the guest has no object to save");
+  return impl_->read_reply(*descriptor);
+}
+
+CallResult<void> Instance::load_state(std::uint32_t address, std::uint32_t size,
+                                      Deadline deadline) {
+  const std::uint32_t arguments[] = {address, size};
+  const auto loaded = impl_->invoke("aloft_state_load", arguments, 1, deadline);
+  if (!loaded) return std::unexpected(loaded.error());
+  if (*loaded != 1) {
+    return failed(Errc::protocol,
+                  "the guest cannot decode the state: was it saved by another class, or another "
+                  "version of it?");
   }
-  return reply;
+  return {};
 }
 
 CallResult<void> Instance::release(std::uint32_t descriptor, Deadline deadline) {

@@ -70,6 +70,18 @@ class Instance {
                                        std::uint32_t size, Deadline deadline);
   [[nodiscard]] CallResult<void> release(std::uint32_t descriptor, Deadline deadline);
 
+  // Makes the object of the class with this index in the manifest, in place of one that there is.
+  // Errors: not_found (the guest has no such class).
+  [[nodiscard]] CallResult<void> make_object(std::uint32_t index, Deadline deadline);
+  // The object's state. Unlike another reply's, the segments may lie in the object itself: copy
+  // them before anything of the instance is called, but for release(). Errors: refused (there is no
+  // object), protocol as call().
+  [[nodiscard]] CallResult<Reply> save_state(Deadline deadline);
+  // Gives the object the state that lies at `address`, in a buffer of the guest. Errors: protocol
+  // (it is no state of this class); the object is as it was then.
+  [[nodiscard]] CallResult<void> load_state(std::uint32_t address, std::uint32_t size,
+                                            Deadline deadline);
+
   // For guests of other makers: calls an export without parameters; its i32 result, 0 when it has
   // none.
   [[nodiscard]] CallResult<std::int32_t> run(std::string_view export_name, Deadline deadline);

@@ -46,6 +46,8 @@ struct Instance::Impl {
   [[nodiscard]] CallResult<std::uint32_t> invoke(std::string_view name,
                                                  std::span<const std::uint32_t> arguments,
                                                  std::size_t results, Deadline until);
+  // What a result's descriptor in guest memory says. Errors: protocol.
+  [[nodiscard]] CallResult<Reply> read_reply(std::uint32_t descriptor);
   [[nodiscard]] Trap make_trap(const wasmtime_error_t* error, const wasm_trap_t* trap);
 
   std::shared_ptr<const Module> module;

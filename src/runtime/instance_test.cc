@@ -79,6 +79,91 @@ TEST_F(InstanceTest, results_outside_the_guests_memory_are_a_protocol_error) {
   }
 }
 
+// A module with an object of class 0, in text: `save` and `load` are the bodies of the exports.
+std::string object_module(std::string_view save, std::string_view load) {
+  return R"((module (memory (export "memory") 1)
+    (func (export "aloft_object_make") (param i32) (result i32) (i32.eqz (local.get 0)))
+    (func (export "aloft_state_save") (result i32) )" +
+         std::string(save) + R"()
+    (func (export "aloft_state_load") (param i32 i32) (result i32) )" +
+         std::string(load) + "))";
+}
+
+TEST_F(InstanceTest, an_object_is_made_of_a_class_that_there_is) {
+  auto instance = instantiate(object_module("(i32.const 0)", "(i32.const 0)"));
+  EXPECT_TRUE(instance->make_object(0, soon()).has_value());
+  const auto other = instance->make_object(1, soon());
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(to_error(other.error()).code, Errc::not_found);
+  EXPECT_TRUE(instance->make_object(0, soon()).has_value());  // it lives on
+}
+
+TEST_F(InstanceTest, a_state_is_read_where_the_guest_has_it) {
+  auto instance = instantiate(object_module(R"((i32.store (i32.const 16) (i32.const 2))
+      (i32.store (i32.const 20) (i32.const 100)) (i32.store (i32.const 24) (i32.const 3))
+      (i32.store (i32.const 28) (i32.const 200)) (i32.store (i32.const 32) (i32.const 1))
+      (i32.store8 (i32.const 102) (i32.const 42)) (i32.const 16))",
+                                            "(i32.const 0)"));
+  const auto state = instance->save_state(soon());
+  ASSERT_TRUE(state.has_value()) << text_of(state.error());
+  ASSERT_EQ(state->segments.size(), 2U);
+  EXPECT_EQ(state->segments[0].size(), 3U);
+  EXPECT_EQ(state->segments[0][2], std::byte{42});
+  EXPECT_EQ(state->segments[1].data(), instance->memory().data() + 200);
+}
+
+TEST_F(InstanceTest, states_outside_the_guests_memory_are_a_protocol_error) {
+  for (const char* body : {
+           "(i32.const 65534)",
+           "(i32.store (i32.const 16) (i32.const -1)) (i32.const 16)",
+           "(i32.store (i32.const 16) (i32.const 1)) (i32.store (i32.const 20) (i32.const 65530)) "
+           "(i32.store (i32.const 24) (i32.const 7)) (i32.const 16)",
+       }) {
+    auto instance = instantiate(object_module(body, "(i32.const 0)"));
+    const auto state = instance->save_state(soon());
+    ASSERT_FALSE(state.has_value()) << body;
+    EXPECT_EQ(to_error(state.error()).code, Errc::protocol) << body;
+  }
+}
+
+TEST_F(InstanceTest, a_guest_without_an_object_has_no_state) {
+  auto instance = instantiate(object_module("(i32.const 0)", "(i32.const 0)"));
+  const auto state = instance->save_state(soon());
+  ASSERT_FALSE(state.has_value());
+  EXPECT_EQ(to_error(state.error()).code, Errc::refused);
+}
+
+TEST_F(InstanceTest, a_state_that_the_guest_does_not_take_is_told) {
+  // Takes states of eight bytes; what it answers otherwise is no yes.
+  auto instance = instantiate(object_module(
+      "(i32.const 0)", "(i32.sub (i32.const 9) (local.get 1))"));
+  EXPECT_TRUE(instance->load_state(1024, 8, soon()).has_value());
+  for (const std::uint32_t size : {0U, 7U, 9U}) {
+    const auto loaded = instance->load_state(1024, size, soon());
+    ASSERT_FALSE(loaded.has_value()) << size;
+    EXPECT_EQ(to_error(loaded.error()).code, Errc::protocol);
+  }
+}
+
+TEST_F(InstanceTest, a_trap_while_the_state_is_saved_or_loaded_ends_the_instance) {
+  auto instance = instantiate(object_module("(i32.const 16)", "unreachable"));
+  const auto loaded = instance->load_state(1024, 8, soon());
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_TRUE(std::holds_alternative<Trap>(loaded.error()));
+  EXPECT_EQ(to_error(instance->save_state(soon()).error()).code, Errc::refused);
+  auto other = instantiate(object_module("unreachable", "(i32.const 1)"));
+  EXPECT_TRUE(std::holds_alternative<Trap>(other->save_state(soon()).error()));
+}
+
+TEST_F(InstanceTest, exports_of_objects_of_another_type_are_not_called) {
+  auto instance = instantiate(R"((module
+    (func (export "aloft_object_make") (result i32) (i32.const 1))
+    (func (export "aloft_state_save") (param i32) (result i32) (i32.const 1))))");
+  EXPECT_EQ(to_error(instance->make_object(0, soon()).error()).code, Errc::corrupt);
+  EXPECT_EQ(to_error(instance->save_state(soon()).error()).code, Errc::corrupt);
+  EXPECT_EQ(to_error(instance->load_state(0, 0, soon()).error()).code, Errc::not_found);
+}
+
 TEST_F(InstanceTest, a_guest_that_loops_is_stopped_at_its_deadline) {
   auto instance = instantiate(R"((module (func (export "spin") (loop (br 0)))))");
   const auto begin = std::chrono::steady_clock::now();

@@ -18,12 +18,21 @@ struct Manifest {
   struct Function {
     std::string name;  // qualified, as in the source
     std::string export_name;
-    std::string signature;       // for people
-    std::string signature_hash;  // 64 hex digits
+    std::string signature;                // for people
+    std::string signature_hash;           // 64 hex digits
+    bool once = false;                    // has effects: never run twice
+    std::optional<std::uint32_t> object;  // the class in `objects` whose method it is
+  };
+  // A class of which an instance can have one object.
+  struct Object {
+    std::string name;        // qualified
+    std::string state;       // its fields' types, for people
+    std::string state_hash;  // 64 hex digits; a state is for classes with the same
   };
   std::uint32_t abi = 0;
   std::string module;
   std::vector<Function> functions;
+  std::vector<Object> objects;
   std::vector<std::string> graphs;
   std::string content_sha256;  // of all bytes before the section
 };

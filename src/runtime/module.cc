@@ -13,6 +13,9 @@ constexpr std::array<std::string_view, 2> kImportModules{"wasi_snapshot_preview1
 // What every module of guest ABI 1 exports besides its functions.
 constexpr std::array<std::string_view, 4> kAbiFunctions{"aloft_abi_version", "aloft_buffer",
                                                         "aloft_free_buffer", "aloft_release"};
+// And when it has objects.
+constexpr std::array<std::string_view, 3> kObjectFunctions{"aloft_object_make", "aloft_state_save",
+                                                           "aloft_state_load"};
 
 }  // namespace
 
@@ -78,6 +81,11 @@ Result<void> Module::check_abi() const {
   if (!impl_->exports_memory) return missing("memory");
   for (const std::string_view name : kAbiFunctions) {
     if (!exports_function(name)) return missing(name);
+  }
+  if (!impl_->manifest->objects.empty()) {
+    for (const std::string_view name : kObjectFunctions) {
+      if (!exports_function(name)) return missing(name);
+    }
   }
   for (const Manifest::Function& function : impl_->manifest->functions) {
     if (!exports_function(function.export_name)) return missing(function.export_name);

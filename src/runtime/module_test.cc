@@ -42,9 +42,11 @@ class ModuleTest : public testing::RuntimeTest {
 };
 
 // `wasm` with a manifest as aloft-cc seals it.
-std::vector<std::byte> sealed(std::vector<std::byte> wasm, const std::string& functions) {
+std::vector<std::byte> sealed(std::vector<std::byte> wasm, const std::string& functions,
+                              const std::string& objects = "") {
   const std::string json = R"({"abi":1,"module":"test","graphs":[],"functions":[)" + functions +
-                           R"(],"content_sha256":")" + sha256(wasm).hex() + "\"}";
+                           R"(],"objects":[)" + objects + R"(],"content_sha256":")" +
+                           sha256(wasm).hex() + "\"}";
   const std::string name = "aloft.manifest";
   std::string section = static_cast<char>(name.size()) + name + json;
   std::string head(1, '\0');
@@ -114,6 +116,44 @@ TEST_F(ModuleTest, an_export_that_the_manifest_promises_and_the_module_lacks_is_
   ASSERT_FALSE(checked.has_value());
   EXPECT_NE(checked.error().message.find("aloft_fn_f"), std::string::npos)
       << checked.error().message;
+}
+
+TEST_F(ModuleTest, a_module_with_objects_has_the_exports_for_them) {
+  const auto module =
+      engine_->load(sealed(wat(R"((module (memory (export "memory") 1)
+      (func (export "aloft_abi_version")) (func (export "aloft_buffer")) (func (export "aloft_free_buffer"))
+      (func (export "aloft_release")) (func (export "aloft_object_make")) (func (export "aloft_state_load"))))"),
+                           "", R"({"name":"C","state":"struct C{}","state_hash":"00"})"));
+  ASSERT_TRUE(module.has_value()) << module.error().message;
+  ASSERT_EQ((*module)->manifest()->objects.size(), 1U);
+  EXPECT_EQ((*module)->manifest()->objects[0].state_hash, "00");
+  const auto checked = (*module)->check_abi();
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_NE(checked.error().message.find("aloft_state_save"), std::string::npos)
+      << checked.error().message;
+}
+
+TEST_F(ModuleTest, a_method_of_no_class_is_no_manifest) {
+  const std::string method =
+      R"({"name":"C::f","export":"f","signature":"","signature_hash":"","object":1})";
+  const std::string object = R"({"name":"C","state":"struct C{}","state_hash":"00"})";
+  const auto module = engine_->load(sealed(wat("(module)"), method, object));
+  ASSERT_FALSE(module.has_value());
+  EXPECT_EQ(module.error().code, Errc::corrupt);
+  EXPECT_TRUE(engine_->load(sealed(wat("(module)"), method, object + "," + object)).has_value());
+}
+
+TEST_F(ModuleTest, a_function_says_whether_it_has_effects) {
+  const auto module = engine_->load(
+      sealed(wat("(module)"),
+             R"({"name":"f","export":"f","signature":"","signature_hash":"","effects":"once"},)"
+             R"({"name":"g","export":"g","signature":"","signature_hash":"","effects":"pure"},)"
+             R"({"name":"h","export":"h","signature":"","signature_hash":""})"));
+  ASSERT_TRUE(module.has_value()) << module.error().message;
+  const auto& functions = (*module)->manifest()->functions;
+  EXPECT_TRUE(functions[0].once);
+  EXPECT_FALSE(functions[1].once);
+  EXPECT_FALSE(functions[2].once);
 }
 
 TEST_F(ModuleTest, a_module_without_a_manifest_is_no_module_of_the_abi) {

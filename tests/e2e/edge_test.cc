@@ -69,7 +69,7 @@ aloft::Image gradient(std::uint32_t width, std::uint32_t height) {
 
 TEST_F(Edge, every_type_comes_back_as_it_went) {
   RuntimeOptions options;
-  options.edge = edge_->address();
+  options.edges = {edge_->address()};
   auto runtime = Runtime::create(std::move(options));
   ASSERT_TRUE(runtime) << runtime.error().message;
   bind(**runtime);

@@ -16,6 +16,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <aloft/codec.h>
@@ -45,19 +46,29 @@ void release(const std::uint32_t* descriptor);
 // Says on stderr why the arguments of a call were not understood.
 void report_bad_arguments(std::string_view function, const Error& error);
 
+// `R` is the result as a value: std::monostate of a function without one.
 template <class R, class... P>
 class ReplyOf final : public Reply {
  public:
   explicit ReplyOf(std::span<const std::byte> arguments) : reader_(arguments) {}
 
   // Null after a report when the arguments are not what the function takes.
-  [[nodiscard]] const std::uint32_t* call(std::string_view name, R (*function)(P...)) {
+  template <class Call>
+  [[nodiscard]] const std::uint32_t* call(std::string_view name, const Call& function) {
     if (!codec::read_arguments(reader_, arguments_)) {
       report_bad_arguments(name, reader_.error());
       return nullptr;
     }
-    std::apply([&](auto&... argument) { result_.emplace(function(static_cast<P&&>(argument)...)); },
-               arguments_);
+    std::apply(
+        [&](auto&... argument) {
+          if constexpr (std::is_void_v<decltype(function(static_cast<P&&>(argument)...))>) {
+            function(static_cast<P&&>(argument)...);
+            result_.emplace();
+          } else {
+            result_.emplace(function(static_cast<P&&>(argument)...));
+          }
+        },
+        arguments_);
     codec::write(writer_, *result_);
     return describe(writer_.segments());
   }
@@ -69,16 +80,24 @@ class ReplyOf final : public Reply {
   codec::Writer writer_;
 };
 
+// What a call of `function` with arguments P... on these bytes answers; see call().
+template <class R, class... P, class Call>
+[[nodiscard]] const std::uint32_t* answer(std::string_view name, const Call& function,
+                                          const std::byte* arguments, std::uint32_t size) {
+  using Value = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
+  auto reply = std::make_unique<ReplyOf<Value, P...>>(std::span(arguments, size));
+  const std::uint32_t* descriptor = reply->call(name, function);
+  if (descriptor != nullptr) (void)reply.release();  // the host's, until it calls aloft_release()
+  return descriptor;
+}
+
 // The body of an export: `arguments` is where the host put `size` bytes, in a buffer of
 // aloft_buffer(), which it leaves unchanged until it releases the reply. Answers the descriptor, or
 // null when the bytes are no arguments of `function`.
 template <class R, class... P>
 [[nodiscard]] const std::uint32_t* call(std::string_view name, R (*function)(P...),
                                         const std::byte* arguments, std::uint32_t size) {
-  auto reply = std::make_unique<ReplyOf<R, P...>>(std::span(arguments, size));
-  const std::uint32_t* descriptor = reply->call(name, function);
-  if (descriptor != nullptr) (void)reply.release();  // the host's, until it calls aloft_release()
-  return descriptor;
+  return answer<R, P...>(name, function, arguments, size);
 }
 
 }  // namespace aloft::guest

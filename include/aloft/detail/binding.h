@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@
 #include <aloft/result.h>
 
 namespace aloft {
+
+namespace function {
+class EndPlaces;  // src/function/elastic_places.h
+}
 
 namespace detail {
 
@@ -72,6 +77,8 @@ class Dispatcher {
   virtual void start(ElasticCall& call) = 0;
   // Asks a call that was started to end early; its completion tells when nothing uses it any more.
   virtual void cancel(ElasticCall& call) = 0;
+  // What channels and elastic objects are attached to. Null: none can be.
+  [[nodiscard]] virtual std::shared_ptr<function::EndPlaces> end_places() { return nullptr; }
 };
 
 // Generated code registers each module once, before main (static initialisation); a Runtime opens
@@ -107,6 +114,8 @@ extern constinit thread_local bool in_place;
 // Through the dispatcher if one is bound, in place if not. run(): to its end; start(): begins it.
 void run(ElasticCall& call);
 void start(ElasticCall& call);
+// Asks a call that was started to end early. Nothing when it has ended.
+void cancel(ElasticCall& call);
 // Gives up a call that was started, if it has not ended yet, and waits until nothing but the caller
 // uses it.
 void abandon(ElasticCall& call);

@@ -26,9 +26,9 @@
 
 namespace aloft {
 
-// A failure of an elastic call that no place could make good: the function gave up by
-// aloft::abort_call, or trapped at the edge. Thrown by the synchronous form of an elastic function
-// only (its result type has no room for an error); Future::get() returns the Error instead.
+// A failure of an elastic call that no place could make good. Thrown by the synchronous form of an
+// elastic function only (its result type has no room for an error); Future::get() returns the Error
+// instead, and lists the codes.
 class CallFailed : public std::exception {
  public:
   explicit CallFailed(Error error) : error_(std::make_shared<const Error>(std::move(error))) {}
@@ -43,15 +43,37 @@ namespace detail {
 
 struct CalledObject;  // object_link.h
 
-// Told once that something has ended. Whoever waits may destroy it as soon as wait() returns.
+// Something that a thread of the runtime runs. Its owner keeps it until it has run.
+class Task {
+ public:
+  virtual void run_here() = 0;  // may destroy the task
+
+ protected:
+  ~Task() = default;
+};
+
+// Told once that something has ended. Whoever waits, or is run, may destroy it from then on.
 class Completion {
  public:
+  // Runs, on this thread, what was to be run then.
   void finish() {
+    if (Task* const next = end()) next->run_here();
+  }
+  // The same, and answers what is to be run now, or null.
+  [[nodiscard]] Task* end() {
     // Under the lock to its end: the waiter, who may destroy this, goes on only after it is
     // released.
     const std::lock_guard lock(mutex_);
     done_.store(true, std::memory_order_release);
     changed_.notify_all();
+    return std::exchange(next_, nullptr);
+  }
+  // `next` is to be run at the end, in place of waiting. False: it has ended, and nothing is run.
+  [[nodiscard]] bool then(Task& next) {
+    const std::lock_guard lock(mutex_);
+    if (done_.load(std::memory_order_relaxed)) return false;
+    next_ = &next;
+    return true;
   }
   void wait() {
     std::unique_lock lock(mutex_);
@@ -70,6 +92,7 @@ class Completion {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> done_ = false;
+  Task* next_ = nullptr;
 };
 
 class ElasticCall {
@@ -107,8 +130,15 @@ class ElasticCall {
   virtual void encode(codec::Writer& writer) const = 0;
   // Keeps the result that `bytes` say. Errors: protocol.
   [[nodiscard]] virtual Result<void> decode(std::span<const std::byte> bytes) = 0;
-  // The call has neither result nor exception.
-  void set_error(Error error) { record.error = std::move(error); }
+  // The call has this in place of a result; one that it had is given up.
+  void set_error(Error error) {
+    record.error = std::move(error);
+    exception_ = nullptr;
+  }
+  // Writes the exception of the native function, if there is one, into the record.
+  void record_exception() {
+    if (has_exception()) record.error = exception_as_error();
+  }
 
   // The exception of the native function as an Error: a CallFailed's own, else internal. Only when
   // there is one.
@@ -145,17 +175,17 @@ class CallFor : public ElasticCall {
 
   // The result, once; else why there is none.
   [[nodiscard]] Result<R> take_result() {
+    if (has_exception()) return std::unexpected(exception_as_error());
+    if (record.error.has_value()) return std::unexpected(*record.error);
     if (result_.has_value()) {
       Result<R> taken(std::move(*result_));
       result_.reset();
       return taken;
     }
-    if (has_exception()) return std::unexpected(exception_as_error());
-    if (record.error.has_value()) return std::unexpected(*record.error);
     return fail(Errc::invalid_argument, "the result was taken before");
   }
   [[nodiscard]] R take_or_throw() {
-    if (!result_.has_value()) throw_failure();
+    if (has_exception() || record.error.has_value() || !result_.has_value()) throw_failure();
     return *std::move(result_);
   }
 

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include <aloft/detail/encoded_run.h>
 #include <aloft/nn.h>
 #include <aloft/offload.h>
 
@@ -17,6 +18,13 @@ using Int = std::int32_t;
 constexpr std::string_view kHash =
     "0000000000000000000000000000000000000000000000000000000000000000";
 extern const aloft::ModuleDescriptor kModule;
+Int gate_here(Int a);
+Int charge_here(Int a);
+
+aloft::Result<Bytes> run_gate(void*, std::span<const std::byte> arguments) {
+  return aloft::detail::run_encoded(&gate_here, arguments);
+}
+
 const aloft::FunctionDescriptor kFunctions[] = {
     {.module = &kModule,
      .index = 0,
@@ -42,7 +50,8 @@ const aloft::FunctionDescriptor kFunctions[] = {
      .index = 4,
      .qualified_name = "demo::gate",
      .export_name = "gate",
-     .signature_hash = kHash},
+     .signature_hash = kHash,
+     .run_encoded = &run_gate},
     {.module = &kModule,
      .index = 5,
      .qualified_name = "demo::infer",
@@ -53,10 +62,19 @@ const aloft::FunctionDescriptor kFunctions[] = {
      .qualified_name = "demo::weigh",
      .export_name = "weigh",
      .signature_hash = kHash},
+    {.module = &kModule,
+     .index = 7,
+     .qualified_name = "demo::charge",
+     .export_name = "charge",
+     .signature_hash = kHash,
+     .once = true},
 };
 constexpr std::string_view kGraphs[] = {"doubler"};
-const aloft::ModuleDescriptor kModule{
-    .name = "demo", .digest = "sha256:00", .functions = kFunctions, .graphs = kGraphs};
+const aloft::ModuleDescriptor kModule{.name = "demo",
+                                      .digest = "sha256:00",
+                                      .functions = kFunctions,
+                                      .graphs = kGraphs,
+                                      .objects = {}};
 
 constexpr aloft::nn::Graph kDoubler{"doubler"};
 
@@ -97,6 +115,8 @@ std::vector<float> infer_here(const std::vector<float>& numbers) {
   return doubled;
 }
 
+Int charge_here(Int a) { return charged_here += a; }
+
 Int weigh_here(const aloft::Image& picture) { return static_cast<Int>(picture.pixels().size()); }
 
 template <class T>
@@ -121,6 +141,7 @@ std::tuple<P...> decode(const Bytes& arguments) {
 }  // namespace
 
 std::function<void()> during_gate = [] {};
+std::atomic<Int> charged_here = 0;
 
 Int add(Int a, Int b) { return aloft::detail::call<Int, Int, Int>(kFunctions[0], &add_here, a, b); }
 aloft::Future<Int> add_async(Int a, Int b) {
@@ -151,6 +172,11 @@ Int weigh(const aloft::Image& picture) {
   return aloft::detail::call<Int, const aloft::Image&>(kFunctions[6], &weigh_here, picture);
 }
 
+Int charge(Int a) { return aloft::detail::call<Int, Int>(kFunctions[7], &charge_here, a); }
+aloft::Future<Int> charge_async(Int a) {
+  return aloft::detail::call_async<Int, Int>(kFunctions[7], &charge_here, a);
+}
+
 Registered::Registered() : registration_(kModule) {}
 
 std::optional<AutomaticEdge::Answer> answer(const aloft::function::Call& call,
@@ -173,7 +199,8 @@ std::optional<AutomaticEdge::Answer> answer(const aloft::function::Call& call,
       answer.head.error = aloft::Error{aloft::Errc::trapped, "negative"};
       answer.head.trap_backtrace = "picky at demo.cc:12";
       return answer;
-    case 4: return std::nullopt;
+    case 4:
+    case 7: return std::nullopt;
     case 6: {
       aloft::codec::Reader reader(arguments);
       std::tuple<aloft::Image> picture;  // seen where it was received

@@ -2,6 +2,7 @@
 // functions, and what an edge of the test's answers in their place.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -32,6 +33,11 @@ aloft::Future<std::int32_t> picky_async(std::int32_t a);
 std::int32_t gate(std::int32_t a);
 aloft::Future<std::int32_t> gate_async(std::int32_t a);
 extern std::function<void()> during_gate;
+
+// Has effects: adds to `charged_here`, and returns it. At the edge it is never answered.
+std::int32_t charge(std::int32_t a);
+aloft::Future<std::int32_t> charge_async(std::int32_t a);
+extern std::atomic<std::int32_t> charged_here;
 
 // Doubles the numbers by the model behind the graph "doubler".
 std::vector<float> infer(const std::vector<float>& numbers);

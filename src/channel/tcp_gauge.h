@@ -1,0 +1,14 @@
+// What the kernel says of a TCP connection. Apart from all else because the kernel's own header,
+// which alone names all fields, cannot be included beside that of the C library.
+#pragma once
+
+#include <optional>
+
+#include "channel/pace.h"
+
+namespace aloft::channel {
+
+// Nothing where the kernel does not say (it is older than 4.9).
+[[nodiscard]] std::optional<Pace::Reading> read_gauge(int socket);
+
+}  // namespace aloft::channel

@@ -1,0 +1,3 @@
+#include "object_in_header.h"
+
+int InHeader::get() const { return total_; }

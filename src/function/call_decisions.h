@@ -1,0 +1,96 @@
+// Decides where each call goes first, and remembers the last decisions.
+//
+// This is all that aloft does for a call that runs here, so it takes no lock and no memory: the
+// policy is read from an atomic pointer, what is known of a function is found by its place in its
+// module, and a reason is a code with numbers.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "function/call_plan.h"
+#include <aloft/detail/binding.h>
+#include <aloft/function_settings.h>
+#include <aloft/place.h>
+#include <aloft/policy.h>
+#include <aloft/runtime.h>
+
+namespace aloft::function {
+
+using SettingsByName = std::map<std::string, FunctionSettings, std::less<>>;
+
+// What is known of one function.
+struct KnownFunction {
+  const FunctionDescriptor* function = nullptr;
+  FunctionSettings settings;
+  alignas(64) std::atomic<std::uint64_t> calls = 0;
+};
+
+// Thread rule: any thread.
+class CallDecisions {
+ public:
+  // Functions of other modules, of a library that is loaded later, cost a lock.
+  CallDecisions(std::shared_ptr<Policy> policy, SettingsByName settings,
+                std::span<const ModuleDescriptor* const> modules);
+
+  void set_policy(std::shared_ptr<Policy> policy);  // not null
+
+  [[nodiscard]] KnownFunction& known(const FunctionDescriptor& function);
+
+  struct Decided {
+    std::uint64_t number = 0;
+    std::optional<EdgeIndex> edge;  // none: here
+    Reason reason;
+    bool instead_of_edge = false;  // here only because an edge was just lost
+    bool no_takeover = false;      // an edge was lost, and this call would not have gone there
+  };
+  // `loss_pending`: an edge was lost, and no call has shown yet what took its place.
+  [[nodiscard]] Decided decide(KnownFunction& known, std::optional<Location> forced, EdgeSet ready,
+                               bool loss_pending);
+
+  // The last decisions, oldest first.
+  [[nodiscard]] std::vector<DecisionRecord> recent() const;
+
+ private:
+  struct Module {
+    std::span<const FunctionDescriptor> functions;
+    std::unique_ptr<KnownFunction[]> known;
+  };
+  // One entry of the ring. `turn` is even while it can be read, and tells whether it changed
+  // meanwhile.
+  struct alignas(64) Slot {
+    std::atomic<std::uint64_t> turn = 0;
+    std::atomic<std::uint64_t> number = 0;
+    std::atomic<const FunctionDescriptor*> function = nullptr;
+    std::atomic<std::uint32_t> location = 0;
+    std::atomic<ReasonCode> code = ReasonCode::none;
+    std::atomic<const char*> words = nullptr;
+    std::array<std::atomic<std::uint64_t>, 3> numbers{};
+  };
+  static_assert((Runtime::kDecisionsKept & (Runtime::kDecisionsKept - 1)) == 0);
+
+  void remember(const Decided& decided, const FunctionDescriptor& function);
+  [[nodiscard]] FunctionSettings settings_of(const FunctionDescriptor& function) const;
+
+  const SettingsByName settings_;
+  std::vector<Module> modules_;
+  std::atomic<const Policy*> policy_;
+  alignas(64) std::atomic<std::uint64_t> next_number_ = 0;
+  std::array<Slot, Runtime::kDecisionsKept> ring_;
+
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Policy>> policies_;  // all that were: someone may be asking one
+  std::map<const FunctionDescriptor*, KnownFunction> later_;
+};
+
+}  // namespace aloft::function

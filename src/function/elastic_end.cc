@@ -1,0 +1,515 @@
+#include "function/elastic_end.h"
+
+#include <algorithm>
+#include <future>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "channel/movable_end.h"
+#include "function/binding.h"
+
+namespace aloft::function {
+namespace {
+
+using channel::EndMessage;
+using channel::Epoch;
+using channel::kHere;
+using channel::PlaceIndex;
+using channel::SharedBytes;
+using std::chrono::steady_clock;
+
+EndId random_id() {
+  std::random_device random;
+  EndId id{};
+  for (std::byte& byte : id) byte = static_cast<std::byte>(random());
+  return id;
+}
+
+Location location_of(PlaceIndex place) {
+  return place == kHere ? Location::here() : Location::edge(place - 1);
+}
+
+std::string to_text(Location location) {
+  return location.is_here() ? "here" : "edge " + std::to_string(location.number() - 1);
+}
+
+EndTerms terms_of(const EndSetup& setup) {
+  EndTerms terms{.module = setup.module,
+                 .object_class = {},
+                 .in_flight = static_cast<std::uint32_t>(setup.options.in_flight),
+                 .priority = setup.priority,
+                 .has_state = setup.options.has_state,
+                 .has_effects = setup.options.has_effects};
+  if (setup.object_class != nullptr) terms.object_class = setup.object_class->index;
+  return terms;
+}
+
+}  // namespace
+
+// What a function of the end does under its lock, and what follows from it: messages between the
+// ends here are handed over before the lock is released, reports are told after.
+class ElasticEnd::Step {
+ public:
+  explicit Step(ElasticEnd& end) : now(steady_clock::now()), end_(end), lock_(end.mutex_) {}
+  ~Step() {
+    end_.settle(now);
+    const auto told = std::exchange(end_.told_, {});
+    lock_.unlock();
+    for (const auto& tell : told) tell();
+  }
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+  const TimePoint now;
+
+ private:
+  ElasticEnd& end_;
+  std::unique_lock<std::mutex> lock_;
+};
+
+// An attachment at the place here. All but run_here(): under the end's lock.
+class ElasticEnd::Here final : private channel::MovableEndHost,
+                               private channel::MovableEndPort,
+                               private HereTask {
+ public:
+  enum class Begin : std::uint8_t {
+    attached,  // by a message that follows
+    serving,   // with the object as it is
+  };
+
+  Here(ElasticEnd& end, Epoch its_epoch, Begin begin)
+      : epoch(its_epoch),
+        end_(end),
+        movable_(its_epoch, options(end, begin), static_cast<channel::MovableEndHost&>(*this),
+                 static_cast<channel::MovableEndPort&>(*this)) {}
+
+  void received(EndMessage message) { movable_.received(std::move(message)); }
+  void skip(channel::Sequence sequence) { movable_.skip(sequence); }
+  [[nodiscard]] bool is_over() const { return movable_.detached(); }
+  // Whether it uses the object, or is about to.
+  [[nodiscard]] bool runs() const { return run_ == Run::posted || run_ == Run::running; }
+  [[nodiscard]] bool has_job() const { return job_.has_value() || run_ == Run::running; }
+  // Lets a job run that waited until the object was free.
+  void go_on() {
+    if (job_.has_value() && run_ == Run::idle && !end_.direct_ && !end_.runs_here()) post();
+  }
+  void drop_job() {
+    if (run_ == Run::posted && end_.places_->options().executor->remove(*this)) {
+      run_ = Run::idle;
+      keep_.reset();
+    }
+    if (run_ == Run::idle) job_.reset();
+  }
+
+  const Epoch epoch;
+
+ private:
+  enum class Run : std::uint8_t { idle, posted, running };
+  struct Job {
+    enum class Kind : std::uint8_t { execute, save, load } kind = Kind::execute;
+    std::uint32_t method = 0;
+    SharedBytes body;
+  };
+
+  static channel::MovableEndOptions options(const ElasticEnd& end, Begin begin) {
+    channel::MovableEndOptions made;
+    made.has_state = end.setup_.options.has_state;
+    made.serves = begin == Begin::serving;
+    return made;
+  }
+
+  void execute(channel::Sequence, std::uint32_t method, SharedBytes body) override {
+    begin({.kind = Job::Kind::execute, .method = method, .body = std::move(body)});
+  }
+  void save() override { begin({.kind = Job::Kind::save, .method = 0, .body = nullptr}); }
+  void load(SharedBytes state) override {
+    begin({.kind = Job::Kind::load, .method = 0, .body = std::move(state)});
+  }
+  void transmit(EndMessage message) override {
+    end_.said_.push_back({kHere, std::move(message), Said::To::fixed});
+  }
+
+  void begin(Job job) {
+    job_ = std::move(job);
+    // Without an object, attachments have nothing in common and run side by side.
+    if (end_.setup_.object == nullptr) return post();
+    go_on();
+  }
+  void post() {
+    run_ = Run::posted;
+    keep_ = end_.shared_from_this();
+    end_.places_->options().executor->post(*this);
+  }
+
+  // On a thread of the executor.
+  void run_here() override {
+    std::shared_ptr<ElasticEnd> keep;
+    Job job;
+    {
+      const std::lock_guard lock(end_.mutex_);
+      keep = std::move(keep_);
+      job = *std::exchange(job_, std::nullopt);
+      run_ = Run::running;
+    }
+    Result<SharedBytes> made = SharedBytes();
+    const inference::GraphScope graphs(*end_.places_->options().graphs);
+    const InPlaceScope in_place;
+    switch (job.kind) {
+      case Job::Kind::execute: made = run(job); break;
+      case Job::Kind::save: made = saved(); break;
+      case Job::Kind::load: {
+        if (auto loaded = end_.setup_.object->load(*job.body); !loaded)
+          made = std::unexpected(std::move(loaded.error()));
+        break;
+      }
+    }
+    const Step step(end_);
+    run_ = Run::idle;
+    switch (job.kind) {
+      // A native object outlives a method that fails, as any object of this program.
+      case Job::Kind::execute: movable_.executed(std::move(made), true); break;
+      case Job::Kind::save: movable_.saved(std::move(made)); break;
+      case Job::Kind::load:
+        movable_.loaded(made ? Result<void>() : std::unexpected(std::move(made.error())));
+        break;
+    }
+    for (const auto& here : end_.here_) here->go_on();
+    end_.changed_.notify_all();
+  }
+
+  [[nodiscard]] Result<SharedBytes> run(const Job& job) const {
+    const auto functions = end_.setup_.module->functions;
+    if (job.method >= functions.size() || functions[job.method].run_encoded == nullptr)
+      return fail(Errc::not_found, "the module has no such function here");
+    detail::NativeObject* const object = end_.setup_.object;
+    auto result = functions[job.method].run_encoded(object == nullptr ? nullptr : object->object(),
+                                                    *job.body);
+    if (!result) return std::unexpected(std::move(result.error()));
+    return std::make_shared<const channel::Bytes>(*std::move(result));
+  }
+
+  [[nodiscard]] Result<SharedBytes> saved() const {
+    codec::Writer writer;
+    end_.setup_.object->save(writer);
+    if (!writer.ok()) return fail(Errc::resource_exhausted, "the state is too long to be encoded");
+    auto bytes = std::make_shared<channel::Bytes>();
+    bytes->reserve(writer.size());
+    for (const auto segment : writer.segments())
+      bytes->insert(bytes->end(), segment.begin(), segment.end());
+    return bytes;
+  }
+
+  ElasticEnd& end_;
+  channel::MovableEnd movable_;
+  std::optional<Job> job_;  // not running yet
+  Run run_ = Run::idle;
+  std::shared_ptr<ElasticEnd> keep_;  // while posted
+};
+
+ElasticEnd::ElasticEnd(std::shared_ptr<EndPlaces> places, const EndSetup& setup)
+    : places_(std::move(places)),
+      setup_(setup),
+      id_(random_id()),
+      fixed_(setup.options, static_cast<channel::FixedEndPort&>(*this)) {
+  here_.push_back(
+      std::make_unique<Here>(*this, channel::FixedEnd::kFirstEpoch, Here::Begin::serving));
+}
+
+ElasticEnd::~ElasticEnd() = default;
+
+void ElasticEnd::connect() {
+  const Step step(*this);
+  for (PlaceIndex place = 1; place <= places_->links().size(); ++place) {
+    EndLinks& links = *places_->links()[place - 1];
+    if (links.add(id_, weak_from_this(), place, terms_of(setup_)) == EndLinks::Place::up)
+      fixed_.place_up(place, step.now);
+  }
+}
+
+// --- Messages
+
+Result<channel::Sequence> ElasticEnd::send(std::uint32_t method, SharedBytes body,
+                                           std::shared_ptr<EndSender> sender,
+                                           std::optional<TimePoint> deadline) {
+  const Step step(*this);
+  if (closed_) return fail(Errc::refused, "this channel is closed");
+  auto sent = fixed_.send(method, std::move(body), step.now, deadline);
+  if (sent) sent_.push_back({*sent, std::move(sender)});
+  return sent;
+}
+
+void ElasticEnd::cancel(channel::Sequence sequence) {
+  const Step step(*this);
+  if (!closed_) fixed_.cancel(sequence, step.now);
+}
+
+void ElasticEnd::ended(channel::Outcome outcome) {
+  const auto found = std::ranges::lower_bound(sent_, outcome.sequence, {}, &Sent::sequence);
+  if (found == sent_.end() || found->sequence != outcome.sequence) return;
+  const std::shared_ptr<EndSender> sender = std::move(found->sender);
+  sent_.erase(found);
+  sender->on_outcome(std::move(outcome));
+  if (sent_.empty()) changed_.notify_all();
+}
+
+void ElasticEnd::transmit(PlaceIndex place, std::uint32_t, EndMessage message) {
+  if (place == kHere) {
+    said_.push_back({kHere, std::move(message), Said::To::here});
+    return;
+  }
+  const Epoch epoch = message.epoch;
+  if (auto sent = places_->links()[place - 1]->transmit(id_, message); !sent)
+    said_.push_back({place, {epoch, channel::Lost{std::move(sent.error())}}, Said::To::no_room});
+}
+
+void ElasticEnd::on_place_up(PlaceIndex place) {
+  const Step step(*this);
+  too_small_.erase(place);
+  if (!closed_ && !alone_) fixed_.place_up(place, step.now);
+}
+
+void ElasticEnd::on_place_down(PlaceIndex place) {
+  const Step step(*this);
+  if (!closed_ && !alone_) fixed_.place_down(place, step.now);
+}
+
+void ElasticEnd::on_end_message(PlaceIndex place, EndMessage message) {
+  const Step step(*this);
+  if (!closed_ && !alone_) fixed_.received(place, std::move(message), step.now);
+}
+
+void ElasticEnd::on_no_room(PlaceIndex place, Epoch epoch, const Error& why) {
+  const Step step(*this);
+  leave(place, {epoch, channel::Lost{why}}, step.now);
+}
+
+// Without the second step, an end could be recovered from one such edge to the other for ever.
+void ElasticEnd::leave(PlaceIndex place, EndMessage lost, TimePoint now) {
+  if (closed_ || alone_) return;
+  fixed_.received(place, std::move(lost), now);
+  if (too_small_.insert(place).second) fixed_.place_down(place, now);
+}
+
+void ElasticEnd::on_timer() {
+  const Step step(*this);
+  timer_.reset();
+  if (!closed_) fixed_.on_timer(step.now);
+}
+
+// --- The place here
+
+void ElasticEnd::settle(TimePoint now) {
+  do {
+    hand_over(now);
+    start_moves(now);
+  } while (!said_.empty());
+  sweep_here();
+  if (closed_) return;
+  // A timer that comes too early does no harm; one that is put off at each message would cost.
+  if (const auto at = fixed_.wakes_at(); at && (!timer_ || *at < *timer_)) {
+    timer_ = at;
+    places_->thread().wake(shared_from_this(), *at);
+  }
+}
+
+void ElasticEnd::hand_over(TimePoint now) {
+  while (!said_.empty()) {
+    Said said = std::move(said_.front());
+    said_.pop_front();
+    if (said.to == Said::To::here) {
+      to_here(std::move(said.message));
+    } else if (said.to == Said::To::no_room) {
+      leave(said.place, std::move(said.message), now);
+    } else if (!closed_) {
+      fixed_.received(said.place, std::move(said.message), now);
+    }
+  }
+}
+
+void ElasticEnd::to_here(EndMessage message) {
+  auto found =
+      std::ranges::find(here_, message.epoch, [](const auto& here) { return here->epoch; });
+  if (found == here_.end()) {
+    if (!std::holds_alternative<channel::Attach>(message.content)) return;
+    here_.push_back(std::make_unique<Here>(*this, message.epoch, Here::Begin::attached));
+    found = std::prev(here_.end());
+  }
+  (*found)->received(std::move(message));
+}
+
+void ElasticEnd::sweep_here() {
+  for (const auto& here : here_) {
+    if (here->is_over()) here->drop_job();
+  }
+  std::erase_if(here_, [](const auto& here) { return here->is_over() && !here->has_job(); });
+}
+
+bool ElasticEnd::runs_here() const {
+  return std::ranges::any_of(here_, [](const auto& here) { return here->runs(); });
+}
+
+bool ElasticEnd::is_quiet() const { return sent_.empty() && !direct_ && !runs_here(); }
+
+bool ElasticEnd::begin_here() {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || direct_ || here_.empty() || runs_here()) return false;
+  const auto sequence = fixed_.take_here();
+  if (!sequence) return false;
+  here_.back()->skip(*sequence);
+  direct_ = true;
+  return true;
+}
+
+void ElasticEnd::end_here() {
+  const std::lock_guard lock(mutex_);
+  direct_ = false;
+  for (const auto& here : here_) here->go_on();
+  changed_.notify_all();
+}
+
+// --- Moving
+
+void ElasticEnd::move(Location to, OnMoved then) {
+  const Step step(*this);
+  if (closed_) return tell(std::move(then), fail(Errc::refused, "this channel is closed"));
+  if (to.number() > places_->links().size()) {
+    return tell(std::move(then), fail(Errc::invalid_argument, "the runtime has no " + to_text(to)));
+  }
+  moves_.push_back({to, std::move(then)});  // settle() starts it
+}
+
+Result<MoveReport> ElasticEnd::move(Location to) {
+  std::promise<Result<MoveReport>> promise;
+  auto report = promise.get_future();
+  move(to, [&](Result<MoveReport> told) { promise.set_value(std::move(told)); });
+  return report.get();
+}
+
+void ElasticEnd::start_moves(TimePoint now) {
+  while (!moves_.empty() && !moving_ && !fixed_.moving() && !closed_) {
+    Move next = std::move(moves_.front());
+    moves_.pop_front();
+    if (fixed_.home() == next.to.number()) {
+      tell(std::move(next.then), MoveReport{.from = next.to, .to = next.to});
+      continue;
+    }
+    moving_ = std::move(next.then);
+    if (too_small_.erase(next.to.number()) != 0) fixed_.place_up(next.to.number(), now);
+    auto begun = fixed_.move(next.to.number(), 0, now);
+    if (!begun && moving_)
+      tell(*std::exchange(moving_, std::nullopt), std::unexpected(std::move(begun.error())));
+  }
+}
+
+void ElasticEnd::moved(const channel::MoveReport& report) {
+  Result<MoveReport> told = MoveReport{.from = location_of(report.from),
+                                       .to = location_of(report.to),
+                                       .recovery = report.recovery,
+                                       .took = report.took,
+                                       .blackout = report.blackout,
+                                       .state_bytes = report.state_bytes,
+                                       .copied_bytes = report.copied_bytes};
+  if (!report.result) told = std::unexpected(report.result.error());
+  changed_.notify_all();
+  told_.push_back([places = places_, setup = &setup_, self = shared_from_this(), report, told] {
+    const Log& log = *places->options().log;
+    const std::string what =
+        std::string(setup->name) + (report.recovery ? ": lost at " : ": from ") +
+        to_text(location_of(report.from)) + (report.recovery ? ", recovered " : " to ") +
+        to_text(location_of(report.to));
+    if (!told) {
+      log(LogLevel::warning, what + " failed: " + told.error().message);
+    } else if (log.wants(LogLevel::info)) {
+      const auto us = [](auto d) {
+        return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(d).count());
+      };
+      log(LogLevel::info, what + " in " + us(report.took) + " us, blackout " + us(report.blackout) +
+                              " us, " + std::to_string(report.state_bytes) + " bytes of state");
+    }
+    if (places->options().on_move) places->options().on_move(*setup->module, told);
+  });
+  if (!report.recovery && moving_) tell(*std::exchange(moving_, std::nullopt), std::move(told));
+}
+
+void ElasticEnd::tell(OnMoved then, Result<MoveReport> report) {
+  told_.push_back(
+      [then = std::move(then), report = std::move(report)]() mutable { then(std::move(report)); });
+}
+
+void ElasticEnd::come_home() {
+  const auto patience = places_->options().homecoming;
+  const auto home_by = [&](TimePoint deadline) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_until(lock, deadline, [&] {
+      return closed_ || (fixed_.home() == kHere && !fixed_.moving() && is_quiet());
+    });
+  };
+  move(Location::here(), [](const Result<MoveReport>&) {});
+  if (home_by(steady_clock::now() + patience)) return;
+  {
+    // It does not come by itself: the last copy of the state is here, and what was sent since.
+    const Step step(*this);
+    alone_ = true;
+    for (PlaceIndex place = 1; place <= places_->links().size(); ++place) {
+      places_->links()[place - 1]->remove(id_);
+      fixed_.place_down(place, step.now);
+    }
+  }
+  if (!home_by(steady_clock::now() + patience)) {
+    (*places_->options().log)(LogLevel::error, std::string(setup_.name) +
+                                                   ": its state could not be brought here in time");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    alone_ = false;
+    if (closed_) return;
+  }
+  connect();
+}
+
+// --- The end
+
+void ElasticEnd::close(const Error& why) {
+  const std::shared_ptr<ElasticEnd> keep = shared_from_this();  // forget() may drop the last other
+  {
+    const Step step(*this);
+    if (!std::exchange(closed_, true)) {
+      fixed_.close(why, step.now);
+      while (!sent_.empty()) {
+        ended({.sequence = sent_.front().sequence,
+               .result = std::unexpected(why),
+               .sent = {},
+               .place = kHere,
+               .dropped = false});
+      }
+      if (moving_) tell(*std::exchange(moving_, std::nullopt), std::unexpected(why));
+      for (Move& move : std::exchange(moves_, {})) tell(std::move(move.then), std::unexpected(why));
+    }
+  }
+  {
+    std::unique_lock lock(mutex_);
+    for (const auto& here : here_) here->drop_job();
+    changed_.wait(lock, [&] { return !runs_here() && !direct_; });
+  }
+  for (const auto& links : places_->links()) links->remove(id_);
+  places_->thread().wake(keep, TimePoint::max());
+  places_->forget(*this);
+}
+
+bool ElasticEnd::is_closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+
+Location ElasticEnd::location() const {
+  const std::lock_guard lock(mutex_);
+  return location_of(fixed_.home());
+}
+
+channel::FixedEnd::Counters ElasticEnd::counters() const {
+  const std::lock_guard lock(mutex_);
+  return fixed_.counters();
+}
+
+}  // namespace aloft::function

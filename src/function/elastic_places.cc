@@ -1,0 +1,89 @@
+#include "function/elastic_places.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "function/elastic_calls.h"
+#include "function/elastic_end.h"
+
+namespace aloft::function {
+
+std::shared_ptr<EndPlaces> EndPlaces::make(EndPlacesOptions options) {
+  return std::shared_ptr<EndPlaces>(new EndPlaces(std::move(options)));
+}
+
+EndPlaces::EndPlaces(EndPlacesOptions options) : options_(std::move(options)) {
+  for (const RemoteSession* const session : options_.sessions) links_.push_back(session->ends());
+}
+
+EndPlaces::~EndPlaces() = default;
+
+Result<std::shared_ptr<ElasticEnd>> EndPlaces::open(const EndSetup& setup) {
+  std::shared_ptr<ElasticEnd> end;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return fail(Errc::cancelled, "the runtime ended");
+    end = std::make_shared<ElasticEnd>(shared_from_this(), setup);
+    ends_.push_back(end);
+  }
+  end->connect();
+  return end;
+}
+
+void EndPlaces::forget(const ElasticEnd& end) {
+  std::shared_ptr<ElasticEnd> forgotten;  // released without the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(ends_, &end, [](const auto& kept) { return kept.get(); });
+  if (found == ends_.end()) return;
+  forgotten = std::move(*found);
+  ends_.erase(found);
+}
+
+Result<ElasticCalls*> EndPlaces::once(const FunctionDescriptor& function) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = once_.find(&function); found != once_.end()) return found->second.get();
+  }
+  channel::FixedEndOptions options;
+  options.has_effects = true;
+  auto end = open({.module = function.module,
+                   .object_class = nullptr,
+                   .object = nullptr,
+                   .name = function.qualified_name,
+                   .options = options,
+                   .priority = channel::kNormal});
+  if (!end) return std::unexpected(std::move(end.error()));
+  auto made = std::make_unique<ElasticCalls>(*end);
+  ElasticCalls* kept = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    kept = once_.try_emplace(&function, std::move(made)).first->second.get();
+  }
+  if (&kept->end() != end->get()) (*end)->close({Errc::cancelled, "another thread made it first"});
+  return kept;
+}
+
+std::vector<std::shared_ptr<ElasticEnd>> EndPlaces::ends() {
+  const std::lock_guard lock(mutex_);
+  return ends_;
+}
+
+void EndPlaces::bring_home() {
+  std::vector<std::jthread> each;
+  for (const auto& end : ends()) {
+    if (end->has_state()) each.emplace_back([end] { end->come_home(); });
+  }
+}
+
+void EndPlaces::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  bring_home();
+  for (const auto& end : ends()) end->close({Errc::cancelled, "the runtime ended"});
+  thread_.stop();
+}
+
+}  // namespace aloft::function

@@ -1,0 +1,148 @@
+// The ends of elastic channels at one edge, as RemoteSession carries them: which attachments they
+// have there, on which streams, and what waits for a credit.
+//
+// A device's end (EndPeer) is added once and stays until it is removed, whatever becomes of the
+// link: it is told when its module can be used at this edge, and when no longer. What it transmits
+// goes out at once where the edge has granted a credit, else it waits here: never more than the
+// end lets be unanswered. What is under way when the link is lost is gone, and the end knows what
+// to do about that (channel/fixed_end.h).
+//
+// Locks: an end calls add(), remove() and transmit() with its own lock held; the calls to an end
+// come from the session's I/O thread with no lock held. So the order is end, EndLinks, endpoint.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "channel/end_message.h"
+#include "channel/endpoint.h"
+#include "function/end_protocol.h"
+#include <aloft/detail/binding.h>
+#include <aloft/result.h>
+
+namespace aloft::function {
+
+// The device's end of an elastic channel, as its edges see it. Called from the sessions' I/O
+// threads, one at a time for each edge; must not block.
+class EndPeer {
+ public:
+  virtual ~EndPeer() = default;
+  virtual void on_place_up(channel::PlaceIndex place) = 0;
+  // All that was under way to and from there is gone.
+  virtual void on_place_down(channel::PlaceIndex place) = 0;
+  virtual void on_end_message(channel::PlaceIndex place, channel::EndMessage message) = 0;
+  // The edge grants no credit that is large enough for a message of this attachment, which is given
+  // up there.
+  virtual void on_no_room(channel::PlaceIndex place, channel::Epoch epoch, const Error& why) = 0;
+};
+
+// What an end is, for the edges.
+struct EndTerms {
+  const ModuleDescriptor* module = nullptr;
+  std::optional<std::uint32_t> object_class;  // index of the class that it is an object of
+  std::uint32_t in_flight = 1;                // deliveries that may be unanswered
+  std::uint8_t priority = channel::kNormal;   // of its messages; its state goes as kBulk
+  bool has_state = false;
+  bool has_effects = false;
+};
+
+// Thread rule: any thread, but for the functions named on_*, which are the session's I/O thread's.
+class EndLinks {
+ public:
+  // `max_body`: of an answer or a state; a larger one is refused.
+  explicit EndLinks(std::uint64_t max_body) : max_body_(max_body) {}
+  EndLinks(const EndLinks&) = delete;
+  EndLinks& operator=(const EndLinks&) = delete;
+
+  // --- For the ends
+  enum class Place : std::uint8_t { down, up };
+  // `place` is what this edge is called in calls to `peer`. Answers whether it is up now; of later
+  // changes the end is told.
+  [[nodiscard]] Place add(const EndId& id, std::weak_ptr<EndPeer> peer, channel::PlaceIndex place,
+                          const EndTerms& terms);
+  void remove(const EndId& id);
+  // Nothing happens while the edge is down. An Error is what on_no_room() would say.
+  [[nodiscard]] Result<void> transmit(const EndId& id, const channel::EndMessage& message);
+
+  // --- For the session
+  // `endpoint` is used until close() or on_down().
+  void on_module_open(const ModuleDescriptor& module, std::uint32_t module_id,
+                      channel::Endpoint& endpoint);
+  void on_down();
+  // The endpoint is about to be destroyed. Any thread.
+  void close();
+  // For a head of which is_end_head() is true. As Receiver's functions of these names.
+  [[nodiscard]] Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
+                                                              std::span<const std::byte> head,
+                                                              std::uint64_t body_size);
+  // False: not a message of an end. (So with the three below.)
+  [[nodiscard]] bool on_message_end(channel::StreamId stream);
+  [[nodiscard]] bool on_message_abandoned(channel::StreamId stream);
+  [[nodiscard]] bool on_credit(channel::StreamId stream);
+  [[nodiscard]] bool on_reset(channel::StreamId stream, const Error& why);
+  void on_sent(channel::StreamId stream);
+
+  // on_sent is told of messages that were sent with it.
+  static constexpr std::uint64_t kToken = 3;
+
+ private:
+  struct End {
+    std::weak_ptr<EndPeer> peer;
+    channel::PlaceIndex place = 0;
+    EndTerms terms;
+    bool up = false;
+    std::map<channel::Epoch, EndStreams> attachments;
+  };
+  // One of the two of an attachment.
+  struct Stream {
+    EndId end{};
+    channel::Epoch epoch = 0;
+    std::uint8_t priority = channel::kNormal;
+    std::deque<channel::EndMessage> waiting;      // for credit
+    std::deque<channel::SharedBytes> being_sent;  // read by the endpoint, in this order
+    bool given_up = false;                        // only kept for the endpoint's sake
+  };
+  struct Arriving {
+    EndHead head;
+    std::shared_ptr<channel::Bytes> body;
+  };
+
+  // All below: under the lock.
+  Result<void> send_control(const EndId& id, const End& end, const channel::EndMessage& message);
+  Result<void> send_waiting(channel::StreamId id, Stream& stream);
+  void open_stream(channel::StreamId id, const EndId& end, channel::Epoch epoch,
+                   std::uint8_t priority);
+  void give_up(End& end, channel::Epoch epoch);
+  void give_up_stream(channel::StreamId stream);
+  // The peer that a message is for, with the place as it calls it; null: too late, or for nobody.
+  struct Addressee {
+    std::shared_ptr<EndPeer> peer;
+    channel::PlaceIndex place = 0;
+  };
+  [[nodiscard]] Addressee accept(channel::StreamId stream, const EndHead& head);
+  [[nodiscard]] Addressee lose(const Stream& stream);
+
+  const std::uint64_t max_body_;
+  std::map<channel::StreamId, Arriving> arriving_;  // the I/O thread's
+  std::atomic<std::size_t> stream_count_ = 0;       // for a look without the lock
+
+  std::mutex mutex_;
+  channel::Endpoint* endpoint_ = nullptr;
+  bool closed_ = false;
+  std::map<const ModuleDescriptor*, std::uint32_t> open_modules_;
+  std::map<EndId, End> ends_;
+  std::map<channel::StreamId, Stream> streams_;
+};
+
+}  // namespace aloft::function
