@@ -91,7 +91,8 @@ class Site::Attachment final : public channel::MovableEndHost,
     begin();
     if (!object_) broken("saves a state that it does not have");
     later(working_time(), [this] {
-      if (!object_ || stage_.random.chance(stage_.rates.save))
+      const bool fails = stage_.random.chance(stage_.rates.save) && may_be_lost();
+      if (!object_ || fails)
         end_->saved(fail(Errc::resource_exhausted, "no memory for the state"));
       else
         end_->saved(std::make_shared<const Bytes>(object_->save()));
@@ -110,6 +111,11 @@ class Site::Attachment final : public channel::MovableEndHost,
         end_->loaded({});
       }
     });
+  }
+
+  // Whether the object may be gone after something failed.
+  [[nodiscard]] bool may_be_lost() const {
+    return at_.place != channel::kHere || stage_.scenario.options.here_may_fail;
   }
 
   void begin() {
@@ -132,9 +138,7 @@ class Site::Attachment final : public channel::MovableEndHost,
   void ran(Sequence sequence, std::uint32_t method, const Bytes& body) {
     const bool traps = Task::decode(body).traps;
     if (traps || stage_.random.chance(stage_.rates.failure)) {
-      const bool kills = stage_.random.chance(stage_.rates.trap_kills);
-      const bool lives =
-          !kills || (at_.place == channel::kHere && !stage_.scenario.options.here_may_fail);
+      const bool lives = !stage_.random.chance(stage_.rates.trap_kills) || !may_be_lost();
       if (!lives) {
         object_.reset();
         dead_ = true;

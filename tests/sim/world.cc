@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "call_world.h"
+
 namespace aloft::sim {
 namespace {
 
@@ -121,6 +123,7 @@ void World::moved(const channel::MoveReport& report) {
   else
     ++(report.result ? seen_.moves : seen_.failed_moves);
   steady_ = false;
+  if (report.result) home_in_trouble_ = false;
   contract_.moved(report);
 }
 
@@ -131,12 +134,16 @@ void World::arrived(const ConnectionPointer& connection, channel::EndMessage mes
   trace_.message(agenda_.now(), "device <-", place, message);
   if (const auto* attached = std::get_if<channel::Attached>(&message.content)) {
     link.attached.insert(message.epoch);
-    if (attached->known) ++seen_.resumed;
+    if (attached->known) {
+      ++seen_.resumed;
+      if (place == fixed_->home()) home_in_trouble_ = false;
+    }
   } else if (const auto* answer = std::get_if<channel::Answer>(&message.content)) {
     under_way_[message.epoch].erase(answer->sequence);
   } else if (std::holds_alternative<channel::Lost>(message.content)) {
     steady_ = false;
     under_way_.erase(message.epoch);
+    contract_.fault(place, agenda_.now());
   } else if (std::holds_alternative<channel::Installed>(message.content)) {
     ++seen_.loads;
   }
@@ -182,13 +189,15 @@ void World::settle() {
   heal();
   const auto all_up = [this] {
     for (const Link& link : links_)
-      if (!link.up) return false;
+      if (!link.up || link.connection->dead != std::array<bool, 2>{}) return false;
     return true;
   };
   const bool ended = go_on_until(kPatience, [&] {
     return contract_.unanswered() == 0 && contract_.moves_untold() == 0 && !fixed_->moving() &&
            all_up();
   });
+  // Late news of what happened before is heard.
+  if (ended) (void)go_on_until(seconds(1), [] { return false; });
   if (!ended && contract_.violations().empty()) {
     contract_.all_told();
     if (fixed_->moving()) contract_.broken("the fixed end goes on moving for ever");
@@ -223,8 +232,11 @@ void World::prove() {
     const std::uint32_t version = a_good_version();
     trace_.note(agenda_.now(), "application: move, to= version=", place, version);
     contract_.moving(place, version);
-    const auto accepted =
-        with_fixed_end([&] { return fixed_->move(place, version, agenda_.now()); });
+    const auto accepted = with_fixed_end([&] {
+      auto result = fixed_->move(place, version, agenda_.now());
+      if (!result) contract_.not_moving();
+      return result;
+    });
     if (!accepted) {
       contract_.broken("with nothing in its way, a move is refused: " + accepted.error().message);
       return;
@@ -272,6 +284,9 @@ RunResult World::run() {
   return result;
 }
 
-RunResult run(const RunOptions& options) { return World(options).run(); }
+RunResult run(const RunOptions& options) {
+  Random random(options.seed);
+  return draw(random, options.plot).plot == Plot::call ? run_calls(options) : World(options).run();
+}
 
 }  // namespace aloft::sim

@@ -136,6 +136,7 @@ class World final : private channel::FixedEndPort {
   Sequence last_sequence_ = 0;
   std::map<Epoch, std::set<Sequence>> under_way_;  // delivered and not answered
   std::set<Sequence> left_;
+  bool home_in_trouble_ = false;  // its link was lost, and it was neither resumed nor recovered
   bool steady_ = false;  // home has had no trouble since the last move was asked for
   RunResult::Seen seen_;
 };

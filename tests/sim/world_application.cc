@@ -74,11 +74,14 @@ void World::send_one(bool last) {
   // It is known to the contract before it is sent, since it may leave within the call.
   const Sequence expected = last_sequence_ + 1;
   contract_.sent(expected, method, body, deadline, now);
-  const auto sent = with_fixed_end([&] { return fixed_->send(method, body, now, asked); });
+  const auto sent = with_fixed_end([&] {
+    auto result = fixed_->send(method, body, now, asked);
+    if (!result) contract_.not_sent(result.error(), counters, now);
+    return result;
+  });
   if (!sent) {
     ++seen_.overloaded;
     trace_.note(now, "application: not sent=", static_cast<unsigned>(sent.error().code));
-    contract_.not_sent(sent.error(), counters, now);
     return;
   }
   trace_.note(now, "application: sent= traps=", *sent, task.traps);
@@ -113,13 +116,17 @@ void World::ask_for_a_move() {
   trace_.note(agenda_.now(), "application: move, to= version=", to, version);
   // It may be over within the call.
   contract_.moving(to, version);
-  steady_ = home_up;
-  const auto accepted = with_fixed_end([&] { return fixed_->move(to, version, agenda_.now()); });
+  const bool was_steady = std::exchange(steady_, home_up && !home_in_trouble_);
+  const auto accepted = with_fixed_end([&] {
+    auto result = fixed_->move(to, version, agenda_.now());
+    if (!result) contract_.not_moving();
+    if (!result) steady_ = was_steady;
+    return result;
+  });
   if (accepted) return;
-  contract_.not_moving();
   const Errc why = accepted.error().code;
-  const bool allowed =
-      (why == Errc::refused && was_moving) || (why == Errc::unreachable && !was_up);
+  const bool allowed = (why == Errc::refused && (was_moving || home_in_trouble_)) ||
+                       (why == Errc::unreachable && !was_up);
   if (!allowed)
     contract_.broken("a move is refused without a reason: " + accepted.error().message);
 }

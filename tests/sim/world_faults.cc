@@ -50,8 +50,10 @@ void World::connection_seen_lost(PlaceIndex place, const ConnectionPointer& conn
   connect(place, random_.skewed(milliseconds(1), milliseconds(300)));
   if (!std::exchange(link.up, false)) return;
   trace_.note(agenda_.now(), "device: down=", place);
-  if (place == fixed_->home()) steady_ = false;
-  // What is repeated after this counts anew; it is never more than it was.
+  if (place == fixed_->home()) {
+    steady_ = false;
+    home_in_trouble_ = true;
+  }
   with_fixed_end([&] { fixed_->place_down(place, agenda_.now()); });
 }
 
