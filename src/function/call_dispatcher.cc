@@ -1,6 +1,7 @@
 #include "function/call_dispatcher.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -16,7 +17,11 @@ using std::chrono::steady_clock;
 // A call at the edge that a thread waits for.
 class WaitedCall final : public RemoteCall {
  public:
-  void on_ended() override { ended.finish(); }
+  void on_ended() override {
+    over.store(true, std::memory_order_release);
+    ended.finish();
+  }
+  std::atomic<bool> over = false;  // for who assists the link meanwhile; `ended` is what counts
   detail::Completion ended;
 };
 
@@ -177,6 +182,7 @@ bool CallDispatcher::ran_at_edge(ElasticCall& call) {
     return false;
   }
   session_->start(remote);
+  session_->assist(remote.over, deadline);
   if (!remote.ended.wait_until(deadline)) {
     session_->cancel(remote, late());
     remote.ended.wait();

@@ -111,6 +111,15 @@ void RemoteSession::start(RemoteCall& call) {
   send_calls(*module, effects);
 }
 
+void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+  channel::Endpoint* endpoint = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    endpoint = endpoint_.get();
+  }
+  if (endpoint != nullptr) (void)endpoint->assist(done, until);
+}
+
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
