@@ -10,9 +10,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
+
+#include "channel/tls.h"
 
 namespace aloft::bench {
 
@@ -33,11 +36,7 @@ inline std::uint8_t touch_lines(const void* data, std::size_t size) {
   return sum;
 }
 
-// The files of a certificate authority and of one certificate by it, for 127.0.0.1.
-struct TlsFiles {
-  std::filesystem::path authority, certificate, key;
-};
-[[nodiscard]] TlsFiles make_tls_files(const std::filesystem::path& folder);
+using channel::TlsFiles;  // one certificate, which both ends show
 
 class Side {
  public:

@@ -65,6 +65,11 @@ struct CallRecord {
 
 struct RuntimeOptions {
   std::string edge;  // HOST:PORT; empty: no edge, everything runs here
+  // TLS to the edge, PEM files: whose certificates are trusted (empty: no TLS, all is in clear),
+  // and what this device shows where the edge asks for it.
+  std::filesystem::path tls_authority;
+  std::filesystem::path tls_certificate;
+  std::filesystem::path tls_key;
   std::map<std::string, std::filesystem::path> models;  // aloft::nn::Graph name -> ONNX file
   // Module name -> .wasm file whose digest is asked for at the edge in place of the one built with
   // this program.

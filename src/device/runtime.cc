@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "channel/address.h"
+#include "channel/tls.h"
 #include "device/local_models.h"
 #include "device/offload_handler.h"
 #include "function/binding.h"
@@ -103,6 +104,13 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
     edge.emplace();
     edge->edge = *std::move(address);
     edge->modules = *std::move(modules);
+    if (!options.tls_authority.empty() || !options.tls_certificate.empty()) {
+      auto tls = channel::TlsContext::client({.certificate = options.tls_certificate,
+                                              .key = options.tls_key,
+                                              .authority = options.tls_authority});
+      if (!tls) return std::unexpected(std::move(tls.error()));
+      edge->link.tls = *std::move(tls);
+    }
     edge->limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
   }
   auto models = device::load_models(
