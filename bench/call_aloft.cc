@@ -1,5 +1,6 @@
 // aloft, through all of the product: an elastic function, a bound Runtime, the aloft-exec program,
 // a WebAssembly guest.
+#include <atomic>
 #include <chrono>
 #include <deque>
 
@@ -29,7 +30,12 @@ class AloftSide final : public Side {
                                      (testing::binary_dir() / "modules").string(),
                                      "--cache",
                                      cache.string()};
-    if (tls != nullptr) die("aloft has no TLS here");
+    if (tls != nullptr) {
+      for (const std::string& argument :
+           {std::string("--tls-cert"), tls->certificate.string(), std::string("--tls-key"),
+            tls->key.string(), std::string("--tls-ca"), tls->authority.string()})
+        command.push_back(argument);
+    }
     auto started = testing::Process::start(std::move(command));
     if (!started) die(started.error().message);
     server_ = std::make_unique<testing::Process>(std::move(*started));
@@ -37,6 +43,11 @@ class AloftSide final : public Side {
     if (!line) die("aloft-exec did not start: " + server_->transcript());
     RuntimeOptions options;
     options.edges = {line->substr(line->rfind(' ') + 1)};
+    if (tls != nullptr) {
+      options.tls_authority = tls->authority;
+      options.tls_certificate = tls->certificate;
+      options.tls_key = tls->key;
+    }
     options.policy = remote_policy();
     options.max_in_flight = kInFlight;
     options.log_level = LogLevel::warning;

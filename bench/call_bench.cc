@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "call_sides.h"
+#include "channel/testing/certificates.h"
 #include "support/temp_dir.h"
 
 namespace aloft::bench {
@@ -167,6 +168,10 @@ int run(const Options& options) {
   if (wanted("grpc")) sides.push_back({"grpc", false, make_grpc_side(nullptr)});
   if (wanted("aloft"))
     sides.push_back({"aloft", false, make_aloft_side(folder.path() / "cache", nullptr)});
+  const TlsFiles tls = channel::testing::Authority(folder.path()).issue("127.0.0.1", "both");
+  if (wanted("grpc")) sides.push_back({"grpc", true, make_grpc_side(&tls)});
+  if (wanted("aloft"))
+    sides.push_back({"aloft", true, make_aloft_side(folder.path() / "cache", &tls)});
 
   constexpr std::size_t kSizes[] = {64, 102'400, 921'600, 3'145'728};
   std::map<Key, std::vector<Block>> all;
@@ -182,20 +187,21 @@ int run(const Options& options) {
     turn(64, options.in_flight);
   }
   const double dispatch_ns = measure_dispatch();
+  const MoveFigures moves = wanted("aloft") ? measure_moves(folder.path() / "cache") : MoveFigures{};
 
   nlohmann::json calls = nlohmann::json::array();
   std::printf("%-6s %-4s %9s %9s %10s %10s %12s %12s\n", "side", "tls", "bytes", "in flight",
               "p50 us", "p99 us", "calls/s", "cpu us/call");
   for (const auto& [key, blocks] : all) {
-    const auto& [side, tls, bytes, in_flight] = key;
+    const auto& [side, with_tls, bytes, in_flight] = key;
     const double p50 = median(blocks, &Block::p50);
     const double p99 = median(blocks, &Block::p99);
     const double rate = median(blocks, &Block::calls_per_second);
     const double cpu = median(blocks, &Block::cpu_us_per_call);
     std::printf("%-6s %-4s %9zu %9zu %10.1f %10.1f %12.0f %12.1f\n", side.c_str(),
-                tls ? "yes" : "no", bytes, in_flight, p50, p99, rate, cpu);
+                with_tls ? "yes" : "no", bytes, in_flight, p50, p99, rate, cpu);
     calls.push_back({{"side", side},
-                     {"tls", tls},
+                     {"tls", with_tls},
                      {"request_bytes", bytes},
                      {"in_flight", in_flight},
                      {"p50_us", p50},
@@ -213,15 +219,29 @@ int run(const Options& options) {
     compare(all, {"aloft", true, bytes, 1}, {"grpc", true, bytes, 1}, &Block::p50, 0.7, false);
   }
   // Calls a second and core are the inverse of the CPU time of a call.
-  for (const bool tls : {false, true}) {
-    compare(all, {"grpc", tls, 64, options.in_flight}, {"aloft", tls, 64, options.in_flight},
-            &Block::cpu_us_per_call, 3, true);
+  for (const bool with_tls : {false, true}) {
+    compare(all, {"grpc", with_tls, 64, options.in_flight},
+            {"aloft", with_tls, 64, options.in_flight}, &Block::cpu_us_per_call, 3, true);
   }
   std::printf("         here  dispatch beyond a plain call: %.0f ns  (<= 200)  %s\n", dispatch_ns,
               dispatch_ns <= 200 ? "met" : "not met");
+  const auto move = [](const char* what, double value, double target) {
+    std::printf("         move  %-36s %7.2f ms  (<= %.0f)  %s\n", what, value, target,
+                value <= target ? "met" : "not met");
+  };
+  move("no state, p99 above the steady p99", moves.stateless_over_steady_p99_ms, 2);
+  move("1 MB of state, p50", moves.state_1mb_p50_ms, 10);
+  move("1 MB of state, p99", moves.state_1mb_p99_ms, 25);
+  std::printf("         move  calls failed: %d\n", moves.calls_failed);
   if (options.json.empty()) return 0;
   std::ofstream out(options.json);
-  out << nlohmann::json{{"calls", calls}, {"dispatch_ns", dispatch_ns}}.dump(1) << "\n";
+  out << nlohmann::json{
+      {"calls", calls},
+      {"move",
+       {{"stateless_over_steady_p99_ms", moves.stateless_over_steady_p99_ms},
+        {"state_1mb_p50_ms", moves.state_1mb_p50_ms},
+        {"state_1mb_p99_ms", moves.state_1mb_p99_ms}}},
+      {"dispatch_ns", dispatch_ns}}.dump(1) << "\n";
   if (out.flush()) return 0;
   die("cannot write " + options.json);
 }

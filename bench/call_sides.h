@@ -10,9 +10,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
+
+#include "channel/tls.h"
 
 namespace aloft::bench {
 
@@ -33,11 +36,7 @@ inline std::uint8_t touch_lines(const void* data, std::size_t size) {
   return sum;
 }
 
-// The files of a certificate authority and of one certificate by it, for 127.0.0.1.
-struct TlsFiles {
-  std::filesystem::path authority, certificate, key;
-};
-[[nodiscard]] TlsFiles make_tls_files(const std::filesystem::path& folder);
+using channel::TlsFiles;  // one certificate, which both ends show
 
 class Side {
  public:
@@ -67,6 +66,14 @@ struct SideInfo {
 // The server processes, this program under `--serve`. They print their port, and never return.
 [[noreturn]] void serve_tcp();
 [[noreturn]] void serve_grpc(const std::vector<std::string>& arguments);
+
+// What a move between two edges adds to the gap between two results; milliseconds.
+struct MoveFigures {
+  double stateless_over_steady_p99_ms = 0;
+  double state_1mb_p50_ms = 0, state_1mb_p99_ms = 0;
+  int calls_failed = 0;
+};
+[[nodiscard]] MoveFigures measure_moves(const std::filesystem::path& cache);
 
 // Nanoseconds that a call of an elastic function here costs beyond a plain call of the same.
 [[nodiscard]] double measure_dispatch();

@@ -15,6 +15,7 @@
 
 #include "base/units.h"
 #include "channel/address.h"
+#include "channel/tls.h"
 #include "host/execution_handler.h"
 #include "host/listening_socket.h"
 #include "host/supervisor.h"
@@ -31,6 +32,8 @@ struct Options {
   std::string repository;
   std::string cache;
   bool insecure = false;
+  channel::TlsFiles tls;
+  std::shared_ptr<const channel::TlsContext> tls_context;
   int inference_threads = 1;
   int inferences = 0;
   std::uint64_t max_memory_mib = 256;
@@ -64,6 +67,7 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   handler.max_sessions = options.max_sessions;
   handler.session.instance.memory_bytes = Bytes{options.max_memory_mib << 20U}.count();
   handler.session.call = std::chrono::milliseconds(options.call_limit_ms);
+  handler.tls = options.tls_context;
   std::random_device random;
   handler.boot_id = std::to_string((std::uint64_t{random()} << 32U) | random());
   return handler;
@@ -101,6 +105,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--insecure", options.insecure,
                "allow to listen beyond the loopback interface, without any protection");
+  app.add_option("--tls-cert", options.tls.certificate,
+                 "PEM file of the certificate that devices are shown: TLS, and nothing in clear");
+  app.add_option("--tls-key", options.tls.key, "PEM file of its private key");
+  app.add_option("--tls-ca", options.tls.authority,
+                 "PEM file of the authority whose certificate a device must show");
   app.add_option("--inference-threads", options.inference_threads, "threads of one inference")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -132,12 +141,21 @@ int main(int argc, char** argv) {
   if (!address) return say_error("--listen: " + address.error().message);
   const auto reach = host::ListeningSocket::reach_of(*address);
   if (!reach) return say_error("--listen: " + reach.error().message);
-  if (*reach == host::ListeningSocket::Reach::beyond) {
+  if (!options.tls.certificate.empty() || !options.tls.key.empty() ||
+      !options.tls.authority.empty()) {
+    auto tls = channel::TlsContext::server(options.tls);
+    if (!tls) return say_error(tls.error().message);
+    options.tls_context = *std::move(tls);
+  }
+  // TLS with an authority checks who connects.
+  const bool checks = options.tls_context && !options.tls.authority.empty();
+  if (*reach == host::ListeningSocket::Reach::beyond && !checks) {
     if (!options.insecure) {
-      return say_error(
-          "--listen " + options.listen +
-          " is reachable from other machines, and nothing here checks who "
-          "connects: listen on 127.0.0.1, or pass --insecure in a network that you trust");
+      return say_error("--listen " + options.listen +
+                       " is reachable from other machines, and nothing here checks who "
+                       "connects: listen on 127.0.0.1, give --tls-cert, --tls-key and --tls-ca, or "
+                       "pass --insecure in "
+                       "a network that you trust");
     }
     std::fprintf(stderr,
                  "warning: --insecure: anyone who reaches %s can run modules and read frames; no "

@@ -80,6 +80,11 @@ struct RuntimeOptions {
   // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
   // ready, and from one that fails it to the next.
   std::vector<std::string> edges;
+  // TLS to the edges, PEM files: whose certificates are trusted (empty: no TLS, all is in clear),
+  // and what this device shows where an edge asks for it.
+  std::filesystem::path tls_authority;
+  std::filesystem::path tls_certificate;
+  std::filesystem::path tls_key;
   std::map<std::string, std::filesystem::path> models;  // aloft::nn::Graph name -> ONNX file
   // Module name -> .wasm file whose digest is asked for at the edge in place of the one built with
   // this program.

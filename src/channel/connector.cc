@@ -39,11 +39,11 @@ class Connector final : public EndpointCore {
       if (ended()) break;
       if (peer) {
         delay = options().reconnect_delay;
-        take(std::move(*std::exchange(socket_, nullptr)), *peer);
+        take(std::move(*std::exchange(attempt_, nullptr)), *peer);
         go_up(*peer);
         if (has_link()) co_await pause(asio::steady_timer::time_point::max());
       } else {
-        socket_ = nullptr;
+        attempt_ = nullptr;
         tell_down(peer.error(), {});
       }
       if (ended()) break;
@@ -62,25 +62,25 @@ class Connector final : public EndpointCore {
   void no_link() override {
     pause_.cancel();
     boost::system::error_code ignored;
-    if (ended() && socket_) socket_->close(ignored);
+    if (ended() && attempt_) attempt_->socket.close(ignored);
   }
 
-  // Makes a connection and shakes hands on it, into socket_.
+  // Makes a connection and shakes hands on it, into attempt_.
   asio::awaitable<Result<Peer>> attempt() {
-    const auto socket = std::make_shared<Socket>(io().context);
-    socket_ = socket;
+    const auto connection = std::make_shared<Connection>(Socket(io().context));
+    attempt_ = connection;
     // The handler may come after all is done; it then closes a socket that was moved from, or
     // nobody's.
     const auto expired = std::make_shared<bool>(false);
     asio::steady_timer limit(io().context, options().connect_timeout);
-    limit.async_wait([socket, expired](const boost::system::error_code& error) {
+    limit.async_wait([connection, expired](const boost::system::error_code& error) {
       if (error) return;
       *expired = true;
       boost::system::error_code ignored;
-      socket->close(ignored);
+      connection->socket.close(ignored);
     });
 
-    Result<Peer> peer = co_await connect(*socket);
+    Result<Peer> peer = co_await connect(*connection);
     limit.cancel();
     if (*expired) {
       co_return fail(Errc::unreachable, address_.to_string() + " did not answer within " +
@@ -90,7 +90,8 @@ class Connector final : public EndpointCore {
     co_return peer;
   }
 
-  asio::awaitable<Result<Peer>> connect(Socket& socket) {
+  asio::awaitable<Result<Peer>> connect(Connection& connection) {
+    Socket& socket = connection.socket;
     tcp::resolver resolver(io().context);
     const auto [unknown, places] =
         co_await resolver.async_resolve(address_.host, std::to_string(address_.port), kAwait);
@@ -111,14 +112,18 @@ class Connector final : public EndpointCore {
       co_return fail(Errc::unreachable,
                      "cannot connect to " + address_.to_string() + ": nobody listens");
     }
-    auto peer = co_await greet(socket, options());
+    if (auto secured = co_await secure(connection, options(), address_.host); !secured) {
+      secured.error().message = address_.to_string() + ": " + secured.error().message;
+      co_return std::unexpected(std::move(secured).error());
+    }
+    auto peer = co_await greet(connection, options());
     if (!peer) peer.error().message = address_.to_string() + ": " + peer.error().message;
     co_return peer;
   }
 
   const Address address_;
   asio::steady_timer pause_;
-  std::shared_ptr<Socket> socket_;  // of the attempt that is under way
+  std::shared_ptr<Connection> attempt_;  // that is under way
 };
 
 }  // namespace

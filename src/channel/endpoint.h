@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,8 @@
 #include <aloft/result.h>
 
 namespace aloft::channel {
+
+class TlsContext;
 
 using wire::kControlStream;
 using wire::kMaxControlBody;
@@ -131,6 +134,8 @@ struct EndpointOptions {
   std::chrono::milliseconds connect_timeout{1000};
   // Before the first attempt after a loss; doubles up to 2 s until a handshake succeeds.
   std::chrono::milliseconds reconnect_delay{100};
+  // With it (tls.h) the link is TLS 1.3 and nothing else; without it, in clear and nothing else.
+  std::shared_ptr<const TlsContext> tls{};
 };
 
 // On the link after its handshake, headers included, over all connections.

@@ -11,21 +11,14 @@
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "channel/tcp_gauge.h"
 #include "wire/error_text.h"
-#include "wire/little_endian.h"
 
 namespace aloft::channel {
 namespace {
 
 using std::chrono::steady_clock;
-
-// What one visit does at most before other links have their turn.
-constexpr std::size_t kWritesPerVisit = 32;
-constexpr int kRoundsPerVisit = 8;
 
 constexpr int kUnsentInKernel = 128 * 1024;  // bytes
 constexpr std::chrono::seconds kCloseTimeout{2};
@@ -35,14 +28,8 @@ constexpr std::chrono::seconds kCloseTimeout{2};
 constexpr std::chrono::milliseconds kMargin{5};
 constexpr std::chrono::milliseconds kLastLook{1};
 
-std::size_t total(std::span<const iovec> places) {
-  std::size_t size = 0;
-  for (const iovec& place : places) size += place.iov_len;
-  return size;
-}
-
 // Asio waits for it no more.
-int release(Link::Socket& socket) {
+int release(Socket& socket) {
   boost::system::error_code error;
   socket.native_non_blocking(true, error);
   return socket.release(error);
@@ -55,11 +42,12 @@ void set_option(int socket, int level, int name, int value) {
 
 }  // namespace
 
-Link::Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& options,
+Link::Link(boost::asio::io_context& io, Connection connection, const EndpointOptions& options,
            CreditRule peer_rule, Receiver& receiver, LinkOwner& owner,
            std::shared_ptr<LinkCounters> counters)
     : io_(io),
-      socket_(release(socket)),
+      socket_(release(connection.socket)),
+      transport_(connection.tls ? std::move(connection.tls) : plain_transport(socket_)),
       watch_(io, socket_),
       timer_(io),
       pace_timer_(io),
@@ -121,7 +109,7 @@ Result<Sending> Link::send_quietly(const Outgoing& message) {
   std::unique_lock lock(mutex_);
   if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
   const auto id = outbox_.push(message);
-  if (!(visiting())) write_some();
+  if (!visiting()) write_some();
   const std::size_t told =
       !id ? 0 : std::erase_if(done_, [&](const Outbox::Done& done) { return done.id == *id; });
   wake_if_needed(std::move(lock));
@@ -187,6 +175,9 @@ void Link::start() {
   settle();
   if (ended_) return;
   watch_.read(true);
+  // What came with the handshake's last bytes may be in TLS already.
+  read_on();
+  if (ended_) return;
   wait_socket();
   wait_timer();
 }
@@ -213,193 +204,6 @@ void Link::detach() {
   close_socket();
   timer_.cancel();
   pace_timer_.cancel();
-}
-
-// --- writing ---
-
-void Link::write_some() {
-  if (state_ == State::down || broken_ || unwritable_ || blocked_ || shut_) return;
-  for (std::size_t writes = 0;; ++writes) {
-    const std::span<const iovec> plan = outbox_.plan(room());
-    if (plan.empty()) {
-      if (outbox_.empty()) break;
-      paced_ = true;
-      return;
-    }
-    if (writes == kWritesPerVisit) {
-      blocked_ = true;  // not by the kernel: it says at once that there is room
-      return;
-    }
-    msghdr message{};
-    message.msg_iov = const_cast<iovec*>(plan.data());
-    message.msg_iovlen = plan.size();
-    const ssize_t size = ::sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (size < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        blocked_ = true;
-        measure();
-      } else {
-        // Reading will meet it as well, after all that the peer has said before.
-        unwritable_ = true;
-      }
-      return;
-    }
-    const std::size_t planned = total(plan);
-    const auto written_now = static_cast<std::size_t>(size);
-    counters_->tx_bytes.fetch_add(written_now, std::memory_order_relaxed);
-    liveness_.sent(steady_clock::now());
-    outbox_.wrote(written_now, done_);
-    if (written_now < planned) {
-      blocked_ = true;
-      measure();
-      return;
-    }
-  }
-  pace_.idle();
-  if (state_ == State::closing) go_on_closing();
-}
-
-// More waits than the link takes at once: that is when it shows how fast it is.
-void Link::measure() {
-  const Time now = steady_clock::now();
-  if (!pace_.due(now)) return;
-  if (const auto reading = read_gauge(socket_)) pace_.waits(now, *reading);
-}
-
-Outbox::Room Link::room() {
-  if (!pace_.slow()) return {};
-  const auto reading = read_gauge(socket_);
-  if (!reading) return {};
-  if (const Time now = steady_clock::now(); pace_.due(now)) pace_.waits(now, *reading);
-  return pace_.room(*reading);
-}
-
-// All that was queued is written: the CLOSE comes last, then our FIN.
-void Link::go_on_closing() {
-  if (!close_queued_) {
-    close_queued_ = true;
-    push_error(wire::FrameType::close, kControlStream, 0, *close_why_);
-    write_some();
-    return;
-  }
-  shut_ = true;
-  (void)::shutdown(socket_, SHUT_WR);
-}
-
-void Link::push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload) {
-  if (auto queued = outbox_.push_urgent(header, payload); !queued && !broken_)
-    broken_ = queued.error();
-}
-
-void Link::push_error(wire::FrameType type, StreamId stream, std::uint32_t number,
-                      const Error& why) {
-  const std::vector<std::byte> payload = wire::pack_error(why);
-  push_urgent({.type = type,
-               .stream = stream,
-               .length = static_cast<std::uint32_t>(payload.size()),
-               .number = number},
-              payload);
-}
-
-void Link::push_ping(Time now) {
-  std::array<std::byte, wire::kPingSize> payload;
-  wire::store(payload, 0, static_cast<std::uint64_t>(now.time_since_epoch().count()));
-  push_urgent({.type = wire::FrameType::ping, .length = wire::kPingSize}, payload);
-}
-
-bool Link::needs_io_thread() const {
-  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_) ||
-         (paced_ && !waiting_paced_);
-}
-
-void Link::written(std::unique_lock<std::mutex> lock) {
-  // Inside a visit of the I/O thread, more may come before it ends; all of it is then written at
-  // once.
-  if (visiting()) return;
-  write_some();
-  wake_if_needed(std::move(lock));
-}
-
-void Link::wake_if_needed(std::unique_lock<std::mutex> lock) {
-  if ((visiting()) || !needs_io_thread() || wake_posted_) return;
-  wake_posted_ = true;
-  lock.unlock();
-  post_settle();
-}
-
-void Link::post_settle() {
-  boost::asio::post(io_, [self = shared_from_this()] {
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->wake_posted_ = false;
-    }
-    const Visit visit(*self);
-    self->end_if_lost(Reading::nothing);
-    if (!self->ended_) self->settle();
-  });
-}
-
-void Link::settle() {
-  for (int round = 0;; ++round) {
-    std::optional<Error> broken;
-    {
-      // Whoever else has the mutex writes all that waits, and asks for another visit if there is
-      // more to do: see written(). Waiting for it would cost two context switches.
-      const std::unique_lock lock(mutex_, std::try_to_lock);
-      if (!lock) break;
-      write_some();
-      broken = broken_;
-      if (!broken && done_.empty()) {
-        if (blocked_ && !waiting_writable_) {
-          waiting_writable_ = true;
-          watch_.write(true);
-        }
-        if (paced_ && !waiting_paced_) wait_paced();
-        break;
-      }
-      if (!broken && round == kRoundsPerVisit) {
-        if (!std::exchange(wake_posted_, true)) post_settle();
-        break;
-      }
-      delivering_.swap(done_);
-    }
-    deliver_done();
-    if (!ended_ && broken) {
-      if (on_io_thread()) {
-        fail_link(*broken);
-      } else {
-        post_settle();
-      }
-      break;
-    }
-    if (ended_) break;
-  }
-}
-
-void Link::deliver_done() {
-  // A callback may destroy the endpoint, which empties the list.
-  for (std::size_t i = 0; i < delivering_.size() && receiver_; ++i) {
-    const Outbox::Done& done = delivering_[i];
-    told_ = true;
-    receiver_->on_sent(done.stream, done.token, done.outcome);
-  }
-  delivering_.clear();
-}
-
-void Link::wait_paced() {
-  waiting_paced_ = true;
-  pace_timer_.expires_after(pace_.pause());
-  pace_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
-    const Visit visit(*self);
-    if (self->ended_) return;
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->waiting_paced_ = false;
-      self->paced_ = false;
-    }
-    self->settle();
-  });
 }
 
 // --- time ---
@@ -457,7 +261,7 @@ void Link::fail_peer(const Error& why) {
     push_error(wire::FrameType::close, kControlStream, 0, why);
     blocked_ = false;
     write_some();
-    (void)::shutdown(socket_, SHUT_WR);
+    transport_->end();
     // Unread bytes would turn our FIN into an RST, which overtakes what we said.
     std::array<std::byte, 16384> rest;
     for (int reads = 0; reads < 16; ++reads) {

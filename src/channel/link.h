@@ -26,16 +26,17 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <sys/eventfd.h>
 
 #include "channel/endpoint.h"
+#include "channel/handshake.h"
 #include "channel/inbox.h"
 #include "channel/liveness.h"
 #include "channel/outbox.h"
 #include "channel/pace.h"
 #include "channel/socket_watch.h"
+#include "channel/transport.h"
 #include <aloft/result.h>
 
 namespace aloft::channel {
@@ -57,12 +58,11 @@ class LinkOwner {
 
 class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sink {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
   using Time = Liveness::Time;
 
   // `io` runs on `io_thread`. `receiver`, `owner` and `counters` must live until detach() or
   // link_down().
-  Link(boost::asio::io_context& io, Socket socket, const EndpointOptions& options,
+  Link(boost::asio::io_context& io, Connection connection, const EndpointOptions& options,
        CreditRule peer_rule, Receiver& receiver, LinkOwner& owner,
        std::shared_ptr<LinkCounters> counters);
   ~Link() override;
@@ -115,6 +115,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void close_socket();
   void wait_socket();
   void on_socket();
+  void read_on();
   void wait_paced();
   void wait_timer();
   void on_timer();
@@ -134,6 +135,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   // With the mutex held:
   void write_some();
+  [[nodiscard]] bool can_go_on(Transport::Then then);
   void measure();
   [[nodiscard]] Outbox::Room room();
   void go_on_closing();
@@ -149,6 +151,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   boost::asio::io_context& io_;
   int socket_;
+  std::unique_ptr<Transport> transport_;
   SocketWatch watch_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pace_timer_;

@@ -1,10 +1,9 @@
 // The half of Link that reads: from the socket through the inbox to the receiver.
 #include <array>
-#include <cerrno>
 #include <string>
-#include <system_error>
 #include <utility>
 
+#include <boost/asio/post.hpp>
 #include <poll.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -45,26 +44,36 @@ void Link::on_socket() {
       watch_.write(false);
     }
   }
-  if (assistant_.load(std::memory_order_relaxed) == kNobody) end_if_lost(read_some());
+  if (assistant_.load(std::memory_order_relaxed) == kNobody) read_on();
+}
+
+// What is left for another visit may be in the transport, where the watch does not see it.
+void Link::read_on() {
+  const Reading reading = read_some();
+  if (reading == Reading::more) {
+    boost::asio::post(io_, [self = shared_from_this()] {
+      const Visit visit(*self);
+      if (self->ended_) return;
+      if (self->assistant_.load(std::memory_order_relaxed) == kNobody) self->read_on();
+      if (!self->ended_) self->settle();
+    });
+  }
+  end_if_lost(reading);
 }
 
 Link::Reading Link::read_some() {
   if (violation_ || closed_by_peer_) return Reading::broken;
   for (int reads = 0; reads < kReadsPerVisit; ++reads) {
-    const std::span<const iovec> places = inbox_.where();
-    const std::size_t wanted =
-        places[0].iov_len + (places.size() > 1 ? places[1].iov_len : std::size_t{0});
-    const ssize_t count = ::readv(socket_, places.data(), static_cast<int>(places.size()));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Reading::nothing;
-    if (count <= 0) {
-      lost_ = count == 0 ? "the peer closed the connection"
-                         : "the connection was lost: " + std::generic_category().message(errno);
-      return Reading::lost;
+    const Transport::Moved moved = transport_->read(inbox_.where());
+    if (moved.bytes > 0 && !understand(moved.bytes)) return Reading::broken;
+    switch (moved.then) {
+      case Transport::Then::full: break;
+      case Transport::Then::empty: return Reading::nothing;
+      case Transport::Then::ended: lost_ = "the peer closed the connection"; return Reading::lost;
+      case Transport::Then::lost:
+        lost_ = "the connection was lost: " + transport_->why();
+        return Reading::lost;
     }
-    if (!understand(static_cast<std::size_t>(count))) return Reading::broken;
-    // A read that got less than it wanted has emptied the socket.
-    if (static_cast<std::size_t>(count) < wanted) return Reading::nothing;
   }
   return Reading::more;
 }
@@ -88,11 +97,13 @@ void Link::end_if_lost(Reading reading) {
 // --- a thread that assists ---
 
 bool Link::assist(const std::atomic<bool>& done, Time until) {
+  int socket = -1;
   {
     const Visit visit(*this);
     if (ended_ || !started_ || assistant_.load(std::memory_order_relaxed) != kNobody) return false;
     assistant_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     watch_.read(false);
+    socket = socket_;
   }
   // Whoever sets `done` from now on finds an assistant to nudge; or this thread finds it set.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -102,7 +113,8 @@ bool Link::assist(const std::atomic<bool>& done, Time until) {
     if (left <= left.zero()) break;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-    std::array<pollfd, 2> waiting{{{socket_, POLLIN, 0}, {nudge_, POLLIN, 0}}};
+    // Where the link ends meanwhile, the number may be another's; nothing but time comes of that.
+    std::array<pollfd, 2> waiting{{{socket, POLLIN, 0}, {nudge_, POLLIN, 0}}};
     if (reading != Reading::more) (void)::ppoll(waiting.data(), waiting.size(), &limit, nullptr);
     const Visit visit(*this);
     if (ended_) break;
@@ -120,7 +132,11 @@ bool Link::assist(const std::atomic<bool>& done, Time until) {
   assistant_.store(kNobody, std::memory_order_relaxed);
   if (ended_) return true;
   watch_.read(true);
-  if (reading == Reading::broken) post_settle();
+  if (reading == Reading::nothing) return true;
+  boost::asio::post(io_, [self = shared_from_this()] {
+    const Visit next(*self);
+    if (!self->ended_) self->read_on();
+  });
   return true;
 }
 

@@ -93,9 +93,9 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
       }
       if (handshakes_ >= kMaxHandshakes) continue;
       ++handshakes_;
-      auto greet = [self = shared_from_this(), socket = std::make_shared<Socket>(std::move(
+      auto greet = [self = shared_from_this(), peer = std::make_shared<Connection>(std::move(
                                                    connection))]() -> asio::awaitable<void> {
-        co_await self->greet_peer(socket);
+        co_await self->greet_peer(peer);
       };
       asio::co_spawn(io_.context, std::move(greet), asio::detached);
     }
@@ -112,40 +112,42 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   [[nodiscard]] IoThread::Impl& io() { return io_; }
 
  private:
-  asio::awaitable<void> greet_peer(std::shared_ptr<Socket> socket) {
+  asio::awaitable<void> greet_peer(std::shared_ptr<Connection> connection) {
     asio::steady_timer limit(io_.context, options_.connect_timeout);
     // It may come after all is done; it then closes a socket that was moved from.
-    limit.async_wait([socket](const boost::system::error_code& error) {
+    limit.async_wait([connection](const boost::system::error_code& error) {
       boost::system::error_code ignored;
-      if (!error) socket->close(ignored);
+      if (!error) connection->socket.close(ignored);
     });
-    const auto peer = co_await read_hello(*socket);
+    const auto secured = co_await secure(*connection, options_, {});
+    auto peer =
+        secured ? co_await read_hello(*connection) : Result<Peer>(std::unexpected(secured.error()));
     limit.cancel();
     --handshakes_;
     if (!acceptor_) co_return;
     if (!peer) {
-      if (socket->is_open()) refuse(*socket, peer.error());
+      if (secured && connection->socket.is_open()) refuse(*connection, peer.error());
       co_return;
     }
-    serve(std::move(*socket), *peer);
+    serve(std::move(*connection), *peer);
   }
 
   // From accept() to ready() nothing waits: a receiver that was given always gets its endpoint.
-  void serve(Socket socket, const Peer& peer) {
+  void serve(Connection connection, const Peer& peer) {
     boost::system::error_code error;
-    const tcp::endpoint remote = socket.remote_endpoint(error);
+    const tcp::endpoint remote = connection.socket.remote_endpoint(error);
     if (error) return;
     const Result<Receiver*> receiver =
         acceptor_->accept(peer.hello, address_of(remote).to_string());
     if (!receiver) {
-      refuse(socket, receiver.error());
+      refuse(connection, receiver.error());
       return;
     }
     if (!acceptor_) return;  // accept() destroyed the listener
     // Where the peer has gone meanwhile, the link will say so.
-    (void)welcome(socket, peer, options_);
+    (void)welcome(connection, peer, options_);
     const auto core = std::make_shared<EndpointCore>(io_, options_, **receiver);
-    core->take(std::move(socket), peer);
+    core->take(std::move(connection), peer);
     acceptor_->ready(*receiver, std::make_unique<TcpEndpoint>(core));
     core->go_up(peer);
   }

@@ -1,3 +1,4 @@
+// A little long because planning, writing and taking back share structures that nobody else sees.
 #include "channel/outbox.h"
 
 #include <algorithm>

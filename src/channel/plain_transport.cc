@@ -30,9 +30,7 @@ class PlainTransport final : public Transport {
     return moved(::sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT), pieces);
   }
   void end() override { (void)::shutdown(socket_, SHUT_WR); }
-  [[nodiscard]] std::string why() const override {
-    return std::generic_category().message(error_);
-  }
+  [[nodiscard]] std::string why() const override { return std::generic_category().message(error_); }
 
  private:
   // What moves less than was given has emptied, or filled, the socket.

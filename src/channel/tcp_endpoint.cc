@@ -76,8 +76,8 @@ EndpointStats EndpointCore::stats() const {
               std::chrono::nanoseconds(counters_->round_trip_ns.load(std::memory_order_relaxed))};
 }
 
-void EndpointCore::take(Socket socket, const Peer& peer) {
-  current_ = std::make_shared<Link>(io_.context, std::move(socket), options_, peer.credit,
+void EndpointCore::take(Connection connection, const Peer& peer) {
+  current_ = std::make_shared<Link>(io_.context, std::move(connection), options_, peer.credit,
                                     *receiver_, *this, counters_);
   const std::lock_guard lock(mutex_);
   link_ = current_;

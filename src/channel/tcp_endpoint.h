@@ -35,7 +35,7 @@ class EndpointCore : public LinkOwner, public std::enable_shared_from_this<Endpo
   void nudge();
 
   // I/O thread. Takes a connection whose handshake is done; from here on messages may be sent.
-  void take(Socket socket, const Peer& peer);
+  void take(Connection connection, const Peer& peer);
   // I/O thread. Follows take(): on_up, then whatever the link brings.
   void go_up(const Peer& peer);
   // I/O thread. No call of the receiver comes after.

@@ -17,8 +17,8 @@ std::unexpected<Error> cannot_use(const std::filesystem::path& file, std::string
   std::error_code error;
   if (!std::filesystem::exists(file, error))
     return fail(Errc::not_found, "no such file: " + file.string() + " (" + std::string(what) + ")");
-  return fail(Errc::corrupt, file.string() + " is no " + std::string(what) + " in PEM: " +
-                                 (reason != nullptr ? reason : "it cannot be read"));
+  return fail(Errc::corrupt, file.string() + " is no " + std::string(what) +
+                                 " in PEM: " + (reason != nullptr ? reason : "it cannot be read"));
 }
 
 Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool connects) {

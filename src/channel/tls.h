@@ -10,9 +10,9 @@ namespace aloft::channel {
 
 // PEM files.
 struct TlsFiles {
-  std::filesystem::path certificate;  // this end's, with those up to the authority's behind it
-  std::filesystem::path key;          // its private key
-  std::filesystem::path authority;    // whose certificates this end trusts
+  std::filesystem::path certificate{};  // this end's, with those up to the authority's behind it
+  std::filesystem::path key{};          // its private key
+  std::filesystem::path authority{};    // whose certificates this end trusts
 };
 
 // Thread rule: immutable.

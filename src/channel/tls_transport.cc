@@ -12,10 +12,10 @@
 #include <mutex>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "channel/tls_impl.h"
@@ -109,6 +109,12 @@ class OpenSslTransport final : public TlsTransport {
       default: break;
     }
     note_failure();
+    if (SSL_is_server(ssl_) != 0 && !speaks_tls_) {
+      // The library says nothing to who speaks something else; the first byte of an alert
+      // (protocol_version) tells a link in clear what it met.
+      constexpr std::array<unsigned char, 7> kAlert{21, 3, 1, 0, 2, 2, 70};
+      (void)::send(wire_.socket, kAlert.data(), kAlert.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     return Step::failed;
   }
 
@@ -131,9 +137,7 @@ class OpenSslTransport final : public TlsTransport {
           case SSL_ERROR_WANT_READ:
           case SSL_ERROR_WANT_WRITE: moved.then = Then::empty; break;
           case SSL_ERROR_ZERO_RETURN: moved.then = Then::ended; break;
-          default:
-            note_failure();
-            moved.then = Then::lost;
+          default: note_failure(); moved.then = Then::lost;
         }
         return moved;
       }
@@ -240,6 +244,7 @@ class OpenSslTransport final : public TlsTransport {
                ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST ||
                ERR_GET_REASON(code) == SSL_R_PACKET_LENGTH_TOO_LONG) {
       failure_.message += "the peer does not speak it";
+      speaks_tls_ = false;
     } else {
       const char* const reason = ERR_reason_error_string(code);
       failure_.message += reason != nullptr ? reason : "an error without a name";
@@ -253,6 +258,7 @@ class OpenSslTransport final : public TlsTransport {
   std::vector<char> staged_;
   std::size_t pending_ = 0;  // bytes of the record that the kernel has not taken
   bool lost_ = false;
+  bool speaks_tls_ = true;  // the peer, as far as it has shown
   Error failure_;
 };
 

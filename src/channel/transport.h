@@ -48,7 +48,7 @@ class Transport {
 class TlsTransport : public Transport {
  public:
   enum class Step { done, want_read, want_write, failed };
-  [[nodiscard]] virtual Step handshake() = 0;  // again when there is what it wanted
+  [[nodiscard]] virtual Step handshake() = 0;       // again when there is what it wanted
   [[nodiscard]] virtual Error failure() const = 0;  // of the handshake, or of reading
 };
 // A peer without `host` is not asked who it is: the side that listens.

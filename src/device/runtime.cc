@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "channel/address.h"
+#include "channel/tls.h"
 #include "device/local_models.h"
 #include "device/offload_handler.h"
 #include "function/binding.h"
@@ -142,6 +143,14 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
   if (!options.edges.empty()) {
     auto modules = modules_to_open(options.modules);
     if (!modules) return std::unexpected(std::move(modules.error()));
+    std::shared_ptr<const channel::TlsContext> tls;
+    if (!options.tls_authority.empty() || !options.tls_certificate.empty()) {
+      auto made = channel::TlsContext::client({.certificate = options.tls_certificate,
+                                               .key = options.tls_key,
+                                               .authority = options.tls_authority});
+      if (!made) return std::unexpected(std::move(made.error()));
+      tls = *std::move(made);
+    }
     for (const std::string& text : options.edges) {
       auto address = channel::Address::parse(text);
       if (!address) return std::unexpected(std::move(address.error()));
@@ -149,6 +158,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       edge.edge = *std::move(address);
       edge.modules = *modules;
       edge.limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
+      edge.link.tls = tls;
     }
   }
   auto models = device::load_models(

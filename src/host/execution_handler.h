@@ -49,7 +49,8 @@ struct ExecutionHandlerOptions {
   std::size_t max_sessions = 64;
   SessionLimits session;
   EndLimits ends;
-  std::string boot_id;  // tells UEs one start of an edge from the next
+  std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
+  std::string boot_id;                             // tells UEs one start of an edge from the next
 };
 
 // How a handler whose process is worn out gives way to another; see above.

@@ -1,0 +1,155 @@
+// A thread that waits reads the link itself (Endpoint::assist).
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "channel/tcp.h"
+#include "channel/testing/raw_peer.h"
+#include "channel/testing/recorder.h"
+
+namespace aloft::channel {
+namespace {
+
+using namespace testing;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+class AssistTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    client.at_end = [this](StreamId) {
+      EXPECT_EQ(inside.fetch_add(1), 0);
+      teller = std::this_thread::get_id();
+      if (++told == wanted) done = true;
+      EXPECT_EQ(inside.fetch_sub(1), 1);
+    };
+    EndpointOptions options = with_hello("ue");
+    options.receive = CreditRule::not_required;
+    ue = connect_tcp(io, server.address(), options, client);
+    session = server.session(0);
+    ASSERT_NE(session, nullptr);
+    ASSERT_TRUE(client.wait([&] { return !client.ups.empty(); }));
+    // The link is at work: a message has come.
+    ASSERT_TRUE(send(*session->endpoint, 5, "first"));
+    ASSERT_TRUE(client.wait([&] { return client.messages.size() == 1; }));
+  }
+  void TearDown() override {
+    ue.reset();
+    session->endpoint.reset();
+  }
+  // Assists until it has; somebody_assists() may be in its way for a moment.
+  void stay() {
+    while (!ue->assist(done, Clock::time_point::max())) std::this_thread::yield();
+  }
+  // Waits until a thread assists: another one is turned away then.
+  [[nodiscard]] bool somebody_assists() {
+    const auto limit = Clock::now() + 10s;
+    std::atomic<bool> yes = true;
+    while (Clock::now() < limit) {
+      if (!ue->assist(yes, Clock::now())) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
+  std::atomic<int> inside = 0;
+  std::atomic<int> told = 0;
+  std::atomic<int> wanted = 2;
+  std::atomic<bool> done = false;
+  std::atomic<std::thread::id> teller;
+  IoThread io;
+  IoThread server_io;
+  Server server{server_io, with_hello("handler")};
+  Recorder client;
+  std::unique_ptr<Endpoint> ue;
+  Server::Session* session = nullptr;
+};
+
+TEST_F(AssistTest, a_thread_that_waits_is_told_itself) {
+  std::thread::id waiter;
+  std::thread thread([&] {
+    waiter = std::this_thread::get_id();
+    stay();
+  });
+  ASSERT_TRUE(somebody_assists());
+  ASSERT_TRUE(send(*session->endpoint, 5, "second"));
+  thread.join();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(teller.load(), waiter);
+
+  // From then on the I/O thread is told again.
+  ASSERT_TRUE(send(*session->endpoint, 5, "third"));
+  ASSERT_TRUE(client.wait([&] { return client.messages.size() == 3; }));
+  EXPECT_NE(teller.load(), waiter);
+}
+
+TEST_F(AssistTest, it_ends_at_its_time) {
+  const auto start = Clock::now();
+  EXPECT_TRUE(ue->assist(done, start + 20ms));
+  EXPECT_GE(Clock::now() - start, 20ms);
+}
+
+TEST_F(AssistTest, it_returns_at_once_where_all_is_done) {
+  done = true;
+  EXPECT_TRUE(ue->assist(done, Clock::time_point::max()));
+}
+
+TEST_F(AssistTest, a_nudge_has_it_look) {
+  std::thread thread([&] { stay(); });
+  ASSERT_TRUE(somebody_assists());
+  done = true;
+  ue->nudge();
+  thread.join();
+}
+
+TEST_F(AssistTest, the_end_of_the_link_ends_it) {
+  std::thread thread([&] { stay(); });
+  ASSERT_TRUE(somebody_assists());
+  session->endpoint->close({Errc::refused, "enough"});
+  thread.join();
+  ASSERT_TRUE(client.wait([&] { return !client.downs.empty(); }));
+  EXPECT_EQ(client.downs[0].message, "enough");
+}
+
+TEST_F(AssistTest, a_peer_that_falls_silent_ends_it) {
+  EndpointOptions options = with_hello("deaf");
+  options.receive = CreditRule::not_required;
+  RawListener deaf;
+  Recorder recorder;
+  auto endpoint = connect_tcp(io, {"127.0.0.1", deaf.port()}, options, recorder);
+  const auto peer = deaf.accept_and_greet();
+  ASSERT_TRUE(recorder.wait([&] { return !recorder.ups.empty(); }));
+  // Until it is of use the link may not have begun.
+  while (recorder.downs.empty() && !endpoint->assist(done, Clock::time_point::max()))
+    std::this_thread::yield();
+  ASSERT_TRUE(recorder.wait([&] { return !recorder.downs.empty(); }));
+  EXPECT_EQ(recorder.downs[0].code, Errc::unreachable);
+}
+
+TEST_F(AssistTest, threads_that_come_and_go_lose_nothing_and_are_told_one_at_a_time) {
+  constexpr int kMessages = 20'000;
+  wanted = kMessages + 1;
+  const auto body = pattern(100, 1);
+  std::thread sender([&] {
+    for (int i = 0; i < kMessages; ++i) {
+      // The bound on messages that wait is met by waiting.
+      while (!send(*session->endpoint, 5, std::to_string(i), body)) std::this_thread::yield();
+    }
+  });
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      while (!done) (void)ue->assist(done, Clock::now() + 1ms);
+    });
+  }
+  sender.join();
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_EQ(client.messages.size(), std::size_t(kMessages) + 1);
+  for (int i = 0; i < kMessages; ++i)
+    ASSERT_EQ(client.messages[std::size_t(i) + 1].head, std::to_string(i));
+}
+
+}  // namespace
+}  // namespace aloft::channel
