@@ -313,7 +313,10 @@ void CallDispatcher::Run::begin_here() {
 }
 
 void CallDispatcher::Run::run_here() {
-  if (!stop_->stop_requested()) dispatcher_.run_here(call, instead_of_edge_, stop_->get_token());
+  if (!stop_->stop_requested()) {
+    ran_ = true;
+    dispatcher_.run_here(call, instead_of_edge_, stop_->get_token());
+  }
   bring(News::here);
 }
 
