@@ -245,7 +245,7 @@ void EndRunner::run(const Job& job) {
   {
     const std::lock_guard lock(mutex_);
     stop = stop_running_.get_token();
-    must_end_by_ = deadline + context_.end_grace;
+    must_end_by_ = (ending_ ? Clock::now() : deadline) + context_.end_grace;
     if (ending_) stop_running_.request_stop();
   }
   Outcome outcome;
