@@ -194,11 +194,12 @@ void EndRunner::work() {
     while (true) {
       wake_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
       if (ending_) break;
-      running_ = std::move(jobs_.front());
+      const Job job = std::move(jobs_.front());
       jobs_.pop_front();
+      running_ = job;
       stop_running_ = std::stop_source();
       lock.unlock();
-      run(*running_);
+      run(job);
       lock.lock();
     }
   }
