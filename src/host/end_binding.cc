@@ -124,14 +124,19 @@ void EndBinding::grant_all() {
 // --- the end ---------------------------------------------------------------------------
 
 void EndBinding::transmit(const channel::EndMessage& message) {
-  const bool attached = std::holds_alternative<channel::Attached>(message.content);
+  const auto* const answer = std::get_if<channel::Attached>(&message.content);
+  // An end that was to be known, and is not, gets no streams.
+  const bool attached = answer != nullptr && (answer->known || !terms_.resumed);
   const auto where = function::stream_of(message);
   channel::StreamId stream = channel::kControlStream;
   // An end that could not be made has told no stream.
   if (attached_ && where == function::EndStream::calls) stream = terms_.streams.stream;
   if (attached_ && where == function::EndStream::state) stream = terms_.streams.state_stream;
-  const auto head = function::encode(
-      {.end = terms_.key.end, .message = message, .terms = {}, .streams = terms_.streams});
+  const auto head =
+      function::encode({.end = terms_.key.end,
+                        .message = message,
+                        .terms = {},
+                        .streams = attached ? terms_.streams : function::EndStreams{}});
   Leaving leaving{.token = 0, .body = function::body_of(message), .attached = attached};
   std::vector<std::span<const std::byte>> body;
   if (leaving.body && !leaving.body->empty()) body.emplace_back(*leaving.body);

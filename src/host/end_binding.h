@@ -61,6 +61,7 @@ class EndBinding {
     std::uint64_t delivery_size = 0;           // bytes of one body there
     std::uint64_t state_size = 0;              // bytes of one body on the other
     std::uint8_t priority = channel::kNormal;  // of what is not a state
+    bool resumed = false;                      // made for an end that is to be known
   };
   // `endpoint` is used until the end lets go of the binding or calls no more; `held` outlives it.
   EndBinding(channel::Endpoint& endpoint, Terms terms, HeldBytes& held,

@@ -194,11 +194,12 @@ void EndRunner::work() {
     while (true) {
       wake_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
       if (ending_) break;
-      running_ = std::move(jobs_.front());
+      const Job job = std::move(jobs_.front());
       jobs_.pop_front();
+      running_ = job;
       stop_running_ = std::stop_source();
       lock.unlock();
-      run(*running_);
+      run(job);
       lock.lock();
     }
   }
@@ -245,7 +246,7 @@ void EndRunner::run(const Job& job) {
   {
     const std::lock_guard lock(mutex_);
     stop = stop_running_.get_token();
-    must_end_by_ = deadline + context_.end_grace;
+    must_end_by_ = (ending_ ? Clock::now() : deadline) + context_.end_grace;
     if (ending_) stop_running_.request_stop();
   }
   Outcome outcome;

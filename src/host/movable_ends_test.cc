@@ -170,10 +170,12 @@ TEST_F(MovableEndsTest, a_call_that_runs_when_the_link_is_lost_is_answered_to_wh
   attach_object(*ue, kFirst);
   ASSERT_TRUE(ue->deliver(kFirst, 1, testing::kBusy, number(300'000'000)));
   ASSERT_TRUE(ue->deliver(kFirst, 2, testing::kAdd, number(1)));
-  // Both have come before the link goes.
-  ASSERT_TRUE(ue->send(kFirst, {.content = channel::SnapshotWanted{}}));
-  ue->attach({.end = {}, .epoch = 9}, {.module_id = 77});
-  ASSERT_TRUE(ue->next<Lost>({.end = {}, .epoch = 9}));
+  // Both have come before the link goes: what was sent after them is answered.
+  constexpr EndKey kNobody{.end = {std::byte{9}}, .epoch = 9};
+  auto nowhere = object_terms();
+  nowhere.module_id = 77;
+  ue->attach(kNobody, nowhere);
+  ASSERT_TRUE(ue->next<Lost>(kNobody));
 
   ue = connect();
   ue->attach(kFirst, object_terms(), {.resume = true, .answered = 0});

@@ -22,7 +22,7 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
   };
   if (std::get<channel::Attach>(head.message.content).resume) {
     const auto runner = table_.resume(key, session_);
-    const auto binding = runner ? make_binding(key, head.terms, runner) : nullptr;
+    const auto binding = runner ? make_binding(key, head, runner) : nullptr;
     if (binding && runner->bind(binding, head.message)) {
       spdlog::info("session {} end {} is resumed", session_, to_string(key));
     } else {
@@ -48,14 +48,15 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                            .max_body = table_.limits().body},
                           head.terms);
   if (!added) return refuse(added.error());
-  (void)(*added)->bind(make_binding(key, head.terms, *added), std::move(head.message));
+  auto binding = make_binding(key, head, *added);
+  (void)(*added)->bind(std::move(binding), std::move(head.message));
   (*added)->start();
   spdlog::info("session {} end {} is attached to module {}", session_, to_string(key),
                head.terms.module_id);
 }
 
 std::shared_ptr<EndBinding> SessionEnds::make_binding(const EndKey& key,
-                                                      const function::AttachTerms& terms,
+                                                      const function::EndHead& attach,
                                                       std::shared_ptr<EndRunner> runner) {
   const EndLimits& limits = table_.limits();
   const function::EndStreams streams{.stream = next_stream_, .state_stream = next_stream_ + 1};
@@ -64,10 +65,11 @@ std::shared_ptr<EndBinding> SessionEnds::make_binding(const EndKey& key,
       endpoint_,
       EndBinding::Terms{.key = key,
                         .streams = streams,
-                        .deliveries = std::clamp(terms.in_flight, 1U, limits.in_flight),
+                        .deliveries = std::clamp(attach.terms.in_flight, 1U, limits.in_flight),
                         .delivery_size = limits.body,
                         .state_size = limits.body,
-                        .priority = std::min(terms.priority, channel::kUrgent)},
+                        .priority = std::min(attach.terms.priority, channel::kUrgent),
+                        .resumed = std::get<channel::Attach>(attach.message.content).resume},
       table_.held(), std::move(runner));
   bindings_.emplace(streams.stream, binding);
   by_key_.insert_or_assign(key, binding);

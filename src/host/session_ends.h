@@ -52,7 +52,7 @@ class SessionEnds {
   // Null when no end has this stream.
   [[nodiscard]] EndBinding* find(channel::StreamId stream) const;
   [[nodiscard]] std::shared_ptr<EndBinding> make_binding(const EndKey& key,
-                                                         const function::AttachTerms& terms,
+                                                         const function::EndHead& attach,
                                                          std::shared_ptr<EndRunner> runner);
   void answer(const EndKey& key, channel::EndMessage message);
   void forget_idle();
