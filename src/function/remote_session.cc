@@ -302,7 +302,7 @@ void RemoteSession::on_sent(channel::StreamId stream, std::uint64_t token,
 }
 
 Result<void> RemoteSession::handle(const Message& message, Effects& effects) {
-  if (const auto* opened = std::get_if<ModuleOpened>(&message)) return handle(*opened, effects);
+  if (const auto* opened = std::get_if<ModuleOpened>(&message)) return handle(*opened);
   if (const auto* refused = std::get_if<ModuleRefused>(&message)) return handle(*refused, effects);
   if (const auto* wanted = std::get_if<ModelWanted>(&message)) return handle(*wanted, effects);
   if (const auto* line = std::get_if<GuestLog>(&message)) return handle(*line, effects);

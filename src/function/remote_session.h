@@ -129,7 +129,7 @@ class RemoteSession final : private channel::Receiver {
   // remote_session_modules.cc.
   Result<void> handle(const Message& message, Effects& effects);
   Result<void> handle(const ModelWanted& wanted, Effects& effects);
-  Result<void> handle(const ModuleOpened& opened, Effects& effects);
+  Result<void> handle(const ModuleOpened& opened);
   Result<void> handle(const ModuleRefused& refused, Effects& effects);
   Result<void> handle(const GuestLog& line, Effects& effects);
   void take_down(const Error& why, std::chrono::steady_clock::time_point last_heard,

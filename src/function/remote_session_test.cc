@@ -42,8 +42,11 @@ const FunctionDescriptor kFunctions[] = {
      .signature_hash = kHash},
 };
 constexpr std::string_view kGraphs[] = {"detector"};
-const ModuleDescriptor kModule{
-    .name = "demo", .digest = "sha256:dd", .functions = kFunctions, .graphs = kGraphs};
+const ModuleDescriptor kModule{.name = "demo",
+                               .digest = "sha256:dd",
+                               .functions = kFunctions,
+                               .graphs = kGraphs,
+                               .objects = {}};
 
 Bytes bytes_of(std::string_view text) {
   const auto bytes = std::as_bytes(std::span(text));
