@@ -27,6 +27,7 @@ inline constexpr auto kMutations = std::to_array<Mutation>({
     {"move_before_drain", "the last copy is taken while home still answers"},
     {"move_before_snapshot", "the destination gets the copy that is there, not the last one"},
     {"take_any_copy", "a copy on its way for a checkpoint is taken for the last one of a move"},
+    {"upgrade_amid_replay", "a new version runs again what the old one has answered"},
     {"drop_waiting_on_move", "what waited while nothing served is forgotten"},
     // movable end
     {"forget_duplicate", "a message that is delivered twice runs twice"},

@@ -84,6 +84,10 @@ void FixedEnd::advance(Time now) {
     if (there && !current && r.rounds < kMaxCopyRounds) return request_snapshot();
     if (!there && r.to_copy > kLittleState && r.rounds < kMaxCopyRounds)
       return install(Finality::not_final, now);
+    // What was answered before home was recovered is run again by the version that answered it:
+    // another one may compute something else.
+    const LoggedMessage* const next = log_.next_pending();
+    if (next != nullptr && next->told && !mutated("upgrade_amid_replay")) return;
     r.step = Step::draining;
     r.cut = now;
     r.deadline = now + options_.step_timeout;
