@@ -40,9 +40,8 @@ class ContractTest : public ::testing::Test {
   }
   // As an object that never moved would answer.
   SharedBytes answer(Sequence sequence) {
-    return scenario.options.has_state
-               ? object->run(0, *body(sequence), 0).encode()
-               : Object::run_stateless(0, *body(sequence), 0).encode();
+    return scenario.options.has_state ? object->run(0, *body(sequence), 0).encode()
+                                      : Object::run_stateless(0, *body(sequence), 0).encode();
   }
   void end(Sequence sequence, Result<SharedBytes> result, bool dropped = false) {
     contract->ended({sequence, std::move(result), now, 1, dropped}, now);

@@ -127,8 +127,7 @@ void World::ask_for_a_move() {
   const Errc why = accepted.error().code;
   const bool allowed = (why == Errc::refused && (was_moving || home_in_trouble_)) ||
                        (why == Errc::unreachable && !was_up);
-  if (!allowed)
-    contract_.broken("a move is refused without a reason: " + accepted.error().message);
+  if (!allowed) contract_.broken("a move is refused without a reason: " + accepted.error().message);
 }
 
 void World::close() {
