@@ -97,7 +97,8 @@ void FixedEnd::pump(Time now) {
     // A movable end takes rising numbers only, so that it knows what it had before. What was lost
     // with a former home goes to a new attachment.
     if (message->sequence <= home_.delivered) {
-      if (!relocation_) recover({Errc::unreachable, "a former place was lost"}, now);
+      if (!relocation_ && !options_.has_state)
+        recover({Errc::unreachable, "a former place was lost"}, now);
       return;
     }
     if (mutated("deliver_out_of_order")) {

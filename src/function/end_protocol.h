@@ -35,10 +35,10 @@ using EndId = std::array<std::byte, 16>;
 
 // What Attach says beyond the message: with resume as without.
 struct AttachTerms {
-  std::uint32_t module_id = 0;                // as OpenModule chose it in this session
-  std::optional<std::uint32_t> object_class;  // index in the guest of the class to make one of
-  std::uint32_t in_flight = 1;                // deliveries that may be unanswered
-  std::uint8_t priority = 1;                  // of the answers: 0 bulk, 1 normal, 2 urgent
+  std::uint32_t module_id = 0;                  // as OpenModule chose it in this session
+  std::optional<std::uint32_t> object_class{};  // index in the guest of the class to make one of
+  std::uint32_t in_flight = 1;                  // deliveries that may be unanswered
+  std::uint8_t priority = 1;                    // of the answers: 0 bulk, 1 normal, 2 urgent
   bool has_state = false;
   bool has_effects = false;
 };
@@ -63,7 +63,7 @@ enum class EndStream : std::uint8_t { control, calls, state };
 // Whether a head is one of these: its type begins with "end_". False for what is no map.
 [[nodiscard]] bool is_end_head(std::span<const std::byte> head);
 
-// A map {"t": type name, ...fields}; never longer than channel::kMaxHead (a state has at most
+// A map {"t": type name, ...fields}; never longer than wire::kMaxHead (a state has at most
 // channel::kMaxStateRuns runs of blocks).
 [[nodiscard]] std::vector<std::byte> encode(const EndHead& head);
 // The body that goes with it; null: none. Never null for Deliver, Answer without error, Install and
