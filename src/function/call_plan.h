@@ -132,6 +132,7 @@ class CallPlan {
   [[nodiscard]] Time edge_time() const {
     return rules_.deadline && *rules_.deadline < slow_at_ ? *rules_.deadline : slow_at_;
   }
+  [[nodiscard]] bool hedging() const { return hedging_; }
   [[nodiscard]] bool over() const { return state_ == State::over; }
   [[nodiscard]] const Told& told() const { return told_; }  // once over
   // For tests and simulations: edges this call was begun at.
