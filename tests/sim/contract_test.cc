@@ -104,7 +104,7 @@ TEST_F(ContractTest, notices_answers_out_of_order) {
 
 TEST_F(ContractTest, notices_that_a_message_was_lost_on_the_way_to_the_object) {
   begin(Plot::stateful);
-  for (const Sequence sequence : {1, 2}) {
+  for (const Sequence sequence : {Sequence{1}, Sequence{2}}) {
     send(sequence);
     run(sequence);
   }
