@@ -40,10 +40,9 @@ struct aloft::codec::Fields<aloft::fuzz::Point> {
 };
 template <>
 struct aloft::codec::Fields<aloft::fuzz::Shape> {
-  static constexpr auto members =
-      std::tuple{&aloft::fuzz::Shape::name, &aloft::fuzz::Shape::colour,
-                 &aloft::fuzz::Shape::points, &aloft::fuzz::Shape::range,
-                 &aloft::fuzz::Shape::table};
+  static constexpr auto members = std::tuple{
+      &aloft::fuzz::Shape::name, &aloft::fuzz::Shape::colour, &aloft::fuzz::Shape::points,
+      &aloft::fuzz::Shape::range, &aloft::fuzz::Shape::table};
 };
 
 namespace aloft::fuzz {

@@ -26,8 +26,8 @@ class Owner final : public Inbox::Sink {
  public:
   explicit Owner(unsigned habits)
       : habits_(habits),
-        inbox_((habits & 1U) != 0 ? CreditRule::required : CreditRule::not_required, Bytes{kMaxBody},
-               *this) {}
+        inbox_((habits & 1U) != 0 ? CreditRule::required : CreditRule::not_required,
+               Bytes{kMaxBody}, *this) {}
 
   void feed(Input bytes) {
     const std::size_t most = 1 + (habits_ >> 4U) * (habits_ >> 4U) * 40;

@@ -39,11 +39,11 @@ class OneCall {
   // What happens to a call at an edge, drawn when it goes there.
   enum class Fate : std::uint8_t {
     answered,
-    not_taken,     // it says at once that it does not take it
-    too_large,     // the arguments fit no edge
-    failed,        // its run failed, for a reason of the edge's
-    lost_before,   // the edge is lost before the call comes there
-    lost_after,    // the edge is lost after it has run
+    not_taken,    // it says at once that it does not take it
+    too_large,    // the arguments fit no edge
+    failed,       // its run failed, for a reason of the edge's
+    lost_before,  // the edge is lost before the call comes there
+    lost_after,   // the edge is lost after it has run
   };
 
   void take(const CallPlan::Steps& steps);
@@ -190,8 +190,9 @@ void OneCall::take(const CallPlan::Steps& steps) {
       case Step::Kind::stop_here:
         if (!here_) broken("stops a run here that is not there");
         // It ends soon; not later than it would have.
-        calls_.agenda.after(calls_.random.between(Duration(0), kGivesUp),
-                            [this, run = here_run_] { if (run == here_run_) here_ends(); });
+        calls_.agenda.after(calls_.random.between(Duration(0), kGivesUp), [this, run = here_run_] {
+          if (run == here_run_) here_ends();
+        });
         break;
       case Step::Kind::run_hedge: run_hedge(); break;
       case Step::Kind::stop_hedge:
@@ -261,13 +262,9 @@ void OneCall::edge_ends(EdgeIndex edge, Fate fate) {
     take(plan_->edge_failed(edge, why, begun, ready(), now));
   };
   switch (fate) {
-    case Fate::answered:
-      edge_answered_ = edge;
-      return take(plan_->edge_answered(edge, now));
+    case Fate::answered: edge_answered_ = edge; return take(plan_->edge_answered(edge, now));
     case Fate::not_taken: return failed(Errc::overloaded, Begun::no);
-    case Fate::too_large:
-      too_large_ = true;
-      return failed(Errc::invalid_argument, Begun::no);
+    case Fate::too_large: too_large_ = true; return failed(Errc::invalid_argument, Begun::no);
     case Fate::failed:
       return failed(calls_.random.chance(500) ? Errc::deadline_exceeded : Errc::resource_exhausted,
                     Begun::yes);
@@ -287,7 +284,8 @@ void OneCall::cancel_edge(EdgeIndex edge) {
   const std::uint64_t run = edge_run_;
   calls_.agenda.after(random.between(Duration(0), kGivesUp), [this, run, edge] {
     if (run != edge_run_ || !at_edge_) return;
-    const bool began = fate_ == Fate::answered || fate_ == Fate::failed || fate_ == Fate::lost_after;
+    const bool began =
+        fate_ == Fate::answered || fate_ == Fate::failed || fate_ == Fate::lost_after;
     at_edge_.reset();
     const Begun begun = calls_.random.chance(300) ? Begun::unknown : began ? Begun::yes : Begun::no;
     if (begun == Begun::unknown) unknown_ = true;
@@ -301,8 +299,9 @@ void OneCall::run_here() {
   here_ = true;
   const std::uint64_t run = ++here_run_;
   ran();
-  calls_.agenda.after(calls_.random.skewed(microseconds(100), milliseconds(200)),
-                      [this, run] { if (run == here_run_) here_ends(); });
+  calls_.agenda.after(calls_.random.skewed(microseconds(100), milliseconds(200)), [this, run] {
+    if (run == here_run_) here_ends();
+  });
 }
 
 void OneCall::here_ends() {
@@ -349,10 +348,12 @@ void OneCall::told() {
   const bool won = told.source == Source::hedge && hedge_ended_;
   const Time ended = won ? *hedge_ended_ : now;
   if (rules_.deadline && ended >= *rules_.deadline) broken("has a result after its deadline");
-  if (gave_up_ && ended > *gave_up_) broken("has a result after it was given up");
-  const bool right = (told.source == Source::edge && edge_answered_ == told.edge && !hedge_ended_) ||
-                     (told.source == Source::here && here_ended_) ||
-                     won;
+  // A body here is not torn down, and what it has done by then is worth telling.
+  if (gave_up_ && ended > *gave_up_ && told.source != Source::here)
+    broken("has a result after it was given up");
+  const bool right =
+      (told.source == Source::edge && edge_answered_ == told.edge && !hedge_ended_) ||
+      (told.source == Source::here && here_ended_) || won;
   if (!right) broken("was told the result of a run that gave none, or was not the first");
 }
 

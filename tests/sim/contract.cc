@@ -6,7 +6,7 @@
 namespace aloft::sim {
 namespace {
 
-constexpr std::size_t kReplySize = 20;  // bytes of an answer
+constexpr std::size_t kReplyBytes = 20;  // bytes of an answer
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
@@ -139,8 +139,9 @@ void Contract::ended_ok(Message& message, const channel::Outcome& outcome) {
                           ? reference_.run(message.method, *message.body, reply.version)
                           : Object::run_stateless(message.method, *message.body, reply.version);
   if (reply != right) {
-    broken(name + (reply.task == right.task ? ": the answer is not that of an object that never moved"
-                                            : ": the answer of another message"));
+    broken(name + (reply.task == right.task
+                       ? ": the answer is not that of an object that never moved"
+                       : ": the answer of another message"));
   }
   reference_state_ = reference_.fingerprint();
 }
@@ -164,9 +165,9 @@ void Contract::ended_badly(Message& message, const channel::Outcome& outcome, Ti
       }
       // A fault at a place where it was, after it had gone there.
       const bool excused = closed_ || std::ranges::any_of(message.left_to, [&](const auto& went) {
-        const auto fault = last_fault_.find(went.first);
-        return fault != last_fault_.end() && fault->second >= went.second;
-      });
+                             const auto fault = last_fault_.find(went.first);
+                             return fault != last_fault_.end() && fault->second >= went.second;
+                           });
       if (!excused) broken(name + " was interrupted, and nothing had happened to its place");
       return;
     }
@@ -226,7 +227,7 @@ void Contract::looks(PlaceIndex home, bool moving, const channel::FixedEnd::Coun
     broken(number(counters.log_messages) + " messages in a log for " +
            number(scenario_.options.max_messages));
   // Answers that wait for their turn count as well, and nobody can refuse those.
-  if (counters.log_bytes > scenario_.options.max_bytes + unanswered_ * kReplySize)
+  if (counters.log_bytes > scenario_.options.max_bytes + unanswered_ * kReplyBytes)
     broken(number(counters.log_bytes) + " bytes in a log for " +
            number(scenario_.options.max_bytes));
   if (unanswered() > scenario_.options.max_messages)
@@ -251,8 +252,8 @@ void Contract::left(Sequence sequence, PlaceIndex place, Time now) {
 }
 
 void Contract::runs(const RunsAt& at, Sequence sequence, std::uint32_t method, const Bytes& body) {
-  const std::string name =
-      "message " + number(sequence) + " at place " + number(at.place) + ", epoch " + number(at.epoch);
+  const std::string name = "message " + number(sequence) + " at place " + number(at.place) +
+                           ", epoch " + number(at.epoch);
   Message* const message = find(sequence);
   if (message == nullptr) {
     broken(name + " runs, and was never sent");
@@ -282,8 +283,7 @@ void Contract::run_failed(Sequence sequence) {
 
 void Contract::all_told() {
   for (std::size_t i = next_; i < messages_.size(); ++i)
-    if (!messages_[i].ended)
-      broken("message " + number(messages_[i].sequence) + " never ended");
+    if (!messages_[i].ended) broken("message " + number(messages_[i].sequence) + " never ended");
   if (!moves_.empty()) broken(number(moves_.size()) + " moves were never told");
 }
 

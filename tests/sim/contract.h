@@ -58,10 +58,10 @@ class Contract {
   // --- elsewhere
   void left(Sequence sequence, PlaceIndex place, Time now);  // a delivery, first or repeated
   void runs(const RunsAt& at, Sequence sequence, std::uint32_t method, const Bytes& body);
-  void state_became(std::uint64_t fingerprint);   // somewhere, after a message
-  void state_loads(std::uint64_t fingerprint);    // somewhere, to go on from
-  void fault(PlaceIndex place, Time now);         // anything that may lose what is under way there
-  void run_failed(Sequence sequence);             // at one place only
+  void state_became(std::uint64_t fingerprint);  // somewhere, after a message
+  void state_loads(std::uint64_t fingerprint);   // somewhere, to go on from
+  void fault(PlaceIndex place, Time now);        // anything that may lose what is under way there
+  void run_failed(Sequence sequence);            // at one place only
 
   // --- at the end
   [[nodiscard]] std::size_t unanswered() const { return unanswered_; }

@@ -40,9 +40,8 @@ class ContractTest : public ::testing::Test {
   }
   // As an object that never moved would answer.
   SharedBytes answer(Sequence sequence) {
-    return scenario.options.has_state
-               ? object->run(0, *body(sequence), 0).encode()
-               : Object::run_stateless(0, *body(sequence), 0).encode();
+    return scenario.options.has_state ? object->run(0, *body(sequence), 0).encode()
+                                      : Object::run_stateless(0, *body(sequence), 0).encode();
   }
   void end(Sequence sequence, Result<SharedBytes> result, bool dropped = false) {
     contract->ended({sequence, std::move(result), now, 1, dropped}, now);
@@ -105,7 +104,7 @@ TEST_F(ContractTest, notices_answers_out_of_order) {
 
 TEST_F(ContractTest, notices_that_a_message_was_lost_on_the_way_to_the_object) {
   begin(Plot::stateful);
-  for (const Sequence sequence : {1, 2}) {
+  for (const Sequence sequence : {Sequence{1}, Sequence{2}}) {
     send(sequence);
     run(sequence);
   }

@@ -20,7 +20,8 @@
 namespace aloft::sim {
 namespace {
 
-constexpr std::string_view kUsage = R"(usage: aloft-sim [--seeds N] [--first K] [--jobs J] [--plot NAME] [--mutation NAME] [--trace]
+constexpr std::string_view kUsage =
+    R"(usage: aloft-sim [--seeds N] [--first K] [--jobs J] [--plot NAME] [--mutation NAME] [--trace]
        aloft-sim --mutations
 
 Simulates elastic channels and functions, with seeded faults, and says where the contract is broken.

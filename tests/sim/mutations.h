@@ -7,10 +7,8 @@
 
 namespace aloft::sim {
 
-using channel::Mutation;
-
 [[nodiscard]] inline std::vector<Mutation> all_mutations() {
-  std::vector<Mutation> all(channel::kMutations.begin(), channel::kMutations.end());
+  std::vector<Mutation> all(kMutations.begin(), kMutations.end());
   // Of function/call_plan.cc.
   all.push_back({"call_forgets_its_deadline", "a call's deadline is neither watched nor checked"});
   all.push_back({"call_with_effects_runs_again",

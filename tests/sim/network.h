@@ -34,7 +34,8 @@ struct Connection {
 };
 using ConnectionPointer = std::shared_ptr<Connection>;
 
-// A message as it is on the wire. The epoch of what does not go on stream 0 follows from its stream.
+// A message as it is on the wire. The epoch of what does not go on stream 0 follows from its
+// stream.
 struct Packet {
   channel::Epoch epoch = 0;
   function::EndStream stream = function::EndStream::control;
@@ -61,8 +62,8 @@ class Network {
  private:
   void carry(const ConnectionPointer& connection, Connection::Toward toward, std::uint32_t module,
              Packet packet);
-  void arrive(const ConnectionPointer& connection, Connection::Toward toward,
-              std::uint32_t module, Packet packet);
+  void arrive(const ConnectionPointer& connection, Connection::Toward toward, std::uint32_t module,
+              Packet packet);
 
   const Scenario& scenario_;
   Agenda& agenda_;

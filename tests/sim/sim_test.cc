@@ -47,9 +47,9 @@ TEST(Simulation, keeps_the_contract_for_2000_seeds) {
   }
   // A contract that is never put to the test is easily kept.
   EXPECT_GT(all.ok, 50'000U);
-  for (const std::uint64_t count : {all.dropped, all.trapped, all.interrupted, all.failed,
-                                    all.moves, all.failed_moves, all.recoveries, all.resumed,
-                                    all.repeated, all.faults, all.loads, all.overloaded})
+  for (const std::uint64_t count :
+       {all.dropped, all.trapped, all.interrupted, all.failed, all.moves, all.failed_moves,
+        all.recoveries, all.resumed, all.repeated, all.faults, all.loads, all.overloaded})
     EXPECT_GT(count, 200U);
 }
 

@@ -137,7 +137,8 @@ class Site::Attachment final : public channel::MovableEndHost,
 
   void ran(Sequence sequence, std::uint32_t method, const Bytes& body) {
     const bool traps = Task::decode(body).traps;
-    if (traps || stage_.random.chance(stage_.rates.failure)) {
+    const bool fails = stage_.random.chance(stage_.rates.failure) && may_be_lost();
+    if (traps || fails) {
       const bool lives = !stage_.random.chance(stage_.rates.trap_kills) || !may_be_lost();
       if (!lives) {
         object_.reset();

@@ -56,11 +56,11 @@ class World final : private channel::FixedEndPort {
  private:
   // The device's side of one place.
   struct Link {
-    ConnectionPointer connection;     // null: none
-    bool up = false;                  // the fixed end knows of it
-    bool network = true;              // a new connection can be made
+    ConnectionPointer connection;  // null: none
+    bool up = false;               // the fixed end knows of it
+    bool network = true;           // a new connection can be made
     bool connecting = false;
-    std::set<Epoch> attached;         // on this connection
+    std::set<Epoch> attached;  // on this connection
   };
 
   // --- FixedEndPort
@@ -137,7 +137,7 @@ class World final : private channel::FixedEndPort {
   std::map<Epoch, std::set<Sequence>> under_way_;  // delivered and not answered
   std::set<Sequence> left_;
   bool home_in_trouble_ = false;  // its link was lost, and it was neither resumed nor recovered
-  bool steady_ = false;  // home has had no trouble since the last move was asked for
+  bool steady_ = false;           // home has had no trouble since the last move was asked for
   RunResult::Seen seen_;
 };
 

@@ -123,12 +123,22 @@ void World::ask_for_a_move() {
     if (!result) steady_ = was_steady;
     return result;
   });
-  if (accepted) return;
+  if (accepted) {
+    // A copy that nobody needs, in the middle of those that the move needs.
+    if (random_.chance(300)) {
+      const Duration amid = scenario_.delay * 4 + scenario_.run_time * 2;
+      agenda_.after(random_.between(Duration(0), amid), [this] {
+        if (closed_) return;
+        trace_.note(agenda_.now(), "application: checkpoint");
+        with_fixed_end([&] { fixed_->checkpoint(agenda_.now()); });
+      });
+    }
+    return;
+  }
   const Errc why = accepted.error().code;
   const bool allowed = (why == Errc::refused && (was_moving || home_in_trouble_)) ||
                        (why == Errc::unreachable && !was_up);
-  if (!allowed)
-    contract_.broken("a move is refused without a reason: " + accepted.error().message);
+  if (!allowed) contract_.broken("a move is refused without a reason: " + accepted.error().message);
 }
 
 void World::close() {
