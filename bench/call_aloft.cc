@@ -36,7 +36,7 @@ class AloftSide final : public Side {
     const auto line = server_->wait_for_line("listening on", std::chrono::seconds(60));
     if (!line) die("aloft-exec did not start: " + server_->transcript());
     RuntimeOptions options;
-    options.edge = line->substr(line->rfind(' ') + 1);
+    options.edges = {line->substr(line->rfind(' ') + 1)};
     options.policy = remote_policy();
     options.max_in_flight = kInFlight;
     options.log_level = LogLevel::warning;

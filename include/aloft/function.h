@@ -65,7 +65,8 @@ class Future {
     return call_->take_result();
   }
   // Asks the call to end early, at the edge and here: get() then gives `cancelled`, unless it has
-  // ended already. A run here is not torn down in mid body; its inference is.
+  // ended already, or it runs here and its body returns all the same: only its inference is torn
+  // down.
   void cancel() {
     if (call_ != nullptr) detail::cancel(*call_);
   }

@@ -24,6 +24,7 @@ enum class ReasonCode : std::uint8_t {
   asked_for,      // by the caller's PlaceScope
   unbound,        // no runtime is bound
   within_call,    // made within a tagged body
+  with_object,    // a method: where its object is
   local_always,   // local_policy()
   remote_always,  // remote_policy()
   remote_not_ready,

@@ -184,8 +184,9 @@ class PlaceScope {
 };
 
 // Elastic functions dispatch through `runtime` until it is destroyed, another one is bound, or
-// unbind() is called. Both wait for the synchronous calls that go through the runtime bound before.
-// Not from within an elastic call.
+// unbind() is called. Both wait for the synchronous calls that go through the runtime bound before,
+// and bring the states of elastic objects that are elsewhere into this process. Not from within an
+// elastic call; and not while another thread calls a method of such an object.
 void bind(Runtime& runtime);
 void unbind();
 

@@ -43,6 +43,7 @@ struct Attachment {
   std::deque<Sequence> out{};  // delivered and unanswered, rising: answered in this order
   Sequence delivered = 0;      // the last one
   Sequence answered = 0;       // the last one, in the same order
+  Sequence began = 0;          // both of them when it became home
   std::size_t unacknowledged = 0;
   std::size_t unacknowledged_bytes = 0;
   Time last_answer{};
@@ -54,6 +55,11 @@ enum class Finality : std::uint8_t { not_final, final };
 inline constexpr std::uint32_t kMaxCopyRounds = 4;
 // Changes that are copied while nothing serves: more is copied in another round before.
 inline constexpr std::size_t kLittleState = 64 * 1024;
+
+// An end that is lost again and again at places that are up, with nothing told in between, does not
+// compute the same at each of them. So often it is recovered at once, and so often in all.
+inline constexpr std::uint32_t kRecoveredAtOnce = 3;
+inline constexpr std::uint32_t kRecoveredInVain = 8;
 
 // A move or a recovery that is under way.
 struct Relocation {

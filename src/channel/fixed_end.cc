@@ -170,6 +170,7 @@ void FixedEnd::take(Attachment& from, Answer& answer, Time now) {
 void FixedEnd::tell(Time) {
   while (LoggedMessage* const message = log_.next_to_tell()) {
     ++counters_.answered;
+    in_vain_ = 0;
     Outcome outcome{.sequence = message->sequence,
                     .result = log_.tell(*message),
                     .sent = message->sent,

@@ -163,6 +163,7 @@ void FixedEnd::attachment_lost(Attachment& attachment, Error why, Time now) {
     trim();
     return pump(now);
   }
+  if (up(home_.place) && home_.delivered > home_.began) ++in_vain_;
   snapshot_wanted_ = false;
   home_.copy = {};
   if (options_.has_state) {

@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-namespace aloft::channel {
+namespace aloft {
 
 struct Mutation {
   std::string_view name;
@@ -26,6 +26,7 @@ inline constexpr auto kMutations = std::to_array<Mutation>({
     {"forget_resend", "what the resumed end did not receive is not delivered again"},
     {"move_before_drain", "the last copy is taken while home still answers"},
     {"move_before_snapshot", "the destination gets the copy that is there, not the last one"},
+    {"take_any_copy", "a copy on its way for a checkpoint is taken for the last one of a move"},
     {"drop_waiting_on_move", "what waited while nothing served is forgotten"},
     // movable end
     {"forget_duplicate", "a message that is delivered twice runs twice"},
@@ -36,4 +37,4 @@ inline constexpr auto kMutations = std::to_array<Mutation>({
     {"lose_last_block", "the last block that changed is left out"},
 });
 
-}  // namespace aloft::channel
+}  // namespace aloft

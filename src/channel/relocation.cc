@@ -88,15 +88,15 @@ void FixedEnd::advance(Time now) {
     r.cut = now;
     r.deadline = now + options_.step_timeout;
   }
-  if (r.step == Step::draining) {
-    if (!home_.out.empty() && !mutated("move_before_drain")) return;
-    if (!current && !mutated("move_before_snapshot")) {
-      r.step = Step::last_copy;
-      r.deadline = now + options_.step_timeout;
-      return request_snapshot();
-    }
-  } else if (snapshot_wanted_) {
-    return;
+  if (r.step == Step::draining && !home_.out.empty() && !mutated("move_before_drain")) return;
+  if (r.step == Step::last_copy && snapshot_wanted_) return;
+  // A copy that was asked for earlier, for a checkpoint say, may be on its way still: it is not the
+  // last one.
+  const bool asked = r.step == Step::last_copy && mutated("take_any_copy");
+  if (!current && !asked && !mutated("move_before_snapshot")) {
+    r.step = Step::last_copy;
+    r.deadline = now + options_.step_timeout;
+    return request_snapshot();
   }
   r.step = Step::installing;
   r.deadline = now + options_.step_timeout;
@@ -147,7 +147,7 @@ void FixedEnd::make_home(Time now) {
   const Relocation r = *std::exchange(relocation_, std::nullopt);
   Attachment next{.epoch = r.epoch, .place = r.to, .module = r.module};
   if (options_.has_state) {
-    next.delivered = next.answered = r.at;
+    next.delivered = next.answered = next.began = r.at;
     next.copy = {.version = r.version, .at = r.at, .bytes = r.bytes};
     checkpoint_ = {.at = r.at, .bytes = r.bytes};
     snapshot_wanted_ = false;
@@ -192,13 +192,17 @@ void FixedEnd::abort_move(Error why, Time now) {
 }
 
 void FixedEnd::recover(Error why, Time now) {
+  if (home_.link == Link::gone && in_vain_ >= kRecoveredInVain) return close(why, now);
   relocation_.emplace();
   relocation_->recovery = true;
   relocation_->from = home_.place;
   relocation_->module = home_.module;
   relocation_->requested = home_.link == Link::gone ? home_.lost_at : now;
   relocation_->why = std::move(why);
-  try_next_place(now);
+  if (in_vain_ < kRecoveredAtOnce) return try_next_place(now);
+  relocation_->step = Step::waiting;
+  relocation_->to = relocation_->from;
+  relocation_->deadline = now + options_.step_timeout;
 }
 
 void FixedEnd::try_next_place(Time now) {

@@ -64,7 +64,8 @@ StateBlocks changed_blocks(std::uint64_t base_version, const Bytes& base, std::u
     if (differs(base, *state, i)) changed.push_back(i);
   }
   if (mutated("lose_last_block") && !changed.empty() &&
-      (std::size_t{changed.back()} + 1) * kStateBlock <= base.size()) {
+      (state->size() <= base.size() ||
+       (std::size_t{changed.back()} + 1) * kStateBlock <= base.size())) {
     changed.pop_back();
   }
   for (std::uint32_t gap = 1; runs_in(changed) > kMaxStateRuns; gap *= 2)

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "function/elastic_places.h"
 #include <aloft/dispatch.h>
 #include <aloft/offload.h>
 
@@ -107,8 +108,6 @@ ModuleRegistration::~ModuleRegistration() {
   *at = next_;
 }
 
-std::shared_ptr<function::EndPlaces> Dispatcher::end_places() { return nullptr; }
-
 Error ElasticCall::exception_as_error() const { return error_of(exception_); }
 
 void ElasticCall::throw_failure() const {
@@ -162,10 +161,23 @@ DeadlineScope::~DeadlineScope() { detail::deadline = outer_; }
 
 namespace function {
 
+namespace {
+
+// Under the binding's mutex. Plain calls find the states of objects in this process then.
+void take_binding_away() {
+  detail::Dispatcher* const before =
+      detail::bound_dispatcher.exchange(nullptr, std::memory_order_seq_cst);
+  if (before == nullptr) return;
+  const auto places = before->end_places();
+  detail::wait_for_pins();
+  if (places != nullptr) places->bring_home();
+}
+
+}  // namespace
+
 void bind_dispatcher(detail::Dispatcher& dispatcher) {
   const std::lock_guard lock(detail::binding_mutex);
-  detail::bound_dispatcher.store(nullptr, std::memory_order_seq_cst);
-  detail::wait_for_pins();
+  take_binding_away();
   detail::bound_dispatcher.store(&dispatcher, std::memory_order_seq_cst);
 }
 
@@ -174,8 +186,7 @@ void unbind_dispatcher(const detail::Dispatcher* dispatcher) {
   if (dispatcher != nullptr &&
       detail::bound_dispatcher.load(std::memory_order_seq_cst) != dispatcher)
     return;
-  detail::bound_dispatcher.store(nullptr, std::memory_order_seq_cst);
-  detail::wait_for_pins();
+  take_binding_away();
 }
 
 std::optional<Location> forced_location() { return detail::forced; }

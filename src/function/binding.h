@@ -24,7 +24,8 @@ inline constexpr Location kAnyEdge = Location::edge(0xfffffffe);  // PlaceScope(
 // What the innermost DeadlineScope of this thread says.
 [[nodiscard]] std::optional<std::chrono::nanoseconds> scope_deadline();
 
-// Of the dispatcher that is bound now; null when none is, or when it has none.
+class EndPlaces;
+// Those of the dispatcher that is bound now; null: none.
 [[nodiscard]] std::shared_ptr<EndPlaces> bound_end_places();
 
 // While it lives, elastic calls of this thread are plain calls: around every native run of a tagged

@@ -82,6 +82,14 @@ CallDecisions::Decided CallDecisions::decide(KnownFunction& known, std::optional
   return decided;
 }
 
+CallDecisions::Decided CallDecisions::follow_object(KnownFunction& known) {
+  Decided decided;
+  decided.number = next_number_.fetch_add(1, std::memory_order_relaxed);
+  known.calls.fetch_add(1, std::memory_order_relaxed);
+  decided.reason = ReasonCode::with_object;
+  return decided;
+}
+
 void CallDecisions::remember(const Decided& decided, const FunctionDescriptor& function) {
   Slot& slot = ring_[decided.number % ring_.size()];
   std::uint64_t turn = slot.turn.load(std::memory_order_relaxed);

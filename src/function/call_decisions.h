@@ -58,6 +58,9 @@ class CallDecisions {
   [[nodiscard]] Decided decide(KnownFunction& known, std::optional<Location> forced, EdgeSet ready,
                                bool loss_pending);
 
+  // A call whose place is no decision: of an object's method.
+  [[nodiscard]] Decided follow_object(KnownFunction& known);
+
   // The last decisions, oldest first.
   [[nodiscard]] std::vector<DecisionRecord> recent() const;
 

@@ -7,6 +7,7 @@
 
 #include "function/binding.h"
 #include "function/call_run.h"
+#include "function/elastic_calls.h"
 #include "function/tensor_digests.h"
 
 namespace aloft::function {
@@ -27,9 +28,21 @@ CallDispatcher::CallDispatcher(DispatchOptions options, const inference::GraphTa
       log_(log),
       decisions_(options_.policy, options_.functions, registered_modules()),
       hedges_(executor_, graphs_, options_.digest_tensors),
-      executor_(options_.local_workers) {}
+      executor_(options_.local_workers) {
+  places_ = EndPlaces::make({.sessions = sessions_,
+                             .executor = &executor_,
+                             .graphs = &graphs_,
+                             .log = &log_,
+                             .on_move = {},
+                             .on_settled = [this](ElasticCall& call) {
+                               call.record_exception();
+                               if (options_.on_call) options_.on_call(call.record);
+                               tell(call);
+                             }});
+}
 
 CallDispatcher::~CallDispatcher() {
+  places_->end();
   std::vector<Run*> to_work;
   {
     const std::lock_guard lock(async_mutex_);
@@ -80,6 +93,10 @@ EdgeSet CallDispatcher::ready_edges(const ModuleDescriptor& module) const {
   return ready;
 }
 
+bool CallDispatcher::has_deadline(const KnownFunction& known) {
+  return known.settings.deadline || scope_deadline();
+}
+
 CallPlan::Rules CallDispatcher::rules(const KnownFunction& known, TimePoint start) const {
   CallPlan::Rules rules;
   rules.repeat = known.function->once ? Repeat::never : Repeat::allowed;
@@ -126,10 +143,14 @@ void CallDispatcher::run(ElasticCall& call) {
   // Nobody sees how long a call took that is told to nobody.
   const bool timed = options_.on_call != nullptr;
   TimePoint start = timed ? steady_clock::now() : TimePoint{};
-  Decided decided = decide(call, known);
-  if (run_at_end(call, decided)) return;
-  const bool has_deadline = known.settings.deadline || scope_deadline();
-  if (!decided.edge && !has_deadline) {
+  const Decided decided = decide(call, known);
+  if (run_at_end(call, known, decided)) {
+    // Its record is complete but for what it threw.
+    call.record_exception();
+    if (options_.on_call) options_.on_call(call.record);
+    return;
+  }
+  if (!decided.edge && !has_deadline(known)) {
     run_here(call, decided.instead_of_edge, std::stop_token());
   } else {
     if (!timed) start = steady_clock::now();
@@ -142,22 +163,26 @@ void CallDispatcher::run(ElasticCall& call) {
 void CallDispatcher::start(ElasticCall& call) {
   const TimePoint start = steady_clock::now();
   KnownFunction& known = decisions_.known(call.function());
-  Decided decided = decide(call, known);
-  if (start_at_end(call, decided)) return;
+  const Decided decided = decide(call, known);
+  if (start_at_end(call, known, decided)) return;
   auto owned = std::make_unique<Run>(*this, call, Run::Form::future, rules(known, start), start);
   Run& run = *owned;
   call.attachment = std::move(owned);
-  bool overloaded = false;
-  {
-    const std::lock_guard lock(async_mutex_);
-    overloaded = async_calls_ >= options_.max_calls;
-    ++async_calls_;
-    if (!overloaded) async_runs_.push_back(&run);
+  if (count_async(call, &run)) return run.begin(decided);
+  finish(call, start);
+  call.completion().finish();
+}
+
+bool CallDispatcher::count_async(ElasticCall& call, Run* run) {
+  const std::lock_guard lock(async_mutex_);
+  if (async_calls_ >= options_.max_calls) {
+    call.set_error({Errc::overloaded, "there are " + std::to_string(options_.max_calls) +
+                                          " asynchronous calls that have not ended"});
+    return false;
   }
-  if (!overloaded) return run.begin(decided);
-  call.set_error({Errc::overloaded, "more than " + std::to_string(options_.max_calls) +
-                                        " asynchronous calls have not ended"});
-  end(call, start, &run);
+  ++async_calls_;
+  if (run != nullptr) async_runs_.push_back(run);
+  return true;
 }
 
 void CallDispatcher::end(ElasticCall& call, TimePoint start, const Run* run) {
@@ -166,6 +191,10 @@ void CallDispatcher::end(ElasticCall& call, TimePoint start, const Run* run) {
     const std::lock_guard lock(async_mutex_);
     std::erase(async_runs_, run);
   }
+  tell(call);
+}
+
+void CallDispatcher::tell(ElasticCall& call) {
   // The owner may destroy the call, and with it the run, from here on; and this dispatcher as soon
   // as it is counted.
   if (detail::Task* const next = call.completion().end()) executor_.post_first(*next);
@@ -175,7 +204,7 @@ void CallDispatcher::end(ElasticCall& call, TimePoint start, const Run* run) {
 }
 
 void CallDispatcher::cancel(ElasticCall& call) {
-  if (cancel_at_end(call)) return;
+  ElasticCalls::cancel(call);  // nothing, if no end carries it
   Run* run = nullptr;
   {
     const std::lock_guard lock(async_mutex_);

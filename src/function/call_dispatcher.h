@@ -16,6 +16,7 @@
 #include "function/call_hedges.h"
 #include "function/call_plan.h"
 #include "function/call_watch.h"
+#include "function/elastic_places.h"
 #include "function/here_executor.h"
 #include "function/log.h"
 #include "function/remote_session.h"
@@ -51,6 +52,7 @@ class CallDispatcher final : public detail::Dispatcher {
   void run(detail::ElasticCall& call) override;
   void start(detail::ElasticCall& call) override;
   void cancel(detail::ElasticCall& call) override;
+  [[nodiscard]] std::shared_ptr<EndPlaces> end_places() override { return places_; }
 
  private:
   class Run;  // call_run.h
@@ -69,11 +71,18 @@ class CallDispatcher final : public detail::Dispatcher {
   void finish(detail::ElasticCall& call, TimePoint start);
   // Tells the end of an asynchronous call, which may be gone after it.
   void end(detail::ElasticCall& call, TimePoint start, const Run* run);
-  // Calls that an end carries, whose runs are not plans of this dispatcher: methods of objects.
-  // False: it is none. In call_dispatcher_ends.cc.
-  [[nodiscard]] bool run_at_end(detail::ElasticCall& call, Decided& decided);
-  [[nodiscard]] bool start_at_end(detail::ElasticCall& call, Decided& decided);
-  [[nodiscard]] bool cancel_at_end(detail::ElasticCall& call);
+  // Counts an asynchronous call (`run` may be null). False: there are too many, as it is told.
+  [[nodiscard]] bool count_async(detail::ElasticCall& call, Run* run);
+  // Tells the end of an asynchronous call whose record is complete.
+  void tell(detail::ElasticCall& call);
+
+  // Calls that an elastic end carries, in call_dispatcher_ends.cc: methods of objects, and
+  // functions with effects at an edge. False: it is none.
+  [[nodiscard]] bool run_at_end(detail::ElasticCall& call, const KnownFunction& known,
+                                const Decided& decided);
+  [[nodiscard]] bool start_at_end(detail::ElasticCall& call, const KnownFunction& known,
+                                  const Decided& decided);
+  [[nodiscard]] static bool has_deadline(const KnownFunction& known);
 
   const DispatchOptions options_;
   const inference::GraphTable& graphs_;
@@ -87,6 +96,7 @@ class CallDispatcher final : public detail::Dispatcher {
   std::size_t async_calls_ = 0;   // these, and those whose end is being told
 
   CallHedges hedges_;
+  std::shared_ptr<EndPlaces> places_;
   HereExecutor executor_;  // last: their threads use the rest
   CallWatch watch_;
 };

@@ -1,21 +1,56 @@
-// Calls that an end carries: methods of elastic objects.
+// Calls that an elastic end carries: methods of objects, which follow their object; and functions
+// with effects at an edge, which an end runs once though links are lost. A call with effects that
+// has a deadline is not for an end, which knows none: it follows its plan like a pure one, and is
+// interrupted a little more easily.
+#include <utility>
+
 #include "function/call_dispatcher.h"
+#include "function/elastic_calls.h"
+#include "function/elastic_object.h"
 
 namespace aloft::function {
 
 using detail::ElasticCall;
 
-bool CallDispatcher::run_at_end(ElasticCall& call, Decided& decided) {
-  // Without ends, an object stays where it was made.
-  if (call.called_object() != nullptr) decided.edge.reset();
-  return false;
+bool CallDispatcher::run_at_end(ElasticCall& call, const KnownFunction& known,
+                                const Decided& decided) {
+  if (call.called_object() != nullptr) {
+    elastic_object_of(*places_, call).run(call);
+    return true;
+  }
+  if (!known.function->once || !decided.edge || has_deadline(known)) return false;
+  const auto calls = places_->once(*known.function);
+  if (!calls) {
+    call.set_error(calls.error());
+  } else {
+    (*calls)->run(call, Location::edge(*decided.edge));
+  }
+  return true;
 }
 
-bool CallDispatcher::start_at_end(ElasticCall& call, Decided& decided) {
-  if (call.called_object() != nullptr) decided.edge.reset();
-  return false;
+bool CallDispatcher::start_at_end(ElasticCall& call, const KnownFunction& known,
+                                  const Decided& decided) {
+  const bool of_object = call.called_object() != nullptr;
+  const bool once = known.function->once && decided.edge && !has_deadline(known);
+  if (!of_object && !once) return false;
+  if (!count_async(call, nullptr)) {
+    if (options_.on_call) options_.on_call(call.record);
+    call.completion().finish();
+    return true;
+  }
+  if (of_object) {
+    elastic_object_of(*places_, call).start(call);
+    return true;
+  }
+  const auto calls = places_->once(*known.function);
+  if (calls) {
+    (*calls)->start(call, Location::edge(*decided.edge));
+    return true;
+  }
+  call.set_error(calls.error());
+  if (options_.on_call) options_.on_call(call.record);
+  tell(call);
+  return true;
 }
-
-bool CallDispatcher::cancel_at_end(ElasticCall&) { return false; }
 
 }  // namespace aloft::function

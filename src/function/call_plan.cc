@@ -135,12 +135,13 @@ CallPlan::Steps CallPlan::edge_failed(EdgeIndex edge, Errc why, Begun begun, Edg
   return steps;
 }
 
-CallPlan::Steps CallPlan::here_ended(Time now) {
+CallPlan::Steps CallPlan::here_ended(Time now, Here here) {
   Steps steps;
   if (state_ == State::here) {
     tell_in_time({.source = Source::here}, now, steps);
   } else if (state_ == State::leaving_here) {
-    tell(told_, steps);
+    const bool too_late = told_.failure == Errc::cancelled && here == Here::result;
+    tell_in_time(too_late ? Told{.source = Source::here} : told_, now, steps);
   }
   return steps;
 }

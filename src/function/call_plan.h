@@ -106,8 +106,12 @@ class CallPlan {
   // Anything else; also the end of one that was cancelled. `ready`, here and below: the edges that
   // could take a call now.
   [[nodiscard]] Steps edge_failed(EdgeIndex edge, Errc why, Begun begun, EdgeSet ready, Time now);
-  // A result or an exception; also the end of one that was stopped.
-  [[nodiscard]] Steps here_ended(Time now);
+  enum class Here : std::uint8_t {
+    result,  // the function returned
+    none,    // it threw, or was stopped before it began
+  };
+  // Also the end of one that was stopped. A body that returns all the same was not cancelled.
+  [[nodiscard]] Steps here_ended(Time now, Here here = Here::result);
   enum class Hedge : std::uint8_t {
     usable,    // a result or an exception
     unusable,  // it could not be run
@@ -128,6 +132,7 @@ class CallPlan {
   [[nodiscard]] Time edge_time() const {
     return rules_.deadline && *rules_.deadline < slow_at_ ? *rules_.deadline : slow_at_;
   }
+  [[nodiscard]] bool hedging() const { return hedging_; }
   [[nodiscard]] bool over() const { return state_ == State::over; }
   [[nodiscard]] const Told& told() const { return told_; }  // once over
   // For tests and simulations: edges this call was begun at.

@@ -238,12 +238,18 @@ TEST_F(CallPlanTest, a_cancelled_call_is_told_once_the_edge_has_given_up) {
   expect_failure(Errc::cancelled);
 }
 
-TEST_F(CallPlanTest, a_cancelled_run_here_is_stopped_and_its_result_ignored) {
-  plan_.emplace(rules_);
-  EXPECT_EQ(all(plan_->begin_here(kStart)), only(Kind::run_here));
-  EXPECT_EQ(all(plan_->cancel()), only(Kind::stop_here));
-  EXPECT_EQ(all(plan_->here_ended(kStart + 1ms)), only(Kind::tell));
-  expect_failure(Errc::cancelled);
+TEST_F(CallPlanTest, a_cancelled_run_here_is_stopped_and_told_so_unless_it_returns_all_the_same) {
+  for (const auto here : {CallPlan::Here::none, CallPlan::Here::result}) {
+    plan_.emplace(rules_);
+    EXPECT_EQ(all(plan_->begin_here(kStart)), only(Kind::run_here));
+    EXPECT_EQ(all(plan_->cancel()), only(Kind::stop_here));
+    EXPECT_EQ(all(plan_->here_ended(kStart + 1ms, here)), only(Kind::tell));
+    if (here == CallPlan::Here::none) {
+      expect_failure(Errc::cancelled);
+    } else {
+      EXPECT_EQ(plan_->told().source, Source::here);
+    }
+  }
 }
 
 TEST_F(CallPlanTest, a_call_that_only_its_hedge_runs_is_cancelled_at_once) {

@@ -61,6 +61,7 @@ void CallDispatcher::Run::on_ended() {
   const std::lock_guard lock(mutex_);
   news_ |= static_cast<std::uint8_t>(News::edge);
   if (form_ == Form::waited) {
+    edge_ended_.store(true, std::memory_order_release);
     changed_.notify_one();
   } else if (!working_) {
     dispatcher_.watch_.post(*this);
@@ -116,6 +117,7 @@ CallPlan::Steps CallDispatcher::Run::begin_plan(const Decided& decided) {
 void CallDispatcher::Run::carry_out(const Decided& decided) {
   take(begin_plan(decided));
   while (!plan_.over()) {
+    assist();
     std::optional<News> news;
     {
       std::unique_lock lock(mutex_);
@@ -131,6 +133,14 @@ void CallDispatcher::Run::carry_out(const Decided& decided) {
     }
     take(handle(*news));
   }
+}
+
+void CallDispatcher::Run::assist() {
+  // What only the link brings: beside a hedge there is other news.
+  if (!plan_.awaits_edge() || plan_.hedging() || edge_ >= dispatcher_.sessions_.size()) return;
+  if (edge_ended_.load(std::memory_order_acquire)) return;
+  const auto until = plan_.wakes_at();
+  if (until) dispatcher_.sessions_[edge_]->assist(edge_ended_, *until);
 }
 
 void CallDispatcher::Run::begin(const Decided& decided) {
@@ -166,7 +176,10 @@ void CallDispatcher::Run::work() {
 CallPlan::Steps CallDispatcher::Run::handle(News news) {
   switch (news) {
     case News::edge: return handle_edge();
-    case News::here: return plan_.here_ended(steady_clock::now());
+    case News::here:
+      return plan_.here_ended(steady_clock::now(), ran_ && !call.has_exception()
+                                                       ? CallPlan::Here::result
+                                                       : CallPlan::Here::none);
     case News::hedge: return handle_hedge();
     case News::cancel: return plan_.cancel();
     case News::time: break;
@@ -250,6 +263,7 @@ void CallDispatcher::Run::take(const CallPlan::Step& step) {
 void CallDispatcher::Run::call_edge(EdgeIndex edge) {
   if (!std::exchange(encoded_, true)) call.encode(arguments_);
   edge_ = edge;
+  edge_ended_.store(false, std::memory_order_relaxed);
   reply = {};
   const auto& sessions = dispatcher_.sessions_;
   if (edge >= sessions.size()) {
@@ -260,6 +274,7 @@ void CallDispatcher::Run::call_edge(EdgeIndex edge) {
     reply.outcome = fail(Errc::invalid_argument, "the arguments are larger than can be encoded");
   }
   if (!reply.outcome) {
+    edge_ended_.store(true, std::memory_order_relaxed);
     (void)note(News::edge);
     return;
   }
@@ -291,6 +306,7 @@ void CallDispatcher::Run::begin_here() {
   if (form_ == Form::future) return dispatcher_.executor_.post(*this);
   const auto time = plan_.wakes_at();
   if (time) dispatcher_.watch_.set(*this, time);
+  ran_ = true;
   dispatcher_.run_here(call, instead_of_edge_, stop_->get_token());
   if (time) dispatcher_.watch_.forget(*this);
   (void)note(News::here);

@@ -9,6 +9,7 @@
 // except the link's thread, which has it done by the watch's.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -55,6 +56,8 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   void bring(News news);
   [[nodiscard]] CallPlan::Steps begin_plan(const Decided& decided);
   [[nodiscard]] std::optional<News> next_news();  // under the lock
+  // Waited: lends this thread to the link, until there is news or something else to do.
+  void assist();
   [[nodiscard]] CallPlan::Steps handle(News news);
   [[nodiscard]] CallPlan::Steps handle_edge();
   [[nodiscard]] CallPlan::Steps handle_hedge();
@@ -78,6 +81,7 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   bool encoded_ = false;
   EdgeIndex edge_ = 0;  // the last that the call was begun at
   bool instead_of_edge_ = false;
+  bool ran_ = false;                     // here: written by who runs it, read once it has ended
   std::optional<CallPlan::Time> armed_;  // future: when the watch calls
   std::optional<std::stop_source> stop_;
   std::optional<Ended> hedge_;
@@ -85,6 +89,7 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   std::mutex mutex_;  // the watch's and the executor's are taken under it
   std::condition_variable changed_;
   std::uint8_t news_ = 0;
+  std::atomic<bool> edge_ended_ = false;  // waited: for the caller's thread while it reads the link
   bool working_ = true;  // future: a thread is the worker. It begins with the caller's.
 };
 

@@ -51,7 +51,7 @@ Result<std::uint64_t> ElasticChannel::send(Bytes arguments) {
   std::optional<steady_clock::time_point> deadline;
   {
     const std::lock_guard lock(mutex_);
-    if (closed_) return fail(Errc::refused, "this channel is closed");
+    if (closing_) return fail(Errc::refused, "this channel is closed");
     if (outstanding_ >= options_.max_messages || arrived_bytes_ > options_.max_bytes)
       return fail(Errc::overloaded, "too many results of this channel were not received yet");
     ++outstanding_;
@@ -72,7 +72,10 @@ Result<std::uint64_t> ElasticChannel::send(Bytes arguments) {
 
 void ElasticChannel::on_outcome(channel::Outcome outcome) {
   const std::lock_guard lock(mutex_);
-  if (outcome.dropped) {
+  // What never left since the channel ends is told like what had left.
+  const bool stale = outcome.dropped && (outcome.result.error().code == Errc::deadline_exceeded ||
+                                         (options_.kind == ChannelKind::latest && !closing_));
+  if (stale) {
     ++dropped_;
     --outstanding_;
     return;
@@ -148,7 +151,7 @@ ChannelStats ElasticChannel::stats() const {
 void ElasticChannel::close() {
   {
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
+    if (std::exchange(closing_, true)) return;
   }
   if (whose_ == End::own) end_->close({Errc::cancelled, "the channel was closed"});
   const std::lock_guard lock(mutex_);

@@ -58,7 +58,8 @@ class ElasticChannel final : public detail::ChannelCore,
   std::size_t outstanding_ = 0;  // sent, and neither dropped nor received
   std::uint64_t dropped_ = 0;
   channel::Sequence last_ = 0;
-  bool closed_ = false;
+  bool closing_ = false;  // no more is sent
+  bool closed_ = false;   // all has arrived
   bool handing_over_ = false;
   std::shared_ptr<const std::function<void(Arrived)>> receiver_;
 };

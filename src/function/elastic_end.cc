@@ -260,11 +260,12 @@ void ElasticEnd::transmit(PlaceIndex place, std::uint32_t, EndMessage message) {
   }
   const Epoch epoch = message.epoch;
   if (auto sent = places_->links()[place - 1]->transmit(id_, message); !sent)
-    said_.push_back({place, {epoch, channel::Lost{std::move(sent.error())}}, Said::To::fixed});
+    said_.push_back({place, {epoch, channel::Lost{std::move(sent.error())}}, Said::To::no_room});
 }
 
 void ElasticEnd::on_place_up(PlaceIndex place) {
   const Step step(*this);
+  too_small_.erase(place);
   if (!closed_ && !alone_) fixed_.place_up(place, step.now);
 }
 
@@ -276,6 +277,18 @@ void ElasticEnd::on_place_down(PlaceIndex place) {
 void ElasticEnd::on_end_message(PlaceIndex place, EndMessage message) {
   const Step step(*this);
   if (!closed_ && !alone_) fixed_.received(place, std::move(message), step.now);
+}
+
+void ElasticEnd::on_no_room(PlaceIndex place, Epoch epoch, const Error& why) {
+  const Step step(*this);
+  leave(place, {epoch, channel::Lost{why}}, step.now);
+}
+
+// Without the second step, an end could be recovered from one such edge to the other for ever.
+void ElasticEnd::leave(PlaceIndex place, EndMessage lost, TimePoint now) {
+  if (closed_ || alone_) return;
+  fixed_.received(place, std::move(lost), now);
+  if (too_small_.insert(place).second) fixed_.place_down(place, now);
 }
 
 void ElasticEnd::on_timer() {
@@ -306,6 +319,8 @@ void ElasticEnd::hand_over(TimePoint now) {
     said_.pop_front();
     if (said.to == Said::To::here) {
       to_here(std::move(said.message));
+    } else if (said.to == Said::To::no_room) {
+      leave(said.place, std::move(said.message), now);
     } else if (!closed_) {
       fixed_.received(said.place, std::move(said.message), now);
     }
@@ -380,6 +395,7 @@ void ElasticEnd::start_moves(TimePoint now) {
       continue;
     }
     moving_ = std::move(next.then);
+    if (too_small_.erase(next.to.number()) != 0) fixed_.place_up(next.to.number(), now);
     auto begun = fixed_.move(next.to.number(), 0, now);
     if (!begun && moving_)
       tell(*std::exchange(moving_, std::nullopt), std::unexpected(std::move(begun.error())));

@@ -17,6 +17,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "channel/fixed_end.h"
@@ -94,6 +96,7 @@ class ElasticEnd final : public EndPeer,
   void on_place_up(channel::PlaceIndex place) override;
   void on_place_down(channel::PlaceIndex place) override;
   void on_end_message(channel::PlaceIndex place, channel::EndMessage message) override;
+  void on_no_room(channel::PlaceIndex place, channel::Epoch epoch, const Error& why) override;
   void on_timer() override;
 
  private:
@@ -106,7 +109,7 @@ class ElasticEnd final : public EndPeer,
   struct Said {
     channel::PlaceIndex place = 0;
     channel::EndMessage message;
-    enum class To : std::uint8_t { here, fixed } to = To::fixed;
+    enum class To : std::uint8_t { here, fixed, no_room } to = To::fixed;
   };
 
   void transmit(channel::PlaceIndex place, std::uint32_t module,
@@ -118,6 +121,7 @@ class ElasticEnd final : public EndPeer,
   void settle(TimePoint now);
   void hand_over(TimePoint now);
   void start_moves(TimePoint now);
+  void leave(channel::PlaceIndex place, channel::EndMessage lost, TimePoint now);
   void to_here(channel::EndMessage message);
   void tell(OnMoved then, Result<MoveReport> report);
   void sweep_here();
@@ -144,6 +148,8 @@ class ElasticEnd final : public EndPeer,
   std::optional<TimePoint> timer_;           // as the thread knows it
   bool direct_ = false;                      // between begin_here() and end_here()
   bool alone_ = false;                       // no edge counts any more
+  // Edges that had no room for a message: not recovered to, until asked for or connected anew.
+  std::set<channel::PlaceIndex> too_small_;
   bool closed_ = false;
 };
 

@@ -191,7 +191,7 @@ bool EndLinks::on_credit(StreamId id) {
     epoch = found->second.epoch;
     to = lose(found->second);
   }
-  if (to.peer != nullptr) to.peer->on_end_message(to.place, {epoch, channel::Lost{sent.error()}});
+  if (to.peer != nullptr) to.peer->on_no_room(to.place, epoch, sent.error());
   return true;
 }
 

@@ -42,6 +42,9 @@ class EndPeer {
   // All that was under way to and from there is gone.
   virtual void on_place_down(channel::PlaceIndex place) = 0;
   virtual void on_end_message(channel::PlaceIndex place, channel::EndMessage message) = 0;
+  // The edge grants no credit that is large enough for a message of this attachment, which is given
+  // up there.
+  virtual void on_no_room(channel::PlaceIndex place, channel::Epoch epoch, const Error& why) = 0;
 };
 
 // What an end is, for the edges.
@@ -69,8 +72,7 @@ class EndLinks {
   [[nodiscard]] Place add(const EndId& id, std::weak_ptr<EndPeer> peer, channel::PlaceIndex place,
                           const EndTerms& terms);
   void remove(const EndId& id);
-  // Nothing happens while the edge is down. An Error says that this attachment cannot be served
-  // (a body that it has no room for): it is given up here, and its end takes it for lost.
+  // Nothing happens while the edge is down. An Error is what on_no_room() would say.
   [[nodiscard]] Result<void> transmit(const EndId& id, const channel::EndMessage& message);
 
   // --- For the session

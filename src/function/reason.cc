@@ -12,6 +12,7 @@ std::string_view pattern(const Reason& reason) {
     case ReasonCode::asked_for: return "asked for by the caller";
     case ReasonCode::unbound: return "no runtime is bound";
     case ReasonCode::within_call: return "within an elastic call";
+    case ReasonCode::with_object: return "where its object is";
     case ReasonCode::local_always: return "local: always here";
     case ReasonCode::remote_always: return "remote: always at the edge";
     case ReasonCode::remote_not_ready: return "remote: here, since no edge is ready";

@@ -114,6 +114,15 @@ void RemoteSession::start(RemoteCall& call) {
   send_calls(*module, effects);
 }
 
+void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+  channel::Endpoint* endpoint = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    endpoint = endpoint_.get();
+  }
+  if (endpoint != nullptr) (void)endpoint->assist(done, until);
+}
+
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
@@ -220,9 +229,13 @@ Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte
     opened = std::exchange(just_opened_, nullptr);
     endpoint = endpoint_.get();
   }
-  // Without the lock, since the ends go on from there.
-  if (opened != nullptr && endpoint != nullptr)
-    ends_->on_module_open(*opened->to_open.module, opened->id, *endpoint);
+  if (opened == nullptr || endpoint == nullptr) return std::span<std::byte>{};
+  // Without the lock, since the ends go on from there; and before anybody is told that this edge is
+  // ready, who may want to move one there.
+  ends_->on_module_open(*opened->to_open.module, opened->id, *endpoint);
+  Effects effects(log_);
+  const std::lock_guard lock(mutex_);
+  update_ready(effects);
   return std::span<std::byte>{};
 }
 

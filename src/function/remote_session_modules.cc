@@ -90,8 +90,7 @@ Result<void> RemoteSession::handle(const ModuleOpened& opened, Effects& effects)
   module->logged_refusal.clear();
   wasm_engine_ = opened.engine;
   inference_engine_ = opened.inference;
-  just_opened_ = module;
-  update_ready(effects);
+  just_opened_ = module;  // ready once its ends are told
   return {};
 }
 

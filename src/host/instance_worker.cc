@@ -19,6 +19,9 @@ std::uint64_t micros(Clock::duration time) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(time).count());
 }
 
+// The worker whose thread this is, while it reads the link.
+thread_local InstanceWorker* assisting = nullptr;
+
 }  // namespace
 
 Result<std::unique_ptr<InstanceWorker>> InstanceWorker::create(
@@ -102,7 +105,7 @@ void InstanceWorker::end(channel::StreamId stream) {
   at.state = State::queued;
   at.arrived = Clock::now();
   queue_.push_back(&at);
-  wake_.notify_one();
+  wake();
 }
 
 void InstanceWorker::abandon(channel::StreamId stream) {
@@ -124,7 +127,7 @@ void InstanceWorker::sent(channel::StreamId stream) {
       return;  // sent in the worker's place, see Session::answer_for()
     if (at.descriptor != 0 && at.home == current_) {
       releases_.push_back(at.descriptor);
-      wake_.notify_one();
+      wake();
     }
     capacity = set_free(at);
   }
@@ -139,7 +142,7 @@ void InstanceWorker::need_capacity(channel::StreamId stream, std::uint64_t bytes
   at.state = State::growing;
   at.wanted = bytes;
   queue_.push_back(&at);
-  wake_.notify_one();
+  wake();
 }
 
 void InstanceWorker::reset(channel::StreamId stream) {
@@ -188,7 +191,7 @@ void InstanceWorker::stop() {
     stop = stop_running_;
     if (running_ != nullptr)
       must_end_by_ = std::min(must_end_by_, Clock::now() + context_.end_grace);
-    wake_.notify_one();
+    wake();
   }
   stop.request_stop();
 }
@@ -219,8 +222,33 @@ void InstanceWorker::work() {
       }
       lock.lock();
     } else {
-      wake_.wait(lock);
+      wait_for_work(lock);
     }
+  }
+}
+
+// An idle worker reads the session's link itself, so that a call for it starts in the thread that
+// received it. A call for another worker ends that: the other one is the next to have a call, and
+// to read.
+void InstanceWorker::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  awake_.store(false, std::memory_order_relaxed);
+  lock.unlock();
+  assisting = this;
+  (void)context_.endpoint->assist(awake_, Clock::time_point::max());
+  assisting = nullptr;
+  lock.lock();
+  wake_.wait(lock, [this] {
+    return ending_ || !queue_.empty() || !releases_.empty() || !retired_.empty();
+  });
+}
+
+void InstanceWorker::wake() {
+  awake_.store(true, std::memory_order_release);
+  wake_.notify_one();
+  if (assisting == nullptr) {
+    context_.endpoint->nudge();
+  } else if (assisting != this) {
+    assisting->awake_.store(true, std::memory_order_release);
   }
 }
 
@@ -434,7 +462,7 @@ void InstanceWorker::let_go(Slot& slot) {
   // The worker's own reference keeps current_ alive; of another one this may be the last.
   if (slot.home != nullptr && slot.home != current_) {
     retired_.push_back(std::move(slot.home));
-    wake_.notify_one();
+    wake();
   }
   slot.home.reset();
 }

@@ -140,8 +140,12 @@ class InstanceWorker {
   [[nodiscard]] Slot& slot(channel::StreamId stream);
   [[nodiscard]] Result<void> make_instance();
 
+  // Has the worker look at what there is to do. With the mutex held.
+  void wake();
+
   // Worker thread.
   void work();
+  void wait_for_work(std::unique_lock<std::mutex>& lock);
   void run(Slot& slot);
   [[nodiscard]] std::vector<std::span<const std::byte>> call_guest(Slot& slot,
                                                                    Clock::time_point deadline,
@@ -168,6 +172,7 @@ class InstanceWorker {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::atomic<bool> awake_ = false;             // there may be something to do
   std::shared_ptr<runtime::Instance> current_;  // changed by the worker only
   std::vector<Slot> slots_;
   std::deque<Slot*> queue_;              // queued and growing, in the order they came

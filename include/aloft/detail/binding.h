@@ -77,8 +77,8 @@ class Dispatcher {
   virtual void start(ElasticCall& call) = 0;
   // Asks a call that was started to end early; its completion tells when nothing uses it any more.
   virtual void cancel(ElasticCall& call) = 0;
-  // Where elastic objects and channels go through; null: nowhere but here.
-  [[nodiscard]] virtual std::shared_ptr<function::EndPlaces> end_places();
+  // What channels and elastic objects are attached to. Null: none can be.
+  [[nodiscard]] virtual std::shared_ptr<function::EndPlaces> end_places() { return nullptr; }
 };
 
 // Generated code registers each module once, before main (static initialisation); a Runtime opens

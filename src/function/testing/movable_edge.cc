@@ -204,9 +204,9 @@ std::uint64_t MovableEdge::runs() const {
   return runs_;
 }
 
-std::size_t MovableEdge::ends() const {
-  const std::lock_guard lock(mutex_);
-  return ends_.size();
+bool MovableEdge::wait_for_ends(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kPatience, [&] { return ends_.size() == count; });
 }
 
 // --- The link
@@ -340,6 +340,7 @@ void MovableEdge::sweep() {
   std::erase_if(ends_, [](const auto& entry) {
     return entry.second->movable.detached() && !entry.second->running;
   });
+  changed_.notify_all();
 }
 
 void MovableEdge::work(const std::stop_token& stop) {

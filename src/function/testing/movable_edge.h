@@ -54,10 +54,10 @@ class MovableEdge final : private channel::Acceptor, private channel::Receiver {
   // Refuses each Attach that makes a new end with this; nullopt: no longer.
   void refuse(std::optional<Error> why);
 
-  // Waits (10 s at most) until so many deliveries have come in all / wait to run now.
+  // Wait (10 s at most) until so many deliveries have come in all / so many ends live.
   [[nodiscard]] bool wait_for_deliveries(std::uint64_t count);
+  [[nodiscard]] bool wait_for_ends(std::size_t count);
   [[nodiscard]] std::uint64_t runs() const;  // of functions
-  [[nodiscard]] std::size_t ends() const;    // that live
 
  private:
   class End;

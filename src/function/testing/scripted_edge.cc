@@ -183,6 +183,7 @@ void AutomaticEdge::wait_for_unanswered_call() {
 
 void AutomaticEdge::work(const std::stop_token& stop) {
   channel::StreamId next_stream = 16;
+  std::map<std::uint64_t, channel::StreamId> unanswered;  // by call
   while (const auto event = edge_.next(stop)) {
     if (std::holds_alternative<Connected>(*event)) next_stream = 16;
     const auto* const arrived = std::get_if<Arrived>(&*event);
@@ -203,10 +204,14 @@ void AutomaticEdge::work(const std::stop_token& stop) {
         edge_.send(arrived->stream, answer->head, std::move(answer->body));
         edge_.grant(arrived->stream, capacity_);
       } else {
+        unanswered[call->call_id] = arrived->stream;
         const std::lock_guard lock(mutex_);
         ++unanswered_;
         changed_.notify_all();
       }
+    } else if (const auto* cancel = std::get_if<CancelCall>(&arrived->message)) {
+      const auto found = unanswered.find(cancel->call_id);
+      if (found != unanswered.end()) edge_.grant(found->second, capacity_);
     }
   }
 }

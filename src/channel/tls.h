@@ -1,0 +1,40 @@
+// Who this end of a link is to its peer, and whom it trusts: TLS 1.3, nothing older, nothing else.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include <aloft/result.h>
+
+namespace aloft::channel {
+
+// PEM files.
+struct TlsFiles {
+  std::filesystem::path certificate;  // this end's, with those up to the authority's behind it
+  std::filesystem::path key;          // its private key
+  std::filesystem::path authority;    // whose certificates this end trusts
+};
+
+// Thread rule: immutable.
+class TlsContext {
+ public:
+  // A side that listens. It needs a certificate and a key; with an authority it takes only peers
+  // that show a certificate of it. Errors: invalid_argument, not_found, corrupt, each naming the
+  // file.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> server(const TlsFiles& files);
+  // A side that connects. It needs an authority, and takes only a peer that shows a certificate of
+  // it for the host that was asked for; with a certificate and a key it shows them.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client(const TlsFiles& files);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  struct Impl;
+  [[nodiscard]] Impl& impl() const { return *impl_; }
+
+ private:
+  explicit TlsContext(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aloft::channel
