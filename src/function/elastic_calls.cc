@@ -16,6 +16,7 @@ using std::chrono::steady_clock;
 // Takes what came over into the call.
 void take(ElasticCall& call, Result<SharedBytes> result, channel::PlaceIndex place) {
   call.record.place = place == channel::kHere ? Place::here : Place::edge;
+  call.record.location = place == channel::kHere ? Location::here() : Location::edge(place - 1);
   if (!result) return call.set_error(std::move(result.error()));
   if (auto decoded = call.decode(**result); !decoded) {
     call.set_error(
@@ -123,6 +124,7 @@ void ElasticCalls::run(ElasticCall& call) const {
     call.run_native();
     end_->end_here();
     call.record.place = Place::here;
+    call.record.location = Location::here();
   } else if (auto arguments = encoded_arguments(call); !arguments) {
     call.set_error(std::move(arguments.error()));
   } else {

@@ -6,8 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "channel/movable_end.h"
-#include "function/binding.h"
+#include "function/elastic_here.h"
 
 namespace aloft::function {
 namespace {
@@ -47,166 +46,6 @@ EndTerms terms_of(const EndSetup& setup) {
 
 }  // namespace
 
-// What a function of the end does under its lock, and what follows from it: messages between the
-// ends here are handed over before the lock is released, reports are told after.
-class ElasticEnd::Step {
- public:
-  explicit Step(ElasticEnd& end) : now(steady_clock::now()), end_(end), lock_(end.mutex_) {}
-  ~Step() {
-    end_.settle(now);
-    const auto told = std::exchange(end_.told_, {});
-    lock_.unlock();
-    for (const auto& tell : told) tell();
-  }
-  Step(const Step&) = delete;
-  Step& operator=(const Step&) = delete;
-
-  const TimePoint now;
-
- private:
-  ElasticEnd& end_;
-  std::unique_lock<std::mutex> lock_;
-};
-
-// An attachment at the place here. All but run_here(): under the end's lock.
-class ElasticEnd::Here final : private channel::MovableEndHost,
-                               private channel::MovableEndPort,
-                               private HereTask {
- public:
-  enum class Begin : std::uint8_t {
-    attached,  // by a message that follows
-    serving,   // with the object as it is
-  };
-
-  Here(ElasticEnd& end, Epoch its_epoch, Begin begin)
-      : epoch(its_epoch),
-        end_(end),
-        movable_(its_epoch, options(end, begin), static_cast<channel::MovableEndHost&>(*this),
-                 static_cast<channel::MovableEndPort&>(*this)) {}
-
-  void received(EndMessage message) { movable_.received(std::move(message)); }
-  void skip(channel::Sequence sequence) { movable_.skip(sequence); }
-  [[nodiscard]] bool is_over() const { return movable_.detached(); }
-  // Whether it uses the object, or is about to.
-  [[nodiscard]] bool runs() const { return run_ == Run::posted || run_ == Run::running; }
-  [[nodiscard]] bool has_job() const { return job_.has_value() || run_ == Run::running; }
-  // Lets a job run that waited until the object was free.
-  void go_on() {
-    if (job_.has_value() && run_ == Run::idle && !end_.direct_ && !end_.runs_here()) post();
-  }
-  void drop_job() {
-    if (run_ == Run::posted && end_.places_->options().executor->remove(*this)) {
-      run_ = Run::idle;
-      keep_.reset();
-    }
-    if (run_ == Run::idle) job_.reset();
-  }
-
-  const Epoch epoch;
-
- private:
-  enum class Run : std::uint8_t { idle, posted, running };
-  struct Job {
-    enum class Kind : std::uint8_t { execute, save, load } kind = Kind::execute;
-    std::uint32_t method = 0;
-    SharedBytes body;
-  };
-
-  static channel::MovableEndOptions options(const ElasticEnd& end, Begin begin) {
-    channel::MovableEndOptions made;
-    made.has_state = end.setup_.options.has_state;
-    made.serves = begin == Begin::serving;
-    return made;
-  }
-
-  void execute(channel::Sequence, std::uint32_t method, SharedBytes body) override {
-    begin({.kind = Job::Kind::execute, .method = method, .body = std::move(body)});
-  }
-  void save() override { begin({.kind = Job::Kind::save, .method = 0, .body = nullptr}); }
-  void load(SharedBytes state) override {
-    begin({.kind = Job::Kind::load, .method = 0, .body = std::move(state)});
-  }
-  void transmit(EndMessage message) override {
-    end_.said_.push_back({kHere, std::move(message), Said::To::fixed});
-  }
-
-  void begin(Job job) {
-    job_ = std::move(job);
-    // Without an object, attachments have nothing in common and run side by side.
-    if (end_.setup_.object == nullptr) return post();
-    go_on();
-  }
-  void post() {
-    run_ = Run::posted;
-    keep_ = end_.shared_from_this();
-    end_.places_->options().executor->post(*this);
-  }
-
-  // On a thread of the executor.
-  void run_here() override {
-    std::shared_ptr<ElasticEnd> keep;
-    Job job;
-    {
-      const std::lock_guard lock(end_.mutex_);
-      keep = std::move(keep_);
-      job = *std::exchange(job_, std::nullopt);
-      run_ = Run::running;
-    }
-    Result<SharedBytes> made = SharedBytes();
-    const inference::GraphScope graphs(*end_.places_->options().graphs);
-    const InPlaceScope in_place;
-    switch (job.kind) {
-      case Job::Kind::execute: made = run(job); break;
-      case Job::Kind::save: made = saved(); break;
-      case Job::Kind::load: {
-        if (auto loaded = end_.setup_.object->load(*job.body); !loaded)
-          made = std::unexpected(std::move(loaded.error()));
-        break;
-      }
-    }
-    const Step step(end_);
-    run_ = Run::idle;
-    switch (job.kind) {
-      // A native object outlives a method that fails, as any object of this program.
-      case Job::Kind::execute: movable_.executed(std::move(made), true); break;
-      case Job::Kind::save: movable_.saved(std::move(made)); break;
-      case Job::Kind::load:
-        movable_.loaded(made ? Result<void>() : std::unexpected(std::move(made.error())));
-        break;
-    }
-    for (const auto& here : end_.here_) here->go_on();
-    end_.changed_.notify_all();
-  }
-
-  [[nodiscard]] Result<SharedBytes> run(const Job& job) const {
-    const auto functions = end_.setup_.module->functions;
-    if (job.method >= functions.size() || functions[job.method].run_encoded == nullptr)
-      return fail(Errc::not_found, "the module has no such function here");
-    detail::NativeObject* const object = end_.setup_.object;
-    auto result = functions[job.method].run_encoded(object == nullptr ? nullptr : object->object(),
-                                                    *job.body);
-    if (!result) return std::unexpected(std::move(result.error()));
-    return std::make_shared<const channel::Bytes>(*std::move(result));
-  }
-
-  [[nodiscard]] Result<SharedBytes> saved() const {
-    codec::Writer writer;
-    end_.setup_.object->save(writer);
-    if (!writer.ok()) return fail(Errc::resource_exhausted, "the state is too long to be encoded");
-    auto bytes = std::make_shared<channel::Bytes>();
-    bytes->reserve(writer.size());
-    for (const auto segment : writer.segments())
-      bytes->insert(bytes->end(), segment.begin(), segment.end());
-    return bytes;
-  }
-
-  ElasticEnd& end_;
-  channel::MovableEnd movable_;
-  std::optional<Job> job_;  // not running yet
-  Run run_ = Run::idle;
-  std::shared_ptr<ElasticEnd> keep_;  // while posted
-};
-
 ElasticEnd::ElasticEnd(std::shared_ptr<EndPlaces> places, const EndSetup& setup)
     : places_(std::move(places)),
       setup_(setup),
@@ -220,6 +59,7 @@ ElasticEnd::~ElasticEnd() = default;
 
 void ElasticEnd::connect() {
   const Step step(*this);
+  if (closed_) return;
   for (PlaceIndex place = 1; place <= places_->links().size(); ++place) {
     EndLinks& links = *places_->links()[place - 1];
     if (links.add(id_, weak_from_this(), place, terms_of(setup_)) == EndLinks::Place::up)
@@ -474,7 +314,7 @@ void ElasticEnd::close(const Error& why) {
   const std::shared_ptr<ElasticEnd> keep = shared_from_this();  // forget() may drop the last other
   {
     const Step step(*this);
-    if (!std::exchange(closed_, true)) {
+    if (!closed_.exchange(true)) {
       fixed_.close(why, step.now);
       while (!sent_.empty()) {
         ended({.sequence = sent_.front().sequence,
@@ -495,11 +335,6 @@ void ElasticEnd::close(const Error& why) {
   for (const auto& links : places_->links()) links->remove(id_);
   places_->thread().wake(keep, TimePoint::max());
   places_->forget(*this);
-}
-
-bool ElasticEnd::is_closed() const {
-  const std::lock_guard lock(mutex_);
-  return closed_;
 }
 
 Location ElasticEnd::location() const {

@@ -8,6 +8,7 @@
 // hardly more than a plain one.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -86,7 +87,7 @@ class ElasticEnd final : public EndPeer,
 
   // Ends what is under way with `why`, and waits for what runs here. More than once is allowed.
   void close(const Error& why);
-  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] bool is_closed() const { return closed_.load(std::memory_order_acquire); }
 
   [[nodiscard]] bool has_state() const { return setup_.options.has_state; }
   [[nodiscard]] Location location() const;
@@ -150,7 +151,7 @@ class ElasticEnd final : public EndPeer,
   bool alone_ = false;                       // no edge counts any more
   // Edges that had no room for a message: not recovered to, until asked for or connected anew.
   std::set<channel::PlaceIndex> too_small_;
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
 };
 
 }  // namespace aloft::function

@@ -84,6 +84,9 @@ void EndPlaces::end() {
   bring_home();
   for (const auto& end : ends()) end->close({Errc::cancelled, "the runtime ended"});
   thread_.stop();
+  decltype(once_) released;  // without the lock; they hold their ends, and these hold this
+  const std::lock_guard lock(mutex_);
+  released.swap(once_);
 }
 
 }  // namespace aloft::function

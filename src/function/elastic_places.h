@@ -61,7 +61,7 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
   [[nodiscard]] Result<std::shared_ptr<ElasticEnd>> open(const EndSetup& setup);
   // Takes an end off the list; its owner has closed it.
   void forget(const ElasticEnd& end);
-  // Calls of a function with effects at edges. Lives as long as this. Errors: as open().
+  // Calls of a function with effects at edges. Lives until end(). Errors: as open().
   [[nodiscard]] Result<ElasticCalls*> once(const FunctionDescriptor& function);
 
   [[nodiscard]] const EndPlacesOptions& options() const { return options_; }

@@ -235,16 +235,31 @@ void EndLinks::on_sent(StreamId id) {
 Result<std::span<std::byte>> EndLinks::on_message_begin(StreamId stream,
                                                         std::span<const std::byte> head,
                                                         std::uint64_t body_size) {
-  if (body_size > max_body_) {
-    return fail(Errc::resource_exhausted,
-                "a body of " + std::to_string(body_size) + " bytes is larger than is allowed");
-  }
+  if (body_size > max_body_) return refuse_body(stream, body_size);
   auto decoded = decode_end(head, body_size);
   if (!decoded) return std::unexpected(decoded.error());
   Arriving& arriving = arriving_[stream];
   arriving.head = *std::move(decoded);
   arriving.body = std::make_shared<channel::Bytes>(static_cast<std::size_t>(body_size));
   return std::span(*arriving.body);
+}
+
+// The next place would answer as much: the end has to know that it is not the edge that failed.
+std::unexpected<Error> EndLinks::refuse_body(StreamId stream, std::uint64_t body_size) {
+  const Error why{Errc::resource_exhausted,
+                  "a body of " + std::to_string(body_size) + " bytes is larger than is allowed"};
+  Addressee to;
+  channel::Epoch epoch = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = streams_.find(stream);
+        found != streams_.end() && !found->second.given_up) {
+      epoch = found->second.epoch;
+      to = lose(found->second);
+    }
+  }
+  if (to.peer != nullptr) to.peer->on_no_room(to.place, epoch, why);
+  return std::unexpected(why);
 }
 
 bool EndLinks::on_message_abandoned(StreamId stream) { return arriving_.erase(stream) != 0; }

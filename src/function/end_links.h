@@ -42,8 +42,8 @@ class EndPeer {
   // All that was under way to and from there is gone.
   virtual void on_place_down(channel::PlaceIndex place) = 0;
   virtual void on_end_message(channel::PlaceIndex place, channel::EndMessage message) = 0;
-  // The edge grants no credit that is large enough for a message of this attachment, which is given
-  // up there.
+  // The edge grants no credit that is large enough for a message of this attachment, or answers
+  // with more than is taken here: it is given up there.
   virtual void on_no_room(channel::PlaceIndex place, channel::Epoch epoch, const Error& why) = 0;
 };
 
@@ -132,6 +132,8 @@ class EndLinks {
   };
   [[nodiscard]] Addressee accept(channel::StreamId stream, const EndHead& head);
   [[nodiscard]] Addressee lose(const Stream& stream);
+
+  std::unexpected<Error> refuse_body(channel::StreamId stream, std::uint64_t body_size);
 
   const std::uint64_t max_body_;
   std::map<channel::StreamId, Arriving> arriving_;  // the I/O thread's
