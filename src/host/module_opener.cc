@@ -82,12 +82,31 @@ void ModuleOpener::work() {
       answer = function::ModuleRefused{request.module_id, made.error()};
     }
     const auto head = function::encode(answer);
-    (void)endpoint_.send({.stream = channel::kControlStream, .head = head, .body = {}});
+    std::uint64_t token = 0;
     if (module != nullptr) {
-      for (const auto& worker : module->workers) worker->open();
+      const std::lock_guard saying(mutex_);
+      token = ++last_token_;
+      unsaid_.emplace(token, module);
+    }
+    if (endpoint_.send_quietly(
+            {.stream = channel::kControlStream, .head = head, .body = {}, .token = token}) ==
+        channel::Sending::done) {
+      sent(token);
     }
     lock.lock();
   }
+}
+
+void ModuleOpener::sent(std::uint64_t token) {
+  OpenedModule* module = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = unsaid_.find(token);
+    if (found == unsaid_.end()) return;
+    module = found->second;
+    unsaid_.erase(found);
+  }
+  for (const auto& worker : module->workers) worker->open();
 }
 
 Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenModule& request) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -75,6 +76,11 @@ class ModuleOpener {
   // I/O thread. The UE hears ModuleOpened or ModuleRefused.
   void open(function::OpenModule request);
   [[nodiscard]] ModelUpload& upload() { return upload_; }
+  // What was sent on stream 0 with this token, below kTokens, has left. Credits of a module's call
+  // streams follow its ModuleOpened and must not overtake it, as they do what the kernel has not
+  // taken.
+  static constexpr std::uint64_t kTokens = 1ULL << 32U;
+  void sent(std::uint64_t token);
 
   // Waits for a model that is being loaded; opens no more. One thread.
   void finish();
@@ -110,6 +116,8 @@ class ModuleOpener {
   std::condition_variable wake_;
   std::deque<function::OpenModule> requests_;
   bool stopping_ = false;
+  std::map<std::uint64_t, OpenedModule*> unsaid_;  // by the token of their ModuleOpened
+  std::uint64_t last_token_ = 0;
   std::optional<Digest> loading_;
   Clock::time_point load_by_ = Clock::time_point::max();
 

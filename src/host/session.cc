@@ -214,6 +214,8 @@ void Session::on_reset(channel::StreamId stream, const Error& why) {
 }
 
 void Session::on_sent(channel::StreamId stream, std::uint64_t token, const Result<void>&) {
+  if (stream == channel::kControlStream && token < ModuleOpener::kTokens)
+    return opener_->sent(token);
   if (stream == channel::kControlStream || stream >= SessionEnds::kFirstEndStream)
     return ends_->sent(stream, token);
   if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream);
