@@ -74,7 +74,7 @@ void RemoteSession::send_uploads(Effects& effects) {
   }
 }
 
-Result<void> RemoteSession::handle(const ModuleOpened& opened, Effects& effects) {
+Result<void> RemoteSession::handle(const ModuleOpened& opened, Effects& /*effects*/) {
   Module* const module = find_module(opened.module_id);
   if (module == nullptr || module->state != Module::State::opening) {
     return fail(Errc::protocol, "a module was opened that was not asked for");
