@@ -125,7 +125,7 @@ struct EndpointOptions {
   // Stream 0 needs no credit under either rule.
   CreditRule receive = CreditRule::required;
   // Of a received message on any stream but 0.
-  Bytes max_body = 256_MiB;
+  aloft::Bytes max_body = 256_MiB;
   // A ping is sent when nothing else was for so long.
   std::chrono::milliseconds heartbeat{50};
   // A peer that was silent for so long is dead; longer by what this end itself slept (liveness.h).

@@ -16,7 +16,7 @@ std::unexpected<Error> violation(StreamId stream, const std::string& what) {
 
 }  // namespace
 
-Inbox::Inbox(CreditRule rule, Bytes max_body, Sink& sink)
+Inbox::Inbox(CreditRule rule, aloft::Bytes max_body, Sink& sink)
     : rule_(rule), max_body_(max_body), sink_(sink) {}
 
 Inbox::Incoming* Inbox::find(StreamId stream) {

@@ -58,7 +58,7 @@ class Inbox {
   };
 
   // `sink` must outlive the inbox.
-  Inbox(CreditRule rule, Bytes max_body, Sink& sink);
+  Inbox(CreditRule rule, aloft::Bytes max_body, Sink& sink);
 
   // Where the next bytes go; never empty. Valid until received(); where give_up() or stop() comes
   // between, a read that has not begun yet must not begin, and one that is done is still told to
@@ -106,7 +106,7 @@ class Inbox {
   static constexpr std::size_t kBuffer = wire::kHeaderSize + kMaxHead;
 
   CreditRule rule_;
-  Bytes max_body_;
+  aloft::Bytes max_body_;
   Sink& sink_;
   bool stopped_ = false;
   std::atomic<std::uint32_t> seen_{0};
