@@ -51,6 +51,7 @@ Link::Link(boost::asio::io_context& io, Connection connection, const EndpointOpt
       watch_(io, socket_),
       timer_(io),
       pace_timer_(io),
+      resume_timer_(io),
       receiver_(&receiver),
       owner_(&owner),
       counters_(std::move(counters)),
@@ -204,6 +205,7 @@ void Link::detach() {
   close_socket();
   timer_.cancel();
   pace_timer_.cancel();
+  resume_timer_.cancel();
 }
 
 // --- time ---
@@ -288,6 +290,7 @@ void Link::fail_link(const Error& why) {
   told_ = true;
   timer_.cancel();
   pace_timer_.cancel();
+  resume_timer_.cancel();
   deliver_done();
   inbox_.give_up_all(reason);
   if (owner_) owner_->link_down(reason, last_heard);

@@ -116,6 +116,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void wait_socket();
   void on_socket();
   void read_on();
+  void resume_soon();
   void wait_paced();
   void wait_timer();
   void on_timer();
@@ -155,6 +156,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   SocketWatch watch_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pace_timer_;
+  boost::asio::steady_timer resume_timer_;
   Receiver* receiver_;
   LinkOwner* owner_;
   std::shared_ptr<LinkCounters> counters_;
@@ -170,6 +172,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   std::optional<Error> violation_;
   std::optional<Error> closed_by_peer_;
   bool told_ = false;                                     // the receiver was called in this visit
+  bool resuming_ = false;                                 // resume_timer_ runs
+  Time assisted_until_;                                   // when the last assistant left
   std::atomic<std::thread::id> assistant_;                // the thread that assists
   int nudge_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // what wakes it
   std::vector<Outbox::Done> delivering_;

@@ -19,6 +19,8 @@ using std::chrono::steady_clock;
 // What one visit reads at most before other links have their turn.
 constexpr int kReadsPerVisit = 16;
 
+constexpr std::chrono::microseconds kResume{300};
+
 const std::thread::id kNobody{};
 
 }  // namespace
@@ -131,13 +133,32 @@ bool Link::assist(const std::atomic<bool>& done, Time until) {
   const Visit visit(*this);
   assistant_.store(kNobody, std::memory_order_relaxed);
   if (ended_) return true;
-  watch_.read(true);
+  assisted_until_ = steady_clock::now();
+  if (!std::exchange(resuming_, true)) resume_soon();
   if (reading == Reading::nothing) return true;
   boost::asio::post(io_, [self = shared_from_this()] {
     const Visit next(*self);
     if (!self->ended_) self->read_on();
   });
   return true;
+}
+
+// Who assists mostly does so again at once, as one call follows another. What comes in between (a
+// credit, say) is then read along with what that one waits for, and wakes nobody; so the I/O thread
+// takes the reading over a moment later, and looks whether it has to only that often.
+void Link::resume_soon() {
+  resume_timer_.expires_after(kResume);
+  resume_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
+    const Visit visit(*self);
+    self->resuming_ = false;
+    if (self->ended_ || self->assistant_.load(std::memory_order_relaxed) != kNobody) return;
+    if (steady_clock::now() - self->assisted_until_ < kResume) {
+      self->resuming_ = true;
+      self->resume_soon();
+      return;
+    }
+    self->watch_.read(true);
+  });
 }
 
 void Link::nudge() {
