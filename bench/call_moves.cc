@@ -108,7 +108,7 @@ MoveFigures measure_moves(const std::filesystem::path& cache) {
   options.log_level = LogLevel::warning;
   const auto runtime = value_of(Runtime::create(std::move(options)), "no runtime");
   for (std::size_t edge = 0; edge < 2; ++edge) {
-    if (auto ready = runtime->wait_for_edge(edge, std::chrono::seconds(60)); !ready)
+    if (auto ready = runtime->wait_for_edge(std::chrono::seconds(60), edge); !ready)
       die("moves: " + ready.error().message);
   }
   bind(*runtime);

@@ -54,6 +54,7 @@ class FaultyEdge {
     auto started = DemoEdge::start({.cache = cache_.path(),
                                     .host = network_.address(host_),
                                     .port = kPort,
+                                    .repository = {},
                                     .arguments = {"--insecure"},
                                     .on = [this](std::vector<std::string> command) {
                                       return network_.command(host_, std::move(command));
@@ -88,7 +89,7 @@ class FaultyEdge {
            " starts again, " + std::to_string(cuts_) + " cuts";
   }
   [[nodiscard]] int faults() const { return kills_ + cuts_; }
-  [[nodiscard]] std::string transcript() const {
+  [[nodiscard]] std::string transcript() {
     return process_ ? process_->process().transcript() : host_ + " does not run";
   }
 
