@@ -54,6 +54,7 @@ class FaultyEdge {
     auto started = DemoEdge::start({.cache = cache_.path(),
                                     .host = network_.address(host_),
                                     .port = kPort,
+                                    .repository = {},
                                     .arguments = {"--insecure"},
                                     .on = [this](std::vector<std::string> command) {
                                       return network_.command(host_, std::move(command));
