@@ -246,7 +246,11 @@ void FixedEnd::checkpoint(Time) {
 }
 
 void FixedEnd::checkpoint_if_half_full() {
-  if (closed_ || !logs() || relocation_ || home_.link != Attachment::Link::up) return;
+  if (closed_ || !logs() || home_.link != Attachment::Link::up) return;
+  // Home serves on while a destination is slow to answer, or silent: what it answers has to leave
+  // the log. The later steps of a move ask for copies of their own.
+  if (relocation_ && (relocation_->recovery || relocation_->step != Relocation::Step::attaching))
+    return;
   if (log_.half_full() && home_.answered > home_.copy.at) request_snapshot();
 }
 

@@ -5,6 +5,7 @@
 // at that moment, and all answers and the final state to a file. With --stay it makes the same
 // calls and never moves anything: that file is what the other one has to be.
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -29,6 +30,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kInFlight = 4;
+constexpr auto kLongest = 60s;  // without a move that succeeds: edges are away for seconds
 
 struct Options {
   std::vector<std::string> edges;
@@ -162,6 +164,7 @@ Moved move_about(const Options& options, ledger::Ledger& ledger, Channel& channe
   };
   Moved moved;
   std::uint32_t at = 0;
+  auto last_success = std::chrono::steady_clock::now();
   for (std::uint64_t number = 1; moved.done < options.moves && failures == 0; ++number) {
     // A random moment: so many answers later, with others under way.
     if (!progress.wait_for_more(1 + below(40))) {
@@ -173,10 +176,14 @@ Moved move_about(const Options& options, ledger::Ledger& ledger, Channel& channe
     channel.move_to(location(below(places)), [](const auto&) {});
     const auto report = aloft::move_to(ledger, location(to));
     // After a loss it is here again, maybe without this loop having seen it.
-    if (!report) {
+    const auto now = std::chrono::steady_clock::now();
+    if (report) {
+      last_success = now;
+      if (report->from != report->to) ++moved.done;
+    } else {
       ++moved.refused;
-    } else if (report->from != report->to) {
-      ++moved.done;
+      if (now - last_success > kLongest)
+        failed("no move has succeeded for a minute; this one: " + report.error().message);
     }
     at = to;
   }

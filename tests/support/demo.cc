@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "test_paths.h"
@@ -34,10 +36,22 @@ Result<DemoEdge> DemoEdge::start(const EdgeOptions& options) {
                                    "--cache",
                                    options.cache.string()};
   command.insert(command.end(), options.arguments.begin(), options.arguments.end());
-  auto process = Process::start(options.on ? options.on(std::move(command)) : std::move(command));
+  if (options.on) command = options.on(std::move(command));
+  // The workers of an edge that was killed hold its port until the system has ended them, which it
+  // tells nobody.
+  const auto until = std::chrono::steady_clock::now() + 5s;
+  auto process = Process::start(command);
+  std::optional<std::string> line;
+  while (process) {
+    line = process->wait_for_line("listening on", 20s);
+    if (line) break;
+    const bool in_use =
+        process->standard_error().find("Address already in use") != std::string::npos;
+    if (options.port == 0 || !in_use || std::chrono::steady_clock::now() > until)
+      return fail(Errc::unreachable, "the edge did not start:\n" + process->transcript());
+    process = Process::start(command);
+  }
   if (!process) return std::unexpected(process.error());
-  const auto line = process->wait_for_line("listening on", 20s);
-  if (!line) return fail(Errc::unreachable, "the edge did not start:\n" + process->transcript());
   const std::string number = line->substr(line->rfind(':') + 1);
   std::uint16_t chosen = 0;
   std::from_chars(number.data(), number.data() + number.size(), chosen);

@@ -36,6 +36,7 @@ class DemoEdge {
   [[nodiscard]] std::string address() const { return host_ + ":" + std::to_string(port_); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Process& process() { return process_; }
+  [[nodiscard]] const Process& process() const { return process_; }
 
  private:
   DemoEdge(Process process, std::string host, std::uint16_t port)
