@@ -105,6 +105,11 @@ void Contract::ended(const channel::Outcome& outcome, Time now) {
   }
   message->ended = true;
   --unanswered_;
+  // Modules compute the same everywhere. One that fails now and then breaks that rule, and when it
+  // has done so often enough its channel may say so and end.
+  if (!closed_ && !outcome.result && outcome.result.error().code == Errc::corrupt &&
+      failed_runs_ >= channel::kRecoveredInVain)
+    closed_ = outcome.result.error();
   while (next_ < messages_.size() && messages_[next_].ended) ++next_;
   if (outcome.sent != message->sent) broken(name + " has another age than told");
   if (outcome.dropped) {
@@ -278,6 +283,7 @@ void Contract::state_loads(std::uint64_t fingerprint) {
 void Contract::fault(PlaceIndex place, Time now) { last_fault_[place] = now; }
 
 void Contract::run_failed(Sequence sequence) {
+  ++failed_runs_;
   if (Message* const message = find(sequence)) message->failed = true;
 }
 

@@ -109,6 +109,7 @@ class Contract {
   std::deque<Asked> moves_;  // accepted and not told
   PlaceIndex home_ = channel::kHere;
   std::optional<Error> closed_;
+  std::uint64_t failed_runs_ = 0;
   std::vector<std::string> violations_;
 };
 
