@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "function/end_protocol.h"
 #include "function/protocol.h"
 #include "test_paths.h"
 
@@ -16,10 +17,19 @@ namespace {
 using aloft::testing::GoldenVector;
 using nlohmann::json;
 
-std::vector<GoldenVector> head_vectors() {
+enum class Of { calls, ends };
+
+// The heads of calls, or those of the ends of elastic channels.
+std::vector<GoldenVector> head_vectors(Of which = Of::calls) {
   auto vectors = aloft::testing::read_golden_vectors(aloft::testing::source_dir() / "docs/wire.md");
-  std::erase_if(vectors, [](const GoldenVector& vector) { return vector.text("kind") != "head"; });
+  std::erase_if(vectors, [&](const GoldenVector& vector) {
+    return vector.text("kind") != "head" || vector.name.starts_with("end-") != (which == Of::ends);
+  });
   return vectors;
+}
+
+std::uint64_t body_size(const GoldenVector& vector) {
+  return vector.fields.contains("body") ? vector.number("body") : 0;
 }
 
 Message message_of(const std::string& name) {
@@ -55,6 +65,22 @@ TEST(GoldenHeads, may_have_their_keys_in_any_order) {
     ASSERT_TRUE(message.has_value()) << vector.name << ": " << message.error().message;
     EXPECT_EQ(encode(*message), vector.bytes) << vector.name;
   }
+}
+
+TEST(GoldenHeads, of_ends_are_read_and_written_as_the_page_says) {
+  std::set<std::size_t> kinds;
+  for (const GoldenVector& vector : head_vectors(Of::ends)) {
+    EXPECT_TRUE(is_end_head(vector.bytes)) << vector.name;
+    const auto head = decode_end(vector.bytes, body_size(vector));
+    ASSERT_TRUE(head.has_value()) << vector.name << ": " << head.error().message;
+    EXPECT_EQ(aloft::testing::hex(encode(*head)), aloft::testing::hex(vector.bytes)) << vector.name;
+    kinds.insert(head->message.content.index());
+    const auto sorted = json::to_msgpack(json::parse(vector.text("fields")));
+    const auto same = decode_end(std::as_bytes(std::span(sorted)), body_size(vector));
+    ASSERT_TRUE(same.has_value()) << vector.name << ": " << same.error().message;
+    EXPECT_EQ(encode(*same), vector.bytes) << vector.name;
+  }
+  EXPECT_EQ(kinds.size(), std::variant_size_v<decltype(channel::EndMessage::content)>);
 }
 
 // That what is read under a name is what is meant by it.
