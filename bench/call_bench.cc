@@ -187,7 +187,8 @@ int run(const Options& options) {
     turn(64, options.in_flight);
   }
   const double dispatch_ns = measure_dispatch();
-  const MoveFigures moves = wanted("aloft") ? measure_moves(folder.path() / "cache") : MoveFigures{};
+  const MoveFigures moves =
+      wanted("aloft") ? measure_moves(folder.path() / "cache") : MoveFigures{};
 
   nlohmann::json calls = nlohmann::json::array();
   std::printf("%-6s %-4s %9s %9s %10s %10s %12s %12s\n", "side", "tls", "bytes", "in flight",
@@ -235,13 +236,14 @@ int run(const Options& options) {
   std::printf("         move  calls failed: %d\n", moves.calls_failed);
   if (options.json.empty()) return 0;
   std::ofstream out(options.json);
-  out << nlohmann::json{
-      {"calls", calls},
-      {"move",
-       {{"stateless_over_steady_p99_ms", moves.stateless_over_steady_p99_ms},
-        {"state_1mb_p50_ms", moves.state_1mb_p50_ms},
-        {"state_1mb_p99_ms", moves.state_1mb_p99_ms}}},
-      {"dispatch_ns", dispatch_ns}}.dump(1) << "\n";
+  out << nlohmann::json{{"calls", calls},
+                        {"move",
+                         {{"stateless_over_steady_p99_ms", moves.stateless_over_steady_p99_ms},
+                          {"state_1mb_p50_ms", moves.state_1mb_p50_ms},
+                          {"state_1mb_p99_ms", moves.state_1mb_p99_ms}}},
+                        {"dispatch_ns", dispatch_ns}}
+             .dump(1)
+      << "\n";
   if (out.flush()) return 0;
   die("cannot write " + options.json);
 }

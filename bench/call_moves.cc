@@ -1,5 +1,5 @@
-// What a move costs: the gap between two results at the move, beyond the usual gap, for a channel to
-// a function that does nothing and for an object with 1 MB of state, between two edges.
+// What a move costs: the gap between two results at the move, beyond the usual gap, for a channel
+// to a function that does nothing and for an object with 1 MB of state, between two edges.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -29,9 +29,9 @@ struct Edge {
 
 Edge start_edge(const std::filesystem::path& cache) {
   auto started = testing::Process::start(
-      {"taskset", "-c", std::string(kServerCore), (testing::binary_dir() / "bin/aloft-exec").string(),
-       "--listen", "127.0.0.1:0", "--repository", (testing::binary_dir() / "modules").string(),
-       "--cache", cache.string()});
+      {"taskset", "-c", std::string(kServerCore),
+       (testing::binary_dir() / "bin/aloft-exec").string(), "--listen", "127.0.0.1:0",
+       "--repository", (testing::binary_dir() / "modules").string(), "--cache", cache.string()});
   if (!started) die(started.error().message);
   Edge edge{std::make_unique<testing::Process>(std::move(*started)), {}};
   const auto line = edge.process->wait_for_line("listening on", std::chrono::seconds(60));
@@ -77,7 +77,8 @@ Gaps measure(Call call, Move move) {
   std::size_t next_move = 0;
   double longest = 0;
   for (std::size_t i = 1; i < results.size(); ++i) {
-    const double gap = std::chrono::duration<double, std::milli>(results[i] - results[i - 1]).count();
+    const double gap =
+        std::chrono::duration<double, std::milli>(results[i] - results[i - 1]).count();
     if (next_move < moves.size() && results[i] >= moves[next_move].first) {
       longest = std::max(longest, gap);
       if (results[i - 1] > moves[next_move].second) {
@@ -108,7 +109,7 @@ MoveFigures measure_moves(const std::filesystem::path& cache) {
   options.log_level = LogLevel::warning;
   const auto runtime = value_of(Runtime::create(std::move(options)), "no runtime");
   for (std::size_t edge = 0; edge < 2; ++edge) {
-    if (auto ready = runtime->wait_for_edge(edge, std::chrono::seconds(60)); !ready)
+    if (auto ready = runtime->wait_for_edge(std::chrono::seconds(60), edge); !ready)
       die("moves: " + ready.error().message);
   }
   bind(*runtime);

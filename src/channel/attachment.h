@@ -56,8 +56,8 @@ inline constexpr std::uint32_t kMaxCopyRounds = 4;
 // Changes that are copied while nothing serves: more is copied in another round before.
 inline constexpr std::size_t kLittleState = 64 * 1024;
 
-// An end that is lost again and again at places that are up, with nothing told in between, does not
-// compute the same at each of them. So often it is recovered at once, and so often in all.
+// An end that is lost again and again at places that are up, with nothing answered in between, does
+// not compute the same at each of them. So often it is recovered at once, and so often in all.
 inline constexpr std::uint32_t kRecoveredAtOnce = 3;
 inline constexpr std::uint32_t kRecoveredInVain = 8;
 

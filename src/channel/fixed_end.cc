@@ -148,10 +148,13 @@ void FixedEnd::take(Attachment& from, Answer& answer, Time now) {
       return attachment_lost(
           from, {Errc::corrupt, "a message that was run again ended otherwise than at first"}, now);
     }
-  } else if (answer.error) {
-    log_.answer(message, std::unexpected(*std::move(answer.error)), from.place);
   } else {
-    log_.answer(message, std::move(answer.body), from.place);
+    // It may have to wait for others before it is told, and is a step ahead all the same.
+    in_vain_ = 0;
+    if (answer.error)
+      log_.answer(message, std::unexpected(*std::move(answer.error)), from.place);
+    else
+      log_.answer(message, std::move(answer.body), from.place);
   }
   tell(now);
   keep_checkpoint();
@@ -171,7 +174,6 @@ void FixedEnd::take(Attachment& from, Answer& answer, Time now) {
 void FixedEnd::tell(Time) {
   while (LoggedMessage* const message = log_.next_to_tell()) {
     ++counters_.answered;
-    in_vain_ = 0;
     Outcome outcome{.sequence = message->sequence,
                     .result = log_.tell(*message),
                     .sent = message->sent,

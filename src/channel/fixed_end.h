@@ -224,7 +224,7 @@ class FixedEnd {
   Sequence snapshot_from_ = 0;    // answered when it was asked for
   std::optional<Relocation> relocation_;
   std::optional<PlaceIndex> preferred_;  // for a recovery: where the move went that it ended
-  std::uint32_t in_vain_ = 0;            // recoveries since something was told
+  std::uint32_t in_vain_ = 0;            // recoveries since something was answered
   bool closed_ = false;
   Counters counters_;
 };

@@ -225,7 +225,8 @@ std::optional<Error> RemoteSession::final_error() const {
 }
 
 Error RemoteSession::why_not(const Module& module) const {
-  if (!up_) return {Errc::unreachable, link_error_.message};
+  if (!up_)
+    return is_final(link_error_.code) ? link_error_ : Error{Errc::unreachable, link_error_.message};
   if (module.state == Module::State::refused) return module.refusal;
   return {Errc::unreachable, "edge " + edge_ + " has not opened the module '" +
                                  std::string(module.to_open.module->name) + "' yet"};

@@ -1,3 +1,6 @@
+// A little long because each step of a slot is here, and which thread may take it is seen only
+// beside the others.
+
 #include "host/instance_worker.h"
 
 #include <algorithm>

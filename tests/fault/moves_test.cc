@@ -90,7 +90,7 @@ class FaultyEdge {
            " starts again, " + std::to_string(cuts_) + " cuts";
   }
   [[nodiscard]] int faults() const { return kills_ + cuts_; }
-  [[nodiscard]] std::string transcript() const {
+  [[nodiscard]] std::string transcript() {
     return process_ ? process_->process().transcript() : host_ + " does not run";
   }
 

@@ -55,7 +55,7 @@ void Contract::not_sent(const Error& why, const channel::FixedEnd::Counters& cou
       (why.code == Errc::resource_exhausted &&
        message.body->size() > scenario_.options.max_bytes) ||
       (why.code == Errc::deadline_exceeded && message.deadline && now >= *message.deadline) ||
-      (why.code == Errc::refused && closed_);
+      (why.code == Errc::refused && (closed_ || gave_up_));
   if (!allowed)
     broken("a message was not taken (" + std::string(to_string(why.code)) + ") with " +
            number(counters.log_messages) + " messages and " + number(counters.log_bytes) +
@@ -149,6 +149,7 @@ void Contract::ended_ok(Message& message, const channel::Outcome& outcome) {
 void Contract::ended_badly(Message& message, const channel::Outcome& outcome, Time now) {
   const std::string name = "message " + number(message.sequence);
   const Error& why = outcome.result.error();
+  if (gave_up_) return;
   if (closed_ && why.code == closed_->code && !scenario_.options.has_effects) return;
   switch (why.code) {
     case Errc::trapped:
@@ -187,7 +188,7 @@ void Contract::dropped(Message& message, const channel::Outcome& outcome, Time n
                      messages_.back().sequence > message.sequence;
   const bool allowed = (why == Errc::deadline_exceeded && late) ||
                        (why == Errc::cancelled && (message.cancelled || stale)) ||
-                       (closed_ && why == closed_->code);
+                       (closed_ && why == closed_->code) || gave_up_;
   if (!allowed)
     broken(name + " was dropped with " + std::string(to_string(why)) + " and without a reason");
 }
@@ -277,7 +278,17 @@ void Contract::state_loads(std::uint64_t fingerprint) {
 
 void Contract::fault(PlaceIndex place, Time now) { last_fault_[place] = now; }
 
+// Modules compute the same everywhere. One that fails now and then breaks that rule, and when it
+// has done so often enough its channel may say so and end.
+void Contract::gave_up() {
+  gave_up_ = true;
+  if (mishaps_ < channel::kRecoveredInVain) broken("the channel ended by itself");
+}
+
+void Contract::mishap() { ++mishaps_; }
+
 void Contract::run_failed(Sequence sequence) {
+  mishap();
   if (Message* const message = find(sequence)) message->failed = true;
 }
 

@@ -52,6 +52,7 @@ class Contract {
   // --- told to the application
   void ended(const channel::Outcome& outcome, Time now);
   void moved(const channel::MoveReport& report);
+  void gave_up();  // the channel is closed, and nobody closed it
   // After each call into the fixed end.
   void looks(PlaceIndex home, bool moving, const channel::FixedEnd::Counters& counters);
 
@@ -61,6 +62,7 @@ class Contract {
   void state_became(std::uint64_t fingerprint);  // somewhere, after a message
   void state_loads(std::uint64_t fingerprint);   // somewhere, to go on from
   void fault(PlaceIndex place, Time now);        // anything that may lose what is under way there
+  void mishap();                                 // a place could not do what another one can
   void run_failed(Sequence sequence);            // at one place only
 
   // --- at the end
@@ -109,6 +111,8 @@ class Contract {
   std::deque<Asked> moves_;  // accepted and not told
   PlaceIndex home_ = channel::kHere;
   std::optional<Error> closed_;
+  bool gave_up_ = false;
+  std::uint64_t mishaps_ = 0;
   std::vector<std::string> violations_;
 };
 

@@ -57,10 +57,10 @@ void Network::carry(const ConnectionPointer& connection, Connection::Toward towa
   const bool here = connection->place == channel::kHere;
   Duration delay = here ? random_.between(Duration(0), Duration(microseconds(20)))
                         : random_.between(scenario_.delay / 4, scenario_.delay);
-  if (!here) delay += milliseconds(1) * size / scenario_.bytes_per_ms;
   auto& last = connection->last_arrival[static_cast<std::size_t>(toward)];
   // Stream 0 is sent before all others: what is sent after it does not overtake it.
   const auto lane = static_cast<std::size_t>(packet.stream);
+  if (!here) delay += milliseconds(1) * size / scenario_.bytes_per_ms + scenario_.lag.at(lane);
   const Time arrival = std::max(
       {agenda_.now() + delay, last[lane], last[static_cast<std::size_t>(EndStream::control)]});
   last[lane] = arrival;

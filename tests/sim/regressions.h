@@ -16,11 +16,10 @@ struct Regression {
   Plot plot;
 };
 
-inline constexpr std::array<Regression, 4> kRegressions{{
-    {"a_new_version_does_not_run_again_what_the_old_one_answered", 34, Plot::stateful},
-    {"a_copy_on_its_way_for_a_checkpoint_is_not_the_last_one_of_a_move", 755, Plot::stateful},
-    {"a_run_that_is_repeated_and_fails_loses_its_place_and_not_the_channel", 3319, Plot::stateful},
-    {"a_hedge_that_won_in_time_is_told_when_the_edge_has_let_go", 1, Plot::call},
-}};
+inline constexpr auto kRegressions = std::to_array<Regression>({
+    {"a_new_version_does_not_run_again_what_the_old_one_answered", 1092, Plot::stateful},
+    {"a_copy_on_its_way_for_a_checkpoint_is_not_the_last_one_of_a_move", 350, Plot::stateful},
+    {"traps_behind_a_message_that_is_late_do_not_end_the_channel", 72661, Plot::stateless},
+});
 
 }  // namespace aloft::sim

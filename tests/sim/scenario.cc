@@ -52,6 +52,7 @@ void draw_rates(Random& random, Rates& rates) {
   rates.slow = sometimes(300, 60);
   rates.trap = sometimes(400, 100);
   rates.trap_kills = random.chance(500) ? 1000 : random.below(1000);
+  rates.checkpoint = random.chance(500) ? 20 : 200;
   rates.repeat = sometimes(300, 60);
   rates.failure = sometimes(150, 50);
 }
@@ -84,8 +85,17 @@ Scenario draw(Random& random, std::optional<Plot> forced) {
                                       : Duration(seconds(10));
   scenario.delay = random.skewed(microseconds(50), milliseconds(60));
   scenario.run_time = random.skewed(microseconds(20), milliseconds(40));
-  scenario.bytes_per_ms = random.between(200, 100'000);
+  scenario.bytes_per_ms = 200 + random.below(random.below(random.below(100'000) + 1) + 1);
+  // What goes on another stream may be overtaken by far.
+  if (random.chance(500))
+    scenario.lag.at(1 + random.below(2)) = random.between(Duration(0), scenario.delay * 4);
   scenario.close_amid = random.chance(80);
+  // Nobody can move over a connection who has less patience than the largest state takes.
+  constexpr std::uint64_t kLargestState = 26'000;
+  const Duration one_way = scenario.delay + std::ranges::max(scenario.lag) +
+                           milliseconds(kLargestState / scenario.bytes_per_ms);
+  const Duration step = 2 * one_way + milliseconds(25);
+  scenario.options.step_timeout = std::max(scenario.options.step_timeout, step);
   return scenario;
 }
 

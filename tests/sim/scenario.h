@@ -31,6 +31,7 @@ struct Rates {
   std::uint64_t slow = 0;        // a run takes long
   std::uint64_t trap = 0;        // a message traps, everywhere
   std::uint64_t trap_kills = 0;  // and takes the object along
+  std::uint64_t checkpoint = 0;  // the application asks for one
   std::uint64_t repeat = 0;      // a connection says something twice
   std::uint64_t failure = 0;     // a run fails once, at one place, for its time was up
 };
@@ -50,6 +51,7 @@ struct Scenario {
   Duration fault_gap{};            // at most, between two faults; 0: none
   Duration grace{};                // of an attachment without a connection
   Duration delay{};                // of a connection, one way, at most
+  std::array<Duration, 3> lag{};   // of each stream of a connection, besides
   Duration run_time{};             // of a message, at most
   std::uint64_t bytes_per_ms = 0;  // of a connection
   bool close_amid = false;         // closed while things go on, not when all has ended

@@ -93,7 +93,7 @@ class Site::Attachment final : public channel::MovableEndHost,
     later(working_time(), [this] {
       const bool fails = stage_.random.chance(stage_.rates.save) && may_be_lost();
       if (!object_ || fails)
-        end_->saved(fail(Errc::resource_exhausted, "no memory for the state"));
+        refuse_to_save();
       else
         end_->saved(std::make_shared<const Bytes>(object_->save()));
     });
@@ -105,12 +105,18 @@ class Site::Attachment final : public channel::MovableEndHost,
       if (((stage_.scenario.bad_versions >> at_.version) & 1U) != 0) {
         end_->loaded(fail(Errc::refused, "this version has another state"));
       } else if (stage_.random.chance(stage_.rates.load)) {
+        stage_.contract.mishap();
         end_->loaded(fail(Errc::resource_exhausted, "no memory for the object"));
       } else {
         object_.emplace(*state);
         end_->loaded({});
       }
     });
+  }
+
+  void refuse_to_save() {
+    stage_.contract.mishap();
+    end_->saved(fail(Errc::resource_exhausted, "no memory for the state"));
   }
 
   // Whether the object may be gone after something failed.

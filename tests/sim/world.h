@@ -111,6 +111,7 @@ class World final : private channel::FixedEndPort {
   }
   void before_call();
   void after_call();
+  void look_closed();  // by itself
   void set_timer();
   [[nodiscard]] std::uint32_t a_version();
   [[nodiscard]] std::uint32_t a_good_version();

@@ -33,7 +33,7 @@ void World::application_step() {
     contract_.cancelled(sequence);
     with_fixed_end([&] { fixed_->cancel(sequence, agenda_.now()); });
   }
-  if (random_.chance(20)) {
+  if (random_.chance(scenario_.rates.checkpoint)) {
     trace_.note(agenda_.now(), "application: checkpoint");
     with_fixed_end([&] { fixed_->checkpoint(agenda_.now()); });
   }
@@ -125,7 +125,7 @@ void World::ask_for_a_move() {
   });
   if (accepted) {
     // A copy that nobody needs, in the middle of those that the move needs.
-    if (random_.chance(300)) {
+    if (random_.chance(500)) {
       const Duration amid = scenario_.delay * 4 + scenario_.run_time * 2;
       agenda_.after(random_.between(Duration(0), amid), [this] {
         if (closed_) return;

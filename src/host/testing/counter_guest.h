@@ -100,7 +100,7 @@ inline constexpr std::string_view kCounterGuest = R"WAT(
   (func (export "fn_spin") (param $at i32) (param $size i32) (result i32)
     (loop $for_ever (br $for_ever))
     (unreachable))
-  (func (export "fn_abort") (param $at i32) (param $size i32) (result i32)
+  (func $fn_abort (export "fn_abort") (param $at i32) (param $size i32) (result i32)
     (i32.store (i32.const 128) (i32.const 256))
     (i32.store (i32.const 132) (i32.const 29))
     (drop (call $fd_write (i32.const 2) (i32.const 128) (i32.const 1) (i32.const 136)))
