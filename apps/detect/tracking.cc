@@ -38,6 +38,11 @@ void Tracking::follow(Location computed) {
     return;
   }
   place_ = computed;
+  // It was lost where it was, and is here by itself.
+  if (moved->recovery || moved->from == moved->to) {
+    ++moves_.recoveries;
+    return;
+  }
   ++moves_.moves;
   moves_.blackout_ms.push_back(std::chrono::duration<double, std::milli>(moved->blackout).count());
   moves_.state_bytes = std::max(moves_.state_bytes, moved->state_bytes);

@@ -86,6 +86,22 @@ TEST(Relocation, home_serves_while_its_state_is_copied) {
   EXPECT_EQ(world.outcomes[2].place, 1U);
 }
 
+TEST(Relocation, home_serves_on_however_long_the_destination_is_silent) {
+  World world({.has_state = true, .max_messages = 16});
+  world.up(1);
+  ASSERT_TRUE(world.fixed.move(1, 0, world.now).has_value());
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    world.send(i);
+    while (world.arrive_there(kHere) || world.run_job(kHere) || world.arrive_here(kHere)) {
+    }
+  }
+  EXPECT_EQ(world.outcomes.size(), 100U);
+  EXPECT_TRUE(world.fixed.moving());
+  world.settle();
+  world.expect_answers(100);
+  EXPECT_EQ(world.fixed.home(), 1U);
+}
+
 TEST(Relocation, a_state_that_changes_all_the_time_is_copied_so_often_and_no_more) {
   World world({.has_state = true, .in_flight = 4}, 40 * kLittleState);
   world.up(1);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <sstream>
 
+#include <gtest/gtest.h>
+
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -103,6 +105,16 @@ std::vector<std::string> read_identities(const std::filesystem::path& csv) {
   std::vector<std::string> identities;
   for (const auto& row : read_csv(csv)) identities.push_back(row.at("tracks"));
   return identities;
+}
+
+void expect_same_identities(const std::vector<std::string>& moved,
+                            const std::vector<std::string>& stayed) {
+  EXPECT_EQ(moved.size(), stayed.size());
+  const auto [other, expected] = std::ranges::mismatch(moved, stayed);
+  if (other != moved.end() && expected != stayed.end()) {
+    ADD_FAILURE() << "frame " << other - moved.begin() << " has " << *other
+                  << ", and in the run that stayed " << *expected;
+  }
 }
 
 }  // namespace aloft::testing

@@ -57,5 +57,8 @@ class DemoEdge {
 
 // The identities that the application tracked in each frame, as frames.csv has them.
 [[nodiscard]] std::vector<std::string> read_identities(const std::filesystem::path& csv);
+// Fails the test with the first frame in which they differ.
+void expect_same_identities(const std::vector<std::string>& moved,
+                            const std::vector<std::string>& stayed);
 
 }  // namespace aloft::testing
