@@ -203,7 +203,11 @@ class Server final : public Acceptor {
   }
   ~Server() override {
     listener.reset();
-    for (auto& session : sessions_) session->endpoint.reset();
+    // A callback that still runs may use the pointer until the endpoint is gone.
+    for (auto& session : sessions_) {
+      delete session->endpoint.get();
+      (void)session->endpoint.release();
+    }
   }
 
   // Decides about a peer's hello; prepares the recorder before any call of it.
