@@ -14,4 +14,7 @@ std::filesystem::path binary_dir();
 // The video of pedestrians that the demonstration uses, as `./dev setup` leaves it.
 std::filesystem::path video();
 
+// The folder of etcd and docker-registry, as `./dev setup` leaves it.
+std::filesystem::path servers();
+
 }  // namespace aloft::testing

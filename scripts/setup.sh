@@ -97,12 +97,17 @@ ensure_video() {
   provide video "$(keyed_folder video scripts/fetch-video)" "fetching the test video" "$root/scripts/fetch-video"
 }
 
+ensure_servers() {
+  provide servers "$(keyed_folder servers scripts/fetch-servers)" "fetching servers for the tests" "$root/scripts/fetch-servers"
+}
+
 setup() {
   [[ $(uname -sm) == "Linux x86_64" ]] || die "aloft builds on Linux on x86-64 for now, not on $(uname -sm)"
   ensure_packages
   ensure_wasmtime
   ensure_onnxruntime
   ensure_video
+  ensure_servers
   # CMake has its answer through build/deps/.
   unset WASMTIME_ROOT ONNXRUNTIME_ROOT
 }

@@ -1,0 +1,77 @@
+// Who somebody is in a cluster, as their X.509 certificate says it, and the authority that issues
+// these (`aloft cluster init`). ECDSA P-256, OpenSSL's doing.
+//
+// The identity is a URI among the subject alternative names:
+//   aloft://CLUSTER/manager/NAME    aloft://CLUSTER/host/NAME
+//   aloft://CLUSTER/tenant/NAME     aloft://CLUSTER/operator/NAME
+// Names of hosts (DNS, IP) stand beside it, so that ordinary TLS libraries check them as usual.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include <aloft/result.h>
+
+namespace aloft::identity {
+
+enum class Role : std::uint8_t { manager, host, tenant, operator_ };
+[[nodiscard]] std::string_view to_string(Role role);
+
+struct Identity {
+  std::string cluster;
+  Role role = Role::tenant;
+  std::string name;  // 1 to 63 of a-z, 0-9 and '-', not '-' at either end
+
+  [[nodiscard]] bool operator==(const Identity&) const = default;
+};
+
+// Of the first certificate in a PEM text, which the caller's TLS library has verified against the
+// cluster's authority. Errors: corrupt (no certificate), refused (no identity of aloft's in it, or
+// more than one).
+[[nodiscard]] Result<Identity> identity_of(std::string_view certificate_pem);
+// SHA-256 of its SubjectPublicKeyInfo (DER): what a ticket is bound to. Errors: corrupt.
+[[nodiscard]] Result<Digest> public_key_digest(std::string_view certificate_pem);
+
+struct CertificateRequest {
+  Identity identity;
+  std::vector<std::string> hosts;  // DNS names and IP addresses; a server needs some
+  std::chrono::days valid_for{365};
+};
+
+struct IssuedCertificate {
+  std::string certificate_pem;
+  std::string key_pem;
+};
+
+// A cluster's authority. Thread rule: immutable.
+class Authority {
+ public:
+  // A new one, valid for ten years. Errors: invalid_argument (not a cluster's name).
+  [[nodiscard]] static Result<Authority> create(std::string_view cluster);
+  // From ca.pem and ca.key of a folder. Errors: not_found, corrupt, refused (others may read the
+  // key); they name the file.
+  [[nodiscard]] static Result<Authority> load(const std::filesystem::path& folder);
+  // Writes them, the key with permissions 0600, the folder 0700 when it makes it; never over files
+  // that are there. Errors: refused, internal.
+  [[nodiscard]] Result<void> save(const std::filesystem::path& folder) const;
+
+  [[nodiscard]] Result<IssuedCertificate> issue(const CertificateRequest& request) const;
+  [[nodiscard]] const std::string& certificate_pem() const { return certificate_pem_; }
+  [[nodiscard]] const std::string& cluster() const { return cluster_; }
+
+ private:
+  Authority() = default;
+  std::string cluster_, certificate_pem_, key_pem_;
+};
+
+// An identity's certificate and key as files, NAME.pem and NAME.key (0600). Errors: refused (there
+// already), internal.
+[[nodiscard]] Result<void> save(const IssuedCertificate& issued,
+                                const std::filesystem::path& folder, std::string_view name);
+
+}  // namespace aloft::identity
