@@ -91,7 +91,7 @@ class Watch {
 // most for the timeout that the store was opened with.
 // Errors of all: unreachable (no store, no quorum, no answer in time, a disk that fails: whether a
 // commit was made is not known then), resource_exhausted (no room on the disk: not made; reading
-// goes on), corrupt, invalid_argument.
+// goes on), overloaded (too many calls wait), corrupt, invalid_argument.
 class Store {
  public:
   virtual ~Store() = default;
