@@ -16,7 +16,7 @@ bool there(const fs::path& file) {
   return fs::exists(file, error);
 }
 
-Result<void> rename(const fs::path& from, const fs::path& to) {
+Result<void> move_file(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);
   if (!error) return {};
@@ -74,15 +74,15 @@ Result<TicketRotation> rotate_ticket_keys(const fs::path& folder) {
                                       Existing::replace);
         !written)
       return std::unexpected(std::move(written).error());
-    if (auto renamed = rename(next_key, folder / "ticket.key"); !renamed)
+    if (auto renamed = move_file(next_key, folder / "ticket.key"); !renamed)
       return std::unexpected(std::move(renamed).error());
-    if (auto renamed = rename(next_pub, folder / "ticket.pub"); !renamed)
+    if (auto renamed = move_file(next_pub, folder / "ticket.pub"); !renamed)
       return std::unexpected(std::move(renamed).error());
     return TicketRotation::next_in_use;
   }
   if (there(next_pub)) {
     // The second step was cut off between its two renames.
-    if (auto renamed = rename(next_pub, folder / "ticket.pub"); !renamed)
+    if (auto renamed = move_file(next_pub, folder / "ticket.pub"); !renamed)
       return std::unexpected(std::move(renamed).error());
     return TicketRotation::next_in_use;
   }
