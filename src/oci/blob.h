@@ -30,7 +30,6 @@ class Blob {
   [[nodiscard]] Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const;
 
  private:
-  struct Bytes;
   struct File;
   Blob() = default;
   std::shared_ptr<const std::vector<std::byte>> memory_;
