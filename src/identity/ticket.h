@@ -72,8 +72,9 @@ struct TicketCheck {
 };
 
 // Errors, all of code `refused` but the first: corrupt (not a ticket); a signature of no known key,
-// expired, not yet issued (by more than kTicketTolerance), for another host, process, tenant or key.
-// Each message says which. Nothing of a ticket is looked at before its signature was found good.
+// expired, not yet issued (by more than kTicketTolerance), for another host, process, tenant or
+// key. Each message says which. Nothing of a ticket is looked at before its signature was found
+// good.
 [[nodiscard]] Result<Ticket> open(std::span<const std::byte> sealed, const TicketCheck& check);
 
 }  // namespace aloft::identity
