@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "identity/key_file.h"
 #include "oci/artifact.h"
 #include "oci/registry.h"
 #include "oci/registry_login.h"
@@ -360,10 +361,8 @@ Result<void> keygen(Context& context, Options& options) {
   const std::string private_file = options.name + ".key", public_file = options.name + ".pub";
   if (fs::exists(public_file)) return fail(Errc::refused, public_file + " is there already");
   if (auto saved = key->save(private_file); !saved) return saved;
-  std::ofstream out(public_file);
-  out << *pem;
-  out.close();
-  if (!out) return fail(Errc::internal, "cannot write " + public_file);
+  if (auto saved = identity::write_key_file(public_file, *pem, identity::Secrecy::open); !saved)
+    return saved;
   if (context.json) {
     print({{"key", private_file},
            {"public_key", public_file},

@@ -1,12 +1,8 @@
 #include "oci/registry_login.h"
 
-#include <cerrno>
-#include <cstring>
+#include <span>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include "identity/key_file.h"
 #include "oci/base64.h"
 #include "oci/http.h"
 #include "oci/json.h"
@@ -16,19 +12,9 @@ namespace aloft::oci {
 Result<RegistryLogin> find_login(const std::filesystem::path& file, std::string_view location) {
   const auto url = parse_url(location);
   if (!url) return RegistryLogin{};  // a folder
-  struct stat status{};
-  if (::stat(file.c_str(), &status) != 0)
-    return fail(Errc::not_found, "cannot open " + file.string() + ": " + std::strerror(errno));
-  if ((status.st_mode & 077) != 0) {
-    return fail(Errc::refused, "others may read the passwords in " + file.string() +
-                                   ": chmod 600 " + file.string());
-  }
-  const auto blob = Blob::open(file);
-  if (!blob) return std::unexpected(blob.error());
-  if (blob->size() > (1U << 20)) return fail(Errc::corrupt, file.string() + " is too large");
-  std::vector<std::byte> bytes(blob->size());
-  if (const auto read = blob->read(0, bytes); !read) return std::unexpected(read.error());
-  const auto json = parse_json(bytes, file.string());
+  const auto content = identity::read_key_file(file, identity::Secrecy::secret);
+  if (!content) return std::unexpected(content.error());
+  const auto json = parse_json(std::as_bytes(std::span(*content)), file.string());
   if (!json) return std::unexpected(json.error());
   const Json* auths = member(*json, "auths");
   if (auths == nullptr) return RegistryLogin{};

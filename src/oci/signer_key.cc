@@ -1,27 +1,21 @@
 #include "oci/signer_key.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <utility>
 
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "identity/key_file.h"
 
 namespace aloft::oci {
 namespace {
 
 using identity::KeyType;
 using identity::PublicKey;
-
-constexpr std::size_t kMaxKeyFile = 64 * 1024;
 
 struct Free {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -67,30 +61,12 @@ Result<SignerKey> SignerKey::generate(KeyType type) {
 }
 
 Result<SignerKey> SignerKey::load(const std::filesystem::path& file) {
-  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
-    return fail(errno == ENOENT ? Errc::not_found : Errc::refused,
-                "cannot open the key " + file.string() + ": " + std::strerror(errno));
-  }
-  std::unique_ptr<std::FILE, decltype([](std::FILE* open) { (void)std::fclose(open); })> in(
-      ::fdopen(fd, "rb"));
-  if (in == nullptr) {
-    ::close(fd);
-    return fail(Errc::internal, "cannot read the key " + file.string());
-  }
-  struct stat status{};
-  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-    return fail(Errc::refused, "the key " + file.string() + " is no regular file");
-  if ((status.st_mode & 077) != 0) {
-    return fail(Errc::refused,
-                "others may read the key " + file.string() + ": chmod 600 " + file.string());
-  }
-  std::string pem(kMaxKeyFile, '\0');
-  pem.resize(std::fread(pem.data(), 1, pem.size(), in.get()));
-  const Owned<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  auto pem = identity::read_key_file(file, identity::Secrecy::secret);
+  if (!pem) return std::unexpected(pem.error());
+  const Owned<BIO> bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())));
   EVP_PKEY* key =
       bio == nullptr ? nullptr : PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr);
-  OPENSSL_cleanse(pem.data(), pem.size());
+  OPENSSL_cleanse(pem->data(), pem->size());
   ERR_clear_error();
   if (key == nullptr) {
     return fail(Errc::corrupt, file.string() +
@@ -107,19 +83,10 @@ Result<void> SignerKey::save(const std::filesystem::path& file) const {
   if (bio == nullptr || PEM_write_bio_PKCS8PrivateKey(bio.get(), evp(key_), nullptr, nullptr, 0,
                                                       nullptr, nullptr) != 1)
     return fail(Errc::internal, "OpenSSL cannot write the key");
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return fail(errno == EEXIST ? Errc::refused : Errc::internal,
-                "cannot make " + file.string() + ": " + std::strerror(errno));
-  }
   std::string pem = text_of(bio.get());
-  const ssize_t written = ::write(fd, pem.data(), pem.size());
-  const bool ok = written == static_cast<ssize_t>(pem.size()) && ::fsync(fd) == 0;
+  auto written = identity::write_key_file(file, pem, identity::Secrecy::secret);
   OPENSSL_cleanse(pem.data(), pem.size());
-  ::close(fd);
-  if (ok) return {};
-  ::unlink(file.c_str());
-  return fail(Errc::internal, "cannot write " + file.string());
+  return written;
 }
 
 Result<std::vector<std::byte>> SignerKey::sign(std::span<const std::byte> message) const {
