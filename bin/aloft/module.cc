@@ -329,7 +329,7 @@ Result<void> inspect(Context& context, Options& options) {
     json["functions"] = Json::array();
     if (*manifest)
       for (const auto& function : (*manifest)->functions)
-        json["functions"].push_back(function.name + function.signature);
+        json["functions"].push_back(function.signature);
   }
   if (!keys->empty()) {
     const auto verified = oci::verify(**repository, artifact->manifest.digest, *keys);
@@ -381,9 +381,11 @@ using Command = std::function<Result<void>(Context&, Options&)>;
 void add_module_commands(CLI::App& app, Context& context) {
   CLI::App* module = app.add_subcommand("module", "modules and models in the repository");
   module->require_subcommand(1);
+  module->fallthrough();  // --json may stand at the end, too
   const auto options = std::make_shared<Options>();
   const auto add = [&](const char* name, const char* what, Command run) {
     CLI::App* command = module->add_subcommand(name, what);
+    command->fallthrough();
     command->callback([&context, options, run = std::move(run)] {
       if (auto done = run(context, *options); !done) failed(context, done.error());
     });
