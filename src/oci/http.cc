@@ -310,7 +310,7 @@ Result<Url> parse_url(std::string_view url) {
   const UrlHandle handle(curl_url());
   const std::string text(url);
   if (handle == nullptr || text.size() > 8192 ||
-      curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK)
+      curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), CURLU_PATH_AS_IS) != CURLUE_OK)
     return fail(Errc::invalid_argument, "no URL: '" + printable(text) + "'");
   Url parsed{part_of(handle.get(), CURLUPART_SCHEME), part_of(handle.get(), CURLUPART_HOST),
              part_of(handle.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT),

@@ -98,7 +98,12 @@ class Registry::Impl {
     if (auto answered = auth.answer(access, *response, request.authorization); !answered)
       return std::unexpected(answered.error());
     request.authorization = auth.authorization(access);
-    return http.send(request);
+    response = http.send(request);
+    if (response && response->status == 401) {
+      return fail(Errc::refused,
+                  url.host + " does not accept the user and password, or the token for them");
+    }
+    return response;
   }
 
   // Again where that may help. For what does no harm when it is done twice.
@@ -303,14 +308,21 @@ Result<void> Registry::push_manifest(const Manifest& manifest, std::span<const R
   if (all.empty()) all.push_back(Reference::of_digest(manifest.digest));
   for (const Reference& reference : all) {
     const std::string what = "storing " + reference.text() + " in " + impl_->name;
-    HttpRequest request{.method = Method::put,
-                        .url = impl_->base + "manifests/" + reference.text(),
-                        .headers = {"Content-Type: " + std::string(kManifestType)},
-                        .body = &body,
-                        .body_size = body.size()};
-    const auto response = impl_->send(std::move(request), Access::push);
-    if (!response) return fail(response.error().code, what + ": " + response.error().message);
-    if (response->status != 201) return failed(*response, what);
+    const HttpRequest request{.method = Method::put,
+                              .url = impl_->base + "manifests/" + reference.text(),
+                              .headers = {"Content-Type: " + std::string(kManifestType)},
+                              .body = &body,
+                              .body_size = body.size()};
+    for (unsigned attempt = 1;; ++attempt) {
+      const auto response = impl_->send(request, Access::push);
+      if (!response) return fail(response.error().code, what + ": " + response.error().message);
+      if (response->status == 201) break;
+      // docker-registry says so when another client stores the same manifest at this moment: it
+      // reads back a file that the other one is writing.
+      if (complaint(*response).first != "DIGEST_INVALID" || attempt >= impl_->options.attempts)
+        return failed(*response, what);
+      impl_->pause(attempt, nullptr);
+    }
   }
   return {};
 }

@@ -129,7 +129,7 @@ TEST_P(RepositoryTest, a_large_file_goes_in_pieces) {
 }
 
 TEST_P(RepositoryTest, many_may_push_at_once) {
-  constexpr int kThreads = 8, kEach = 4;
+  constexpr int kThreads = 4, kEach = 4;
   {
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
