@@ -381,7 +381,7 @@ using Command = std::function<Result<void>(Context&, Options&)>;
 void add_module_commands(CLI::App& app, Context& context) {
   CLI::App* module = app.add_subcommand("module", "modules and models in the repository");
   module->require_subcommand(1);
-  module->fallthrough();  // --json may stand at the end, too
+  module->fallthrough();
   const auto options = std::make_shared<Options>();
   const auto add = [&](const char* name, const char* what, Command run) {
     CLI::App* command = module->add_subcommand(name, what);
