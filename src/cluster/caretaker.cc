@@ -40,10 +40,12 @@ Caretaker::Caretaker(Store& store, Tables& tables, Ledger& ledger, SessionTable&
       pool_(options_.threads, kMaxWaiting),
       thread_([this] { work(); }) {}
 
-Caretaker::~Caretaker() {
+Caretaker::~Caretaker() { stop(); }
+
+void Caretaker::stop() {
   {
     const std::scoped_lock lock(mutex_);
-    ending_ = true;
+    if (std::exchange(ending_, true)) return;
   }
   changed_.notify_all();
   thread_.join();
@@ -105,16 +107,19 @@ void Caretaker::stay_registered() {
       contact = std::unexpected(granted.error());
     }
   }
-  const std::scoped_lock lock(mutex_);
-  if (contact && !in_contact_) {
+  bool had = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    had = std::exchange(in_contact_, contact.has_value());
+  }
+  if (contact && !had) {
     contact_since_ = Clock::now();
     spdlog::info("the cluster's state can be reached");
   }
-  if (!contact && in_contact_) {
+  if (!contact && had) {
     spdlog::warn("the cluster's state cannot be reached: {}; running sessions go on",
                  contact.error().message);
   }
-  in_contact_ = contact.has_value();
 }
 
 bool Caretaker::is_mine(const std::string& id) const {

@@ -57,10 +57,12 @@ class Caretaker {
 
   Caretaker(Store& store, Tables& tables, Ledger& ledger, SessionTable& sessions, Placer& placer,
             SessionTable::Now now, TenantTableSource tenants, CaretakerOptions options);
-  ~Caretaker();  // gives up the manager's lease
+  ~Caretaker();  // stop(), where that has not been called
   Caretaker(const Caretaker&) = delete;
   Caretaker& operator=(const Caretaker&) = delete;
 
+  // Waits for what is under way, and gives up the manager's lease. Once.
+  void stop();
   // Something changed that matters here: looks at once, not only after its period.
   void wake();
   // The store can be reached, and what is known of it is kept up to date.
@@ -78,8 +80,7 @@ class Caretaker {
   void work();
   void stay_registered();
   void look_after_all();
-  [[nodiscard]] Task task_for(const SessionRecord& session,
-                              ClusterTime now) const;
+  [[nodiscard]] Task task_for(const SessionRecord& session, ClusterTime now) const;
   void carry_out(const KnownSession& session, Task task);
   [[nodiscard]] bool is_mine(const std::string& id) const;
 
@@ -96,7 +97,7 @@ class Caretaker {
   std::condition_variable changed_;
   bool woken_ = false, ending_ = false;
   Counts counts_;
-  std::set<std::string> busy_;                           // sessions with a task under way
+  std::set<std::string> busy_;  // sessions with a task under way
   std::size_t moving_ = 0;
   std::map<std::string, Clock::time_point> seen_;        // tasks for later, since when
   std::map<std::string, Clock::time_point> not_before_;  // tasks that came to nothing a moment ago

@@ -1,5 +1,5 @@
-// A manager's calls to the Host Offload Handlers of its hosts. A host that does not answer costs one
-// open a bounded time, and is passed over for a while after.
+// A manager's calls to the Host Offload Handlers of its hosts. A host that does not answer costs
+// one open a bounded time, and is passed over for a while after.
 #pragma once
 
 #include <chrono>
@@ -33,8 +33,8 @@ class HostClients {
   HostClients(const HostClients&) = delete;
   HostClients& operator=(const HostClients&) = delete;
 
-  // Waits for the answer. Errors: unreachable, deadline_exceeded, overloaded, internal: another host
-  // may do; all others: what was asked for cannot be had anywhere.
+  // Waits for the answer. Errors: unreachable, deadline_exceeded, overloaded, internal: another
+  // host may do; all others: what was asked for cannot be had anywhere.
   [[nodiscard]] Result<v1::PrepareResponse> prepare(const std::string& host,
                                                     const std::string& address,
                                                     const v1::PrepareRequest& request);

@@ -173,15 +173,10 @@ void HostsService::answer(const std::string& host, v1::HeartbeatResponse& respon
       static_cast<std::uint32_t>(std::chrono::milliseconds(options_.lease).count()));
   response.set_cluster_time_ms(static_cast<std::uint64_t>(parts_.now().count()));
   response.set_drain(parts_.tables.drains.find(host) != nullptr);
-  std::vector<std::pair<std::uint64_t, std::pair<std::string, std::string>>> keys;
-  parts_.tables.ticket_keys.for_each([&](const std::string& id, const auto& key) {
-    keys.push_back({key->used_ms(), {id, key->ed25519_public_key()}});
-  });
-  std::ranges::sort(keys, std::greater<>());
-  for (const auto& [used, key] : keys) {
+  for (const identity::VerifyingKey& key : parts_.ticket_keys) {
     auto* const one = response.add_ticket_keys();
-    one->set_id(key.first);
-    one->set_ed25519_public_key(key.second);
+    one->set_id(key.id());
+    one->set_ed25519_public_key(key.raw().data(), key.raw().size());
   }
 }
 
@@ -199,6 +194,9 @@ grpc::ServerUnaryReactor* HostsService::Heartbeat(grpc::CallbackServerContext* c
                                                   const v1::HeartbeatRequest* request,
                                                   v1::HeartbeatResponse* response) {
   return handle(context, "Heartbeat", request->host_id(), [=, this]() -> grpc::Status {
+    if (request->cluster_time_ms() > 0) {
+      parts_.at_least(ClusterTime(static_cast<std::int64_t>(request->cluster_time_ms())));
+    }
     auto known = hear(*request);
     if (!known) return to_status(known.error());
     response->set_unknown(!*known);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <grpcpp/server_context.h>
 
@@ -21,6 +22,7 @@
 #include "cluster/session_table.h"
 #include "cluster/store.h"
 #include "cluster/table.h"
+#include "identity/signing_key.h"
 
 namespace aloft::cluster {
 
@@ -36,6 +38,9 @@ struct HostsServiceParts {
   Authenticator& authenticator;
   Metrics& metrics;
   SessionTable::Now now;
+  // A host says that cluster time is so late at least; a manager that is new may have less.
+  std::function<void(ClusterTime)> at_least;
+  std::vector<identity::VerifyingKey> ticket_keys;  // the signing one first
 };
 
 // Thread rule: gRPC's.

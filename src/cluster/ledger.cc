@@ -31,10 +31,8 @@ Draft::Cell& Draft::cell(RecordTable& table, std::string_view id) {
     return cells_.emplace(key, std::move(copy)).first->second;
   }
   RecordTable::Row row = table.row(id);
-  Cell fresh{.table = &table,
-             .id = std::string(id),
-             .seen = row.revision,
-             .value = std::move(row.record)};
+  Cell fresh{
+      .table = &table, .id = std::string(id), .seen = row.revision, .value = std::move(row.record)};
   return cells_.emplace(key, std::move(fresh)).first->second;
 }
 
@@ -120,9 +118,10 @@ void Ledger::work() {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ending_ || !jobs_.empty(); });
       if (ending_) break;
-      // After a conflict fewer at a time: a small transaction reads its records anew so quickly that
-      // nobody else gets in between.
-      const std::size_t room = std::max<std::size_t>(1, kMaxJobs >> std::min(2 * jobs_.front()->tries, 16));
+      // After a conflict fewer at a time: a small transaction reads its records anew so quickly
+      // that nobody else gets in between.
+      const std::size_t room =
+          std::max<std::size_t>(1, kMaxJobs >> std::min(2 * jobs_.front()->tries, 16));
       while (!jobs_.empty() && batch.size() < room) {
         batch.push_back(std::move(jobs_.front()));
         jobs_.pop_front();
@@ -237,8 +236,8 @@ void Ledger::settle(Jobs batch) {
     if (++job->tries < kMaxTries) {
       retried.push_back(std::move(job));
     } else {
-      job->done.set_value(fail(Errc::overloaded,
-                               "other managers change the same records all the time: ask again"));
+      job->done.set_value(
+          fail(Errc::overloaded, "other managers change the same records all the time: ask again"));
     }
   }
   again(std::move(retried));

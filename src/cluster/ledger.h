@@ -92,7 +92,7 @@ class Draft {
   void take(Draft&& above);
 
   const Draft* below_ = nullptr;
-  std::map<std::string, Cell, std::less<>> cells_;                        // by key
+  std::map<std::string, Cell, std::less<>> cells_;                         // by key
   std::map<std::string, std::optional<std::string>, std::less<>> unread_;  // by key
 };
 
@@ -110,8 +110,8 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 
   // Takes the decision and commits it; waits for both. Errors: the decision's; the store's
-  // (unreachable: it may have been committed; not_found: a lease has ended); overloaded, when others were quicker too often;
-  // cancelled, when the ledger ends.
+  // (unreachable: it may have been committed; not_found: a lease has ended); overloaded, when
+  // others were quicker too often; cancelled, when the ledger ends.
   [[nodiscard]] Result<void> run(Decision decision);
 
   struct Counts {

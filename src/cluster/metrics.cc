@@ -8,10 +8,10 @@ namespace aloft::cluster {
 namespace {
 
 constexpr std::array<const char*, 17> kCodes{
-    "ok",         "cancelled",           "unknown",          "invalid_argument",   "deadline_exceeded",
-    "not_found",  "already_exists",      "permission_denied", "resource_exhausted", "failed_precondition",
-    "aborted",    "out_of_range",        "unimplemented",    "internal",           "unavailable",
-    "data_loss",  "unauthenticated"};
+    "ok",        "cancelled",      "unknown",           "invalid_argument",   "deadline_exceeded",
+    "not_found", "already_exists", "permission_denied", "resource_exhausted", "failed_precondition",
+    "aborted",   "out_of_range",   "unimplemented",     "internal",           "unavailable",
+    "data_loss", "unauthenticated"};
 
 const char* name_of(grpc::StatusCode code) {
   const auto index = static_cast<std::size_t>(code);

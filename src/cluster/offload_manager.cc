@@ -27,9 +27,8 @@ std::string trace_of(const grpc::ServerContextBase& context) {
   const auto found = metadata.find("traceparent");
   if (found == metadata.end() || found->second.size() != 55) return "-";
   const std::string trace(found->second.data(), found->second.size());
-  const bool good = std::ranges::all_of(trace, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
-  });
+  const bool good = std::ranges::all_of(
+      trace, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'; });
   return good ? trace : "-";
 }
 
@@ -149,8 +148,8 @@ OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
   if (auto checked = check(asked); !checked) return Answer(checked.error());
   for (const auto& module : asked.modules()) {
     if (!tenant.allows_module(module.name(), *Digest::parse(module.digest()))) {
-      return Answer({Errc::refused,
-                     "tenant " + tenant.name + " may not run module " + module.name()});
+      return Answer(
+          {Errc::refused, "tenant " + tenant.name + " may not run module " + module.name()});
     }
   }
   v1::OpenSessionRequest request = asked;
@@ -170,8 +169,8 @@ OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
   if (session) session = parts_.placer.settle(*std::move(session), tenant);
   if (session && session->placed()) return answer_with(*session, response);
 
-  const Error error = session ? Error{Errc::overloaded, "no host that has room answers"}
-                              : session.error();
+  const Error error =
+      session ? Error{Errc::overloaded, "no host that has room answers"} : session.error();
   if (auto closed = parts_.sessions.close(id, SessionTable::End::now); closed && *closed) {
     parts_.placer.release(**closed);
   }
@@ -184,7 +183,8 @@ OffloadManagerService::Answer OffloadManagerService::move(const Who& who,
   auto session = session_of(who, request.id());
   if (!session) return Answer(session.error());
   const Tenant* const tenant = who.table->find(session->record->tenant());
-  if (tenant == nullptr) return Answer({Errc::refused, "its tenant is in no tenants file any more"});
+  if (tenant == nullptr)
+    return Answer({Errc::refused, "its tenant is in no tenants file any more"});
   if (!request.to_host().empty() && !identity::is_name(request.to_host())) {
     return Answer({Errc::invalid_argument, "to_host: not a host's name"});
   }
@@ -245,8 +245,8 @@ grpc::ServerUnaryReactor* OffloadManagerService::RenewSession(
       for (const auto& module : session->record->modules()) {
         const auto digest = Digest::parse(module.digest());
         if (!digest || !tenant->allows_module(module.name(), *digest)) {
-          return Answer({Errc::refused,
-                         "tenant " + tenant->name + " may not run module " + module.name()});
+          return Answer(
+              {Errc::refused, "tenant " + tenant->name + " may not run module " + module.name()});
         }
       }
       session = parts_.sessions.renew(session->id);

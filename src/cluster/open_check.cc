@@ -44,7 +44,8 @@ Result<void> check(const v1::OpenSessionRequest& request) {
     return wrong("client_key_sha256: has to be 32 bytes, the SHA-256 of the device's public key");
   }
   if (request.idempotency_key().size() > 64) return wrong("idempotency_key: more than 64 bytes");
-  if (request.needs().models_size() > kMaxNeeds || request.needs().accelerators_size() > kMaxNeeds ||
+  if (request.needs().models_size() > kMaxNeeds ||
+      request.needs().accelerators_size() > kMaxNeeds ||
       !std::ranges::all_of(request.needs().models(), is_text) ||
       !std::ranges::all_of(request.needs().accelerators(), is_text)) {
     return wrong("needs: at most 64 of each, of 1 to 128 printable characters");

@@ -51,9 +51,9 @@ struct OpsServer::Impl {
   http::response<http::string_body> answer(const http::request<http::string_body>& request) const;
 
   const OpsAnswers answers;
+  std::size_t connections = 0;  // the thread's own; outlives those that `io` holds
   boost::asio::io_context io{1};
   tcp::acceptor acceptor;
-  std::size_t connections = 0;  // the thread's own
   std::thread thread;
 };
 
@@ -95,6 +95,8 @@ class OpsServer::Impl::Connection : public std::enable_shared_from_this<Connecti
 void OpsServer::Impl::accept() {
   acceptor.async_accept([this](beast::error_code error, tcp::socket socket) {
     if (error == boost::asio::error::operation_aborted) return;
+    // Without descriptors: not again at once.
+    if (error) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     // One too many is closed at once.
     if (!error && connections < kMaxConnections) {
       std::make_shared<Connection>(*this, std::move(socket))->read();

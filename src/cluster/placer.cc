@@ -26,7 +26,8 @@ Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) 
     if (session.placed() || session.waiting()) return session;
     const SessionRecord& record = *session.record;
     const auto host = tables_.hosts.find(record.host());
-    Result<v1::PrepareResponse> prepared = fail(Errc::unreachable, "host " + record.host() + " is gone");
+    Result<v1::PrepareResponse> prepared =
+        fail(Errc::unreachable, "host " + record.host() + " is gone");
     if (host) {
       v1::PrepareRequest request;
       request.set_tenant(record.tenant());
@@ -59,7 +60,8 @@ Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) 
     if (host) release(session, record.host(), record.generation());
     tried.push_back(record.host());
     auto next = sessions_.replace(
-        session.id, {.generation = record.generation(), .why = SessionTable::Why::host_gone, .avoid = tried});
+        session.id,
+        {.generation = record.generation(), .why = SessionTable::Why::host_gone, .avoid = tried});
     if (!next) return next;
     session = *std::move(next);
   }

@@ -19,7 +19,7 @@ struct PlacerOptions {
   int hosts_tried = 3;  // of one placement
   std::chrono::milliseconds ticket_lives{120'000};
   std::chrono::milliseconds session_lives{60'000};
-  std::string authority_pem;  // what a handler's certificate ends in
+  std::string authority_pem{};  // what a handler's certificate ends in
 };
 
 // Thread rule: any thread.
@@ -28,8 +28,8 @@ class Placer {
   Placer(Tables& tables, SessionTable& sessions, HostClients& hosts, identity::SigningKey key,
          SessionTable::Now now, PlacerOptions options);
 
-  // Until it has an address; where no host prepares, it waits (KnownSession::waiting). Errors: what a
-  // host says that no other host could do better (no such module, a bad signature); the store's.
+  // Until it has an address; where no host prepares, it waits (KnownSession::waiting). Errors: what
+  // a host says that no other host could do better (no such module, a bad signature); the store's.
   // What is reserved stays reserved then.
   [[nodiscard]] Result<KnownSession> settle(KnownSession session, const Tenant& tenant);
   // All hosts that it is at are told that it is there no more.

@@ -11,9 +11,8 @@ constexpr int kMaxReasons = 16;  // of hosts in an answer; the best ones
 
 bool has_all(const google::protobuf::RepeatedPtrField<std::string>& wanted,
              const google::protobuf::RepeatedPtrField<std::string>& there) {
-  return std::ranges::all_of(wanted, [&](const std::string& one) {
-    return std::ranges::find(there, one) != there.end();
-  });
+  return std::ranges::all_of(
+      wanted, [&](const std::string& one) { return std::ranges::find(there, one) != there.end(); });
 }
 
 // Empty: the host will do.
@@ -50,18 +49,17 @@ std::string refused_because(const PlacementQuestion& question, const HostState& 
 
 double share(std::uint64_t used, std::uint64_t more, std::uint64_t all) {
   if (all == 0) return 0;
-  return std::min(1.0, (static_cast<double>(used) + static_cast<double>(more)) /
-                           static_cast<double>(all));
+  return std::min(
+      1.0, (static_cast<double>(used) + static_cast<double>(more)) / static_cast<double>(all));
 }
 
 // How full it would be, by what it would have the least of.
 double fullness(const v1::Resources& wanted, const HostState& host) {
   const v1::Resources& reserved =
       host.reserved != nullptr ? *host.reserved : v1::Resources::default_instance();
-  return std::max(share(reserved.memory_bytes(), wanted.memory_bytes(),
-                        host.capacity->memory_bytes()),
-                  share(reserved.cpu_millicores(), wanted.cpu_millicores(),
-                        host.capacity->cpu_millicores()));
+  return std::max(
+      share(reserved.memory_bytes(), wanted.memory_bytes(), host.capacity->memory_bytes()),
+      share(reserved.cpu_millicores(), wanted.cpu_millicores(), host.capacity->cpu_millicores()));
 }
 
 double compiled_share(const PlacementQuestion& question, const HostState& host) {

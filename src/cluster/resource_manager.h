@@ -66,7 +66,8 @@ void subtract(v1::Resources& sum, const v1::Resources& less);
 // Thread rule: immutable.
 class ResourceManager {
  public:
-  explicit ResourceManager(Preference preference = Preference::spread, PlacementWeights weights = {})
+  explicit ResourceManager(Preference preference = Preference::spread,
+                           PlacementWeights weights = {})
       : preference_(preference), weights_(weights) {}
 
   [[nodiscard]] PlacementAnswer place(const PlacementQuestion& question,

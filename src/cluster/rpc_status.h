@@ -1,5 +1,5 @@
-// Errors as gRPC says them, and back: one table, so that a manager, a host and the command line mean
-// the same by them.
+// Errors as gRPC says them, and back: one table, so that a manager, a host and the command line
+// mean the same by them.
 #pragma once
 
 #include <chrono>

@@ -69,9 +69,12 @@ PlacementAnswer SessionTable::choose(Draft& draft, const SessionRecord& session,
     bool draining = false;
   };
   std::vector<Look> looks;
-  tables_.hosts.for_each([&](const std::string& id, std::shared_ptr<const records::HostRecord> host) {
-    looks.push_back({.id = id, .host = std::move(host)});
-  });
+  tables_.hosts.for_each(
+      [&](const std::string& id, std::shared_ptr<const records::HostRecord> host) {
+        Look& look = looks.emplace_back();
+        look.id = id;
+        look.host = std::move(host);
+      });
   std::vector<HostState> hosts;
   hosts.reserve(looks.size());
   for (Look& look : looks) {
@@ -164,7 +167,8 @@ Result<KnownSession> SessionTable::open(const std::string& id, const Tenant& ten
     auto quota = draft.edit(tables_.quotas, tenant.name);
     const auto over = [&](const char* what) {
       return fail(Errc::resource_exhausted, "tenant " + tenant.name + " has used up its quota of " +
-                                                what + ": close a session, or have the quota raised");
+                                                what +
+                                                ": close a session, or have the quota raised");
     };
     if (quota.sessions() >= tenant.max_sessions) return over("sessions");
     v1::Resources limit;

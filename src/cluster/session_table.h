@@ -1,6 +1,6 @@
-// The sessions of a cluster, as records in its store: opened, placed, renewed, moved and ended, each
-// by one transaction that keeps three sums exact: what a host has promised, what a tenant uses, and
-// the sessions themselves.
+// The sessions of a cluster, as records in its store: opened, placed, renewed, moved and ended,
+// each by one transaction that keeps three sums exact: what a host has promised, what a tenant
+// uses, and the sessions themselves.
 //
 //   open      reserves at a host: a session without an address yet  (the host prepares)
 //   prepared  its address, and the process that its tickets are for
@@ -74,17 +74,17 @@ class SessionTable {
 
   enum class Why : std::uint8_t {
     move,      // the former host lives: it is left when there is another, and gently
-    host_gone  // it is not there any more, or did not prepare: without another one the session waits
+    host_gone  // it is not there any more, or did not prepare: without another one the session
+               // waits
   };
   struct Replacement {
     std::uint64_t generation = 0;  // that is to be replaced; another one is there already: fine
     Why why = Why::move;
-    std::vector<std::string> avoid;
-    std::string only;
+    std::vector<std::string> avoid{};
+    std::string only{};
   };
   // Errors: not_found, overloaded (a move: no other host has room, and it stays where it is).
-  [[nodiscard]] Result<KnownSession> replace(const std::string& id,
-                                             const Replacement& replacement);
+  [[nodiscard]] Result<KnownSession> replace(const std::string& id, const Replacement& replacement);
   // Errors: not_found.
   [[nodiscard]] Result<KnownSession> renew(const std::string& id);
   // Gives what it was, for its hosts to be told; none: there is no such session. `if_expired`:

@@ -172,8 +172,8 @@ void RecordTable::visit(const std::function<void(const std::string&, const Row&)
 }
 
 Result<void> Tables::follow(Store& store) {
-  const std::array<RecordTable*, 7> all{&hosts,    &drains,   &reservations, &quotas,
-                                        &sessions, &managers, &ticket_keys};
+  const std::array<RecordTable*, 6> all{&hosts,  &drains,   &reservations,
+                                        &quotas, &sessions, &managers};
   for (RecordTable* const table : all) {
     if (table->following()) continue;
     if (auto followed = table->follow(store); !followed) return followed;
@@ -183,8 +183,7 @@ Result<void> Tables::follow(Store& store) {
 
 bool Tables::following() const {
   return hosts.following() && drains.following() && reservations.following() &&
-         quotas.following() && sessions.following() && managers.following() &&
-         ticket_keys.following();
+         quotas.following() && sessions.following() && managers.following();
 }
 
 void Tables::stop() {
@@ -194,7 +193,6 @@ void Tables::stop() {
   quotas.stop();
   sessions.stop();
   managers.stop();
-  ticket_keys.stop();
 }
 
 }  // namespace aloft::cluster

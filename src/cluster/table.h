@@ -1,5 +1,5 @@
-// What a manager knows of one kind of record without asking the store: a copy that the store's watch
-// keeps, and that the manager's own commits run ahead of.
+// What a manager knows of one kind of record without asking the store: a copy that the store's
+// watch keeps, and that the manager's own commits run ahead of.
 //
 // It may be behind, and that is fine: whatever is decided on it is committed under the condition
 // that it was true (ledger.h).
@@ -21,8 +21,6 @@
 #include <aloft/result.h>
 
 namespace aloft::cluster {
-
-namespace records = ::aloft::cluster::records;
 
 // A table without its type; see Table. Thread rule: any thread.
 class RecordTable {
@@ -104,7 +102,6 @@ struct Tables {
   Table<records::QuotaRecord> quotas{"quotas/"};
   Table<records::SessionRecord> sessions{"sessions/"};
   Table<records::ManagerRecord> managers{"managers/"};
-  Table<records::TicketKeyRecord> ticket_keys{"ticket-keys/"};
 
   // Follows those that are not followed. Errors: the store's.
   [[nodiscard]] Result<void> follow(Store& store);
