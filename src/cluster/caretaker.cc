@@ -204,8 +204,8 @@ void Caretaker::look_after_all() {
     }
     seen_ = std::move(still);
   }
-  for (auto& [session, task] : started) {
-    const bool posted = pool_.post([this, session = session, task = task] {
+  for (auto& [known, its_task] : started) {
+    const bool posted = pool_.post([this, session = known, task = its_task] {
       carry_out(session, task);
       const std::scoped_lock lock(mutex_);
       busy_.erase(session.id);
@@ -217,8 +217,8 @@ void Caretaker::look_after_all() {
     });
     if (posted) continue;
     const std::scoped_lock lock(mutex_);
-    busy_.erase(session.id);
-    if (task == Task::move) --moving_;
+    busy_.erase(known.id);
+    if (its_task == Task::move) --moving_;
   }
 }
 

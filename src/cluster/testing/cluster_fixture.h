@@ -1,5 +1,5 @@
-// A cluster for tests: a folder of credentials, one embedded store, as many managers on it as wanted
-// (the store in this process stands for etcd), and clients of theirs.
+// A cluster for tests: a folder of credentials, one embedded store, as many managers on it as
+// wanted (the store in this process stands for etcd), and clients of theirs.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@ inline constexpr std::chrono::seconds kPatience{40};
 class Cluster {
  public:
   // `tenants`: the tenants file. `tune` changes the options of each manager.
-  explicit Cluster(const std::string& tenants,
-                   std::function<void(ManagerOptions&)> tune = nullptr, int managers = 1);
+  explicit Cluster(const std::string& tenants, std::function<void(ManagerOptions&)> tune = nullptr,
+                   int managers = 1);
 
   [[nodiscard]] Manager& manager(std::size_t index = 0) { return *managers_.at(index); }
   void stop_manager(std::size_t index) { managers_.at(index).reset(); }

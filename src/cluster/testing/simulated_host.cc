@@ -24,8 +24,7 @@ SimulatedHost::SimulatedHost(const identity::Authority& authority, SimulatedHost
   ca_ = authority.certificate_pem();
   certificate_ = issued->certificate_pem;
   key_ = issued->key_pem;
-  grpc::SslServerCredentialsOptions tls(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = ca_;
   tls.pem_key_cert_pairs.push_back({key_, certificate_});
   grpc::ServerBuilder builder;

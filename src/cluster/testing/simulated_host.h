@@ -1,5 +1,5 @@
-// A host of a cluster, for tests of managers: a real HostOffloadHandler service and a real client of
-// Hosts, over mutual TLS, that runs no guests.
+// A host of a cluster, for tests of managers: a real HostOffloadHandler service and a real client
+// of Hosts, over mutual TLS, that runs no guests.
 #pragma once
 
 #include <atomic>
@@ -47,8 +47,9 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   void compiled(std::vector<std::string> digests);
   void load(double value) { load_ = value; }
 
-  [[nodiscard]] std::size_t prepared() const;       // calls so far
-  [[nodiscard]] std::set<std::string> sessions() const;  // "ID/GENERATION", prepared and not released
+  [[nodiscard]] std::size_t prepared() const;  // calls so far
+  [[nodiscard]] std::set<std::string> sessions()
+      const;  // "ID/GENERATION", prepared and not released
   [[nodiscard]] std::string address() const;
   [[nodiscard]] v1::HeartbeatResponse last_answer() const;
   // Of the handler process of a tenant.
