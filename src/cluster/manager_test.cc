@@ -151,14 +151,14 @@ TEST(Manager, a_session_is_opened_renewed_explained_and_closed) {
   Digest device;
   device.bytes.fill(static_cast<std::byte>('k'));
   const std::string boot = host->boot_of("acme");
-  const auto ticket = identity::open(
-      std::as_bytes(std::span(session.placement().ticket())),
-      {.keys = {&*key, 1},
-       .host = "h1",
-       .handler_boot = boot,
-       .tenant = "acme",
-       .client_key = device,
-       .now = identity::ClusterTime(static_cast<std::int64_t>(host->last_answer().cluster_time_ms()))});
+  const auto ticket = identity::open(std::as_bytes(std::span(session.placement().ticket())),
+                                     {.keys = {&*key, 1},
+                                      .host = "h1",
+                                      .handler_boot = boot,
+                                      .tenant = "acme",
+                                      .client_key = device,
+                                      .now = identity::ClusterTime(static_cast<std::int64_t>(
+                                          host->last_answer().cluster_time_ms()))});
   ASSERT_TRUE(ticket) << ticket.error().message;
   EXPECT_EQ(ticket->session, session.id());
   EXPECT_EQ(ticket->generation, 1U);
@@ -244,7 +244,8 @@ TEST(Manager, who_is_nobody_or_asks_for_too_much_is_refused) {
 TEST(Manager, a_host_speaks_for_itself_alone) {
   Cluster cluster(kTenants);
   const auto issued = cluster.authority().issue(
-      {.identity = {.cluster = "test", .role = identity::Role::host, .name = "h2"}, .hosts = {}});
+      {.identity = {.cluster = "test", .role = identity::Role::host, .name = "h2"},
+       .hosts = {"127.0.0.1"}});
   ASSERT_TRUE(issued);
   const auto channel = grpc::CreateChannel(
       cluster.address(),

@@ -224,7 +224,7 @@ Result<KnownSession> SessionTable::prepared(const std::string& id, std::uint64_t
     }
     session.set_address(address);
     session.set_handler_boot(handler_boot);
-    session.set_expires_ms(std::max(session.expires_ms(), in(times_.lives)));
+    session.set_expires_ms(in(times_.lives));
     return {};
   });
 }
