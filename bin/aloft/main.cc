@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
   aloft::cli::add_cluster_commands(app, context);
   aloft::cli::add_module_commands(app, context);
   aloft::cli::add_token_commands(app, context);
+  aloft::cli::add_up_command(app, context);
+  aloft::cli::add_operator_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
