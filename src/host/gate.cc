@@ -37,9 +37,8 @@ std::uint64_t take(std::span<const std::byte>& from) {
 std::chrono::milliseconds time_since_boot() {
   timespec time{};
   ::clock_gettime(CLOCK_BOOTTIME, &time);
-  return std::chrono::seconds(time.tv_sec) +
-         std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::nanoseconds(time.tv_nsec));
+  return std::chrono::seconds(time.tv_sec) + std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                 std::chrono::nanoseconds(time.tv_nsec));
 }
 
 ClusterTimeHere::ClusterTimeHere(BootClock since_boot) : since_boot_(std::move(since_boot)) {}
@@ -85,8 +84,9 @@ void Gate::forget_before(ClusterTime time) {
 Result<Gate::Admission> Gate::admit(std::span<const std::byte> hello,
                                     const std::optional<Digest>& key) {
   if (!key)
-    return fail(Errc::refused, "this edge takes only devices that show a certificate of the key "
-                               "that their ticket is bound to");
+    return fail(Errc::refused,
+                "this edge takes only devices that show a certificate of the key "
+                "that their ticket is bound to");
   function::FieldReader fields(hello, "hello");
   const bool resumes = fields.has("resume");
   std::span<const std::byte> shown;

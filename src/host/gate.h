@@ -19,7 +19,8 @@
 //     +----------------+---------+------------------------------------------------------------+
 //     | 32: HMAC       | 1: 0x01 | generation, issued, memory: u64 | count u8 | 32 each: modules |
 //     +----------------+---------+------------------------------------------------------------+
-//     over "aloft resume" 00, device's key (32), session's length u8, session, and all after the HMAC
+//     over "aloft resume" 00, device's key (32), session's length u8, session, and all after the
+//     HMAC
 //
 // Time is the cluster's (identity::ClusterTime) as told last, and CLOCK_BOOTTIME since: setting the
 // wall's clock does nothing.
