@@ -133,6 +133,8 @@ Result<void> give_up_privileges(const SandboxOptions& options) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, options.open_files);
   limit(RLIMIT_NPROC, options.threads);
+  if (options.data_bytes != 0) limit(RLIMIT_DATA, options.data_bytes);
+  if (options.cpu_seconds != 0) limit(RLIMIT_CPU, options.cpu_seconds);
   return {};
 }
 
@@ -150,15 +152,15 @@ Result<void> give_up_privileges(const SandboxOptions& options) {
 
 }  // namespace
 
-Result<std::vector<std::string>> enter_sandbox(const SandboxOptions& options) {
-  std::vector<std::string> missing;
+Result<Confined> enter_sandbox(const SandboxOptions& options) {
+  Confined confined;
   const bool root = ::geteuid() == 0;
   SandboxOptions allowed = options;
   if (!root) allowed.user.reset();
   // What goes wrong is an error, or told.
   const auto may_miss = [&](Result<void> outcome) -> Result<void> {
     if (outcome || options.need == Need::everything) return outcome;
-    missing.push_back(outcome.error().message);
+    confined.missing.push_back(outcome.error().message);
     return {};
   };
   close_all_but(options.keep);
@@ -181,6 +183,7 @@ Result<std::vector<std::string>> enter_sandbox(const SandboxOptions& options) {
     // From here on something is wrong that nobody foresaw: half of a root is worse than none.
     (void)::sethostname("aloft", 5);
     if (auto rooted = own_root(allowed); !rooted) return std::unexpected(rooted.error());
+    confined.root = "/";
   }
   const pid_t child = ::fork();
   if (child < 0) return cannot("start its process");
@@ -188,7 +191,7 @@ Result<std::vector<std::string>> enter_sandbox(const SandboxOptions& options) {
   if (auto given = give_up_privileges(allowed); !given) return std::unexpected(given.error());
   // Last: becoming another user takes it back.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return missing;
+  return confined;
 }
 
 }  // namespace aloft::host

@@ -43,23 +43,31 @@ struct SandboxOptions {
     std::string at;              // its name in the new root
   };
   std::filesystem::path root;       // an empty folder, to mount on; nothing is left in it
-  std::vector<Shown> shown;         // read-only
+  std::vector<Shown> shown{};       // read-only
   std::string scratch = "scratch";  // a folder in memory that can be written; empty: none
   std::uint64_t scratch_bytes = std::uint64_t{64} << 20U;
-  std::optional<uid_t> user;  // of the process, and its group; root alone can change to it
-  std::vector<int> keep;      // descriptors beside 0, 1 and 2: all others are closed
+  std::optional<uid_t> user{};  // of the process, and its group; root alone can change to it
+  std::vector<int> keep{};      // descriptors beside 0, 1 and 2: all others are closed
   std::uint64_t open_files = 4096;
-  std::uint64_t threads = 4096;  // of the user, so of all its processes
+  std::uint64_t threads = 4096;   // of the user, so of all its processes
+  std::uint64_t data_bytes = 0;   // of memory that can be written; 0: not limited here
+  std::uint64_t cpu_seconds = 0;  // then SIGKILL; 0: not limited here
   Need need = Need::everything;
+};
+
+struct Confined {
+  std::vector<std::string>
+      missing;  // what could not be had, for people; none with Need::everything
+  // Where what is shown lies: "/AT"; empty where there is no root of its own.
+  std::optional<std::filesystem::path> root;
 };
 
 // Does all but the last measure. The process must have one thread. It forks: what returns is a
 // child that is process 1 of its own PID namespace and ends when this process does; this process
-// waits for it and ends as it did (128 + N after signal N), and never returns. Gives what could not
-// be had, for people, one measure each; always empty with Need::everything. Errors: refused (the
+// waits for it and ends as it did (128 + N after signal N), and never returns. Errors: refused (the
 // system does not let it, saying what), internal. After an error the process is half confined, and
 // has to end.
-[[nodiscard]] Result<std::vector<std::string>> enter_sandbox(const SandboxOptions& options);
+[[nodiscard]] Result<Confined> enter_sandbox(const SandboxOptions& options);
 
 enum class SystemCalls {
   serve,    // an Execution Handler: memory, threads, its files, its sockets

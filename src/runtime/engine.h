@@ -59,6 +59,8 @@ class Engine {
     std::vector<std::byte> artifact;
   };
   [[nodiscard]] Result<Compiled> compile(std::span<const std::byte> wasm);
+  // What the compiled module of this digest is called.
+  [[nodiscard]] std::string artifact_name(const Digest& module) const;
 
   // "wasmtime 48.0.8"
   [[nodiscard]] static std::string description();
@@ -69,7 +71,6 @@ class Engine {
 
  private:
   explicit Engine(std::shared_ptr<Impl> impl);
-  [[nodiscard]] std::string artifact_name(const Digest& module) const;
   std::shared_ptr<Impl> impl_;  // modules keep it alive
 };
 
