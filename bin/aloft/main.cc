@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   CLI::App app{"aloft: moves parts of a running application between a device and an edge cluster"};
   app.require_subcommand(1);
   app.add_flag("--json", context.json, "print JSON in place of tables");
+  aloft::cli::add_module_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
