@@ -20,11 +20,11 @@
 namespace aloft::cluster {
 
 struct EtcdOptions {
-  std::vector<std::string> endpoints;  // HOST:PORT of members
+  std::vector<std::string> endpoints = {};  // HOST:PORT of members
   // PEM files. `authority` alone: etcd's certificate is checked; with the other two, ours is shown
   // as well. None: in clear.
-  std::filesystem::path authority, certificate, key;
-  std::string prefix;  // of all keys, "aloft/CLUSTER/"; callers of the store do not see it
+  std::filesystem::path authority = {}, certificate = {}, key = {};
+  std::string prefix = {};  // of all keys, "aloft/CLUSTER/"; callers of the store do not see it
   std::chrono::milliseconds timeout{5'000};
 };
 

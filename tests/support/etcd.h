@@ -26,7 +26,7 @@ struct EtcdClusterOptions {
   std::uint64_t quota_bytes = 0;  // of its database; 0: etcd's own
   // PEM files; with them clients come over TLS, and must show a certificate of the authority.
   // leader() and compact() are for clusters in clear.
-  std::filesystem::path certificate, key, authority;
+  std::filesystem::path certificate = {}, key = {}, authority = {};
 };
 
 // Thread rule: one thread at a time; start() from one that outlives the cluster.
