@@ -11,7 +11,7 @@
 
 namespace aloft::host::testing {
 
-[[nodiscard]] inline std::vector<std::byte> bytes_of(const codec::Writer& writer) {
+[[nodiscard]] inline std::vector<std::byte> bytes_of(codec::Writer& writer) {
   std::vector<std::byte> bytes;
   for (const auto segment : writer.segments())
     bytes.insert(bytes.end(), segment.begin(), segment.end());
