@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include <aloft/result.h>
 
@@ -15,6 +16,13 @@ struct TlsFiles {
   std::filesystem::path authority{};    // whose certificates this end trusts
 };
 
+// The same as texts.
+struct TlsTexts {
+  std::string certificate{};
+  std::string key{};
+  std::string authority{};
+};
+
 // Thread rule: immutable.
 class TlsContext {
  public:
@@ -25,6 +33,8 @@ class TlsContext {
   // A side that connects. It needs an authority, and takes only a peer that shows a certificate of
   // it for the host that was asked for; with a certificate and a key it shows them.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client(const TlsFiles& files);
+  // The same, of what is in memory only. Errors: invalid_argument, corrupt.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client_of(const TlsTexts& texts);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
