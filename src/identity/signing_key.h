@@ -32,6 +32,8 @@ class VerifyingKey {
   [[nodiscard]] std::string id() const;
   [[nodiscard]] std::string to_pem() const;
 
+  [[nodiscard]] bool operator==(const VerifyingKey&) const = default;
+
  private:
   friend class SigningKey;
   VerifyingKey() = default;
@@ -42,10 +44,13 @@ class VerifyingKey {
 class SigningKey {
  public:
   [[nodiscard]] static SigningKey generate();
-  // A PEM file (PKCS #8). Errors: not_found, corrupt, refused (others may read it).
+  // A PEM file (PKCS #8). Errors: not_found, corrupt, refused (others may read it; see
+  // key_file.h).
   [[nodiscard]] static Result<SigningKey> load(const std::filesystem::path& file);
   // With permissions 0600, never over one that is there. Errors: refused, internal.
   [[nodiscard]] Result<void> save(const std::filesystem::path& file) const;
+  // From the 32 bytes of RFC 8032's private key. Errors: corrupt.
+  [[nodiscard]] static Result<SigningKey> from_raw(std::span<const std::byte> raw);
 
   [[nodiscard]] Signature sign(std::span<const std::byte> message) const;
   [[nodiscard]] const VerifyingKey& verifying() const { return verifying_; }

@@ -4,7 +4,7 @@
 // it spends anything on a connection; so sessions go on while every manager is dead. It is of use
 // only to whoever has the device's private key (the key of its certificate on the data plane), only
 // at the one process that it was made for (handler boot id), and only until it expires. Expiry is
-// in cluster time (cluster_time.h), which does not step when a clock on the wall is set.
+// in cluster time (ClusterTime), which does not step when a clock on the wall is set.
 //
 // Bytes: see docs/wire.md, "Tickets".
 #pragma once
@@ -49,9 +49,16 @@ struct Ticket {
   [[nodiscard]] bool operator==(const Ticket&) const = default;
 };
 
-inline constexpr std::size_t kMaxTicketBytes = 4096;
+// With all that may be in it a ticket fits into the payload of a HELLO.
+inline constexpr std::size_t kMaxTicketBytes = 3072;
+inline constexpr std::size_t kMaxTicketModules = 64;
+inline constexpr std::size_t kMaxTicketName = 128;  // bytes of each of its texts
+// A manager whose idea of cluster time is ahead of the host's by less than this does no harm.
+inline constexpr ClusterTime kTicketTolerance{2'000};
+inline constexpr ClusterTime kMaxTicketLifetime{std::chrono::hours{1}};
 
-// Errors: invalid_argument (longer than kMaxTicketBytes).
+// Errors: invalid_argument: a text that is empty, longer than kMaxTicketName or not of printable
+// ASCII without spaces; too many modules; a lifetime that is none, or above kMaxTicketLifetime.
 [[nodiscard]] Result<std::vector<std::byte>> seal(const Ticket& ticket, const SigningKey& key);
 
 // What a handler knows of itself and of the connection.
@@ -65,8 +72,9 @@ struct TicketCheck {
 };
 
 // Errors, all of code `refused` but the first: corrupt (not a ticket); a signature of no known key,
-// expired, not yet issued (by more than the clocks' tolerance), for another host, process, tenant
-// or key. Each message says which.
+// expired, not yet issued (by more than kTicketTolerance), for another host, process, tenant or
+// key. Each message says which. Nothing of a ticket is looked at before its signature was found
+// good.
 [[nodiscard]] Result<Ticket> open(std::span<const std::byte> sealed, const TicketCheck& check);
 
 }  // namespace aloft::identity
