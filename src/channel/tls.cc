@@ -126,9 +126,16 @@ Result<void> use(SSL_CTX* context, const TlsTexts& texts) {
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& files) {
+Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& files,
+                                                             Clients clients) {
   auto impl = make(files, false);
   if (!impl) return std::unexpected(std::move(impl).error());
+  if (clients == Clients::with_a_key) {
+    SSL_CTX* const context = (*impl)->context;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    // Who vouches for the certificate is not looked at. That the peer has its key is part of TLS.
+    SSL_CTX_set_cert_verify_callback(context, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+  }
   return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
 }
 

@@ -50,6 +50,7 @@
 #include "channel/endpoint.h"
 #include "function/protocol.h"
 #include "host/guest_services.h"
+#include "host/session_rights.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include <aloft/result.h>
@@ -69,6 +70,8 @@ struct WorkerContext {
   runtime::InstanceLimits instance_limits;
   std::chrono::milliseconds call_limit{};     // arrival of the arguments to the end of the call
   std::chrono::milliseconds end_grace{2000};  // for a call that was told to end
+  EndMemory* end_memory = nullptr;  // what instances of movable ends take theirs from; null: not
+                                    // limited. Borrowed
 };
 
 // A call that was told to end, or whose time is over, and that still runs.

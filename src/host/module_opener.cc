@@ -16,10 +16,12 @@ constexpr std::size_t kBuffers =
 }  // namespace
 
 ModuleOpener::ModuleOpener(std::uint64_t session, const SessionServices& services,
-                           channel::Endpoint& endpoint, InferenceTurns& turns,
+                           const SessionRights* rights, channel::Endpoint& endpoint,
+                           InferenceTurns& turns,
                            std::function<void(std::unique_ptr<OpenedModule>)> opened)
     : session_(session),
       services_(services),
+      rights_(rights),
       endpoint_(endpoint),
       turns_(turns),
       opened_(std::move(opened)),
@@ -120,6 +122,7 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
     return fail(Errc::invalid_argument, "the module's digest: " + digest.error().message);
   if (auto allowed = services_.quarantine->check(*digest, "module"); !allowed)
     return std::unexpected(allowed.error());
+  if (auto may = check_rights(request, *digest); !may) return std::unexpected(may.error());
   auto module = services_.repository->find(request.name, *digest);
   if (!module) return std::unexpected(module.error());
   const runtime::Manifest& manifest = *(*module)->manifest();
@@ -144,6 +147,34 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
   if (auto made = make_workers(request, *opened); !made) return std::unexpected(made.error());
   ++modules_;
   return opened;
+}
+
+Result<void> ModuleOpener::check_rights(const function::OpenModule& request,
+                                        const Digest& digest) const {
+  if (rights_ == nullptr || std::ranges::find(rights_->modules, digest) != rights_->modules.end())
+    return {};
+  return fail(Errc::refused, "the session's ticket is not for the module " + request.name +
+                                 " sha256:" + digest.hex() +
+                                 "; name it when the session is opened");
+}
+
+Result<std::uint32_t> ModuleOpener::share_out(std::uint32_t wanted, WorkerContext& context) const {
+  if (rights_ == nullptr || rights_->memory_bytes == 0) return wanted;
+  const bool has_classes = !context.module->manifest()->objects.empty();
+  const MemoryShare share =
+      share_memory(*rights_, wanted, context.instance_limits.memory_bytes, has_classes);
+  if (share.instances == 0) {
+    return fail(Errc::resource_exhausted,
+                "the session has " + std::to_string(rights_->memory_bytes >> 20U) +
+                    " MiB for all its modules, too little for an instance of each; ask for more "
+                    "when it is opened");
+  }
+  context.instance_limits.memory_bytes = share.instance;
+  if (has_classes) {
+    rights_->ends->allow(context.module->digest(), share.ends);
+    context.end_memory = rights_->ends.get();
+  }
+  return share.instances;
 }
 
 Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
@@ -214,11 +245,13 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const std::uint32_t count = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const auto count = share_out(std::clamp(request.concurrency, 1U, services_.limits.instances),
+                               module.context);
+  if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
   std::vector<std::array<channel::StreamId, kBuffers>> streams;
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < *count; ++i) {
     std::array<channel::StreamId, kBuffers> own{};
     for (channel::StreamId& stream : own) stream = next_stream_++;
     auto worker = InstanceWorker::create(module.context, own, capacity);

@@ -26,6 +26,7 @@
 #include "host/model_store.h"
 #include "host/model_upload.h"
 #include "host/repository.h"
+#include "host/session_rights.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -66,8 +67,9 @@ struct OpenedModule {
 class ModuleOpener {
  public:
   // `opened` is called on the opener's thread with a module that is ready, before the UE hears of
-  // it.
-  ModuleOpener(std::uint64_t session, const SessionServices& services, channel::Endpoint& endpoint,
+  // it. `rights` outlive the opener; null: no limits beside those of the services.
+  ModuleOpener(std::uint64_t session, const SessionServices& services, const SessionRights* rights,
+               channel::Endpoint& endpoint,
                InferenceTurns& turns, std::function<void(std::unique_ptr<OpenedModule>)> opened);
   ~ModuleOpener();  // finish()
   ModuleOpener(const ModuleOpener&) = delete;
@@ -100,11 +102,16 @@ class ModuleOpener {
   [[nodiscard]] Result<std::shared_ptr<inference::Graph>> get_model(std::uint32_t module_id,
                                                                     const Digest& digest,
                                                                     std::uint64_t size);
+  [[nodiscard]] Result<void> check_rights(const function::OpenModule& request,
+                                          const Digest& digest) const;
+  // How many instances may be made; sets what each may have.
+  [[nodiscard]] Result<std::uint32_t> share_out(std::uint32_t wanted, WorkerContext& context) const;
   [[nodiscard]] Result<void> make_workers(const function::OpenModule& request,
                                           OpenedModule& module);
 
   const std::uint64_t session_;
   const SessionServices& services_;
+  const SessionRights* const rights_;
   channel::Endpoint& endpoint_;
   InferenceTurns& turns_;
   const std::function<void(std::unique_ptr<OpenedModule>)> opened_;

@@ -7,8 +7,12 @@
 namespace aloft::host {
 
 Session::Session(std::uint64_t id, std::string peer, const SessionServices& services,
-                 std::function<void()> ended)
-    : id_(id), peer_(std::move(peer)), services_(services), on_ended_(std::move(ended)) {}
+                 std::shared_ptr<const SessionRights> rights, std::function<void()> ended)
+    : id_(id),
+      peer_(std::move(peer)),
+      services_(services),
+      rights_(std::move(rights)),
+      on_ended_(std::move(ended)) {}
 
 Session::~Session() { finish(); }
 
@@ -26,10 +30,15 @@ void Session::finish() {
 void Session::start(std::unique_ptr<channel::Endpoint> endpoint) {
   endpoint_ = std::move(endpoint);
   opener_ = std::make_unique<ModuleOpener>(
-      id_, services_, *endpoint_, *turns_,
+      id_, services_, rights_.get(), *endpoint_, *turns_,
       [this](std::unique_ptr<OpenedModule> module) { add(std::move(module)); });
   ends_ = std::make_unique<SessionEnds>(id_, *services_.ends, *endpoint_);
-  spdlog::info("session {}: {} is connected", id_, peer_);
+  if (rights_) {
+    spdlog::info("session {}: {} is connected, for the session {} of the cluster", id_, peer_,
+                 rights_->session);
+  } else {
+    spdlog::info("session {}: {} is connected", id_, peer_);
+  }
 }
 
 void Session::add(std::unique_ptr<OpenedModule> module) {

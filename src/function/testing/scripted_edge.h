@@ -84,7 +84,7 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
 
  private:
   Result<channel::Receiver*> accept(std::span<const std::byte> peer_hello,
-                                    std::string_view peer_address) override;
+                                    const channel::PeerInfo& peer) override;
   void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
   Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                 std::span<const std::byte> head,
