@@ -54,6 +54,15 @@ Result<void> OffloadHandler::start() {
   return slots_->start({sessions_[0].get(), sessions_[1].get()}, dispatcher_);
 }
 
+const function::RemoteSession* OffloadHandler::speaking_session(std::size_t edge) const {
+  if (slots_ != nullptr && edge < edges()) {
+    for (const auto& session : sessions_) {
+      if (!session->wasm_engine().empty()) return session.get();
+    }
+  }
+  return session(edge);
+}
+
 void OffloadHandler::bind() { function::bind_dispatcher(dispatcher_); }
 
 }  // namespace aloft::device

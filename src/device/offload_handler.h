@@ -44,6 +44,8 @@ class OffloadHandler {
   [[nodiscard]] const function::RemoteSession* session(std::size_t edge) const {
     return edge < sessions_.size() ? sessions_[edge].get() : nullptr;
   }
+  // The same; with a cluster the first one that has heard of its edge, if any has.
+  [[nodiscard]] const function::RemoteSession* speaking_session(std::size_t edge) const;
 
  private:
   std::unique_ptr<ClusterSlots> slots_;  // the sessions wake it

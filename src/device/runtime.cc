@@ -227,7 +227,7 @@ bool Runtime::edge_ready(std::size_t edge) const {
 std::size_t Runtime::edge_count() const { return impl_->handler().edges(); }
 
 std::string Runtime::wasm_engine(std::size_t edge) const {
-  const auto* const session = impl_->handler().session(edge);
+  const auto* const session = impl_->handler().speaking_session(edge);
   return session == nullptr ? std::string() : session->wasm_engine();
 }
 
@@ -237,7 +237,7 @@ std::string Runtime::inference_engine() const {
 }
 
 std::string Runtime::edge_inference_engine(std::size_t edge) const {
-  const auto* const session = impl_->handler().session(edge);
+  const auto* const session = impl_->handler().speaking_session(edge);
   return session == nullptr ? std::string() : session->inference_engine();
 }
 
