@@ -22,8 +22,9 @@ struct Context {
 void failed(Context& context, const Error& error);
 
 void add_cluster_commands(CLI::App& app, Context& context);  // aloft cluster init|issue|...
+void add_token_commands(CLI::App& app, Context& context);    // aloft token issue|check|...
 void add_module_commands(CLI::App& app, Context& context);   // aloft module push|pull|...
-// aloft hosts, sessions, tenants, token, drain, move, explain
+// aloft hosts, sessions, tenants, drain, move, explain
 void add_operator_commands(CLI::App& app, Context& context);
 
 }  // namespace aloft::cli

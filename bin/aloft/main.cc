@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   CLI::App app{"aloft: moves parts of a running application between a device and an edge cluster"};
   app.require_subcommand(1);
   app.add_flag("--json", context.json, "print JSON in place of tables");
+  app.fallthrough();  // --json may stand behind the command as well
+  aloft::cli::add_cluster_commands(app, context);
+  aloft::cli::add_token_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
