@@ -43,10 +43,10 @@ OffloadHandler::OffloadHandler(function::DispatchOptions dispatch, ClusterSlotsO
                   connect(io_, sessions_, slots_of(std::move(session), *slots_), log), log) {}
 
 OffloadHandler::~OffloadHandler() {
-  // While the session is open: states come home from its host.
   function::unbind_dispatcher(&dispatcher_);
-  dispatcher_.bring_home();
-  if (slots_ != nullptr) slots_->stop();
+  if (slots_ == nullptr) return;
+  dispatcher_.bring_home();  // while the session is open, and its host lets states go
+  slots_->stop();
 }
 
 Result<void> OffloadHandler::start() {

@@ -329,6 +329,35 @@ TEST_F(ClusterDevice, an_overloaded_cluster_is_asked_again_when_it_said) {
   EXPECT_EQ(cluster_.heard().opens, 4);
 }
 
+TEST_F(ClusterDevice, of_two_clusters_the_closest_that_accepts_gets_the_session) {
+  for (const bool near_accepts : {true, false}) {
+    ScriptedCluster near("near");
+    ScriptedCluster far("far");
+    far.set_ping_delay(50ms);
+    near.admit_if([=] {
+      return near_accepts ? grpc::Status::OK
+                          : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no room");
+    });
+    const ScriptedHost near_host(near, "n1");
+    const ScriptedHost far_host(far, "f1");
+    near.set_places({near_host.place()});
+    far.set_places({far_host.place()});
+    const ScriptedManager far_manager(far, ScriptedManager::Clients::tokens);
+    const ScriptedManager near_manager(near, ScriptedManager::Clients::tokens);
+    ClusterOptions options;
+    options.managers = {far_manager.address(), near_manager.address()};
+    options.authority = far.authority().certificate_pem() + near.authority().certificate_pem();
+    options.token = "header.claims.signature";
+    ASSERT_NO_FATAL_FAILURE(start_runtime(std::move(options)));
+    const auto ready = runtime_->wait_for_edge(kPatience);
+    ASSERT_TRUE(ready) << ready.error().message;
+    EXPECT_FALSE(call_once().is_here());
+    EXPECT_EQ(near.sessions(), near_accepts ? 1U : 0U);
+    EXPECT_EQ(far.sessions(), near_accepts ? 0U : 1U);
+    runtime_.reset();
+  }
+}
+
 TEST_F(ClusterDevice, a_session_that_the_cluster_ends_is_opened_anew) {
   start_cluster(1, 1);
   ASSERT_NO_FATAL_FAILURE(start_ready());

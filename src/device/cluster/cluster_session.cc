@@ -143,6 +143,7 @@ void ClusterSession::report(std::uint64_t generation, const std::string& host,
     }
     health_ = health;
     not_before_ = {};
+    move_not_before_ = {};
   }
   changed_.notify_all();
 }
@@ -151,14 +152,18 @@ void ClusterSession::report(std::uint64_t generation, const std::string& host,
 
 ClusterSession::Wish ClusterSession::wish(Time now) const {
   if (gone_ || now < not_before_) return Wish::nothing;
-  if (health_ == PlacementHealth::unreachable) return Wish::move;
+  // A session that cannot be moved now is to live on.
   if (renewal_wanted_ || now >= renewed_ + lifetime_ / kRenewals) return Wish::renewal;
+  if (health_ == PlacementHealth::unreachable && now >= move_not_before_) return Wish::move;
   return Wish::nothing;
 }
 
-std::optional<ClusterSession::Time> ClusterSession::next_wish(Time now) const {
+std::optional<ClusterSession::Time> ClusterSession::next_wish() const {
   if (gone_) return std::nullopt;
-  return std::max({not_before_, renewed_ + lifetime_ / kRenewals, now + 1ms});
+  if (renewal_wanted_) return not_before_;
+  Time next = renewed_ + lifetime_ / kRenewals;
+  if (health_ == PlacementHealth::unreachable) next = std::min(next, move_not_before_);
+  return std::max(not_before_, next);
 }
 
 void ClusterSession::work() {
@@ -168,8 +173,7 @@ void ClusterSession::work() {
     if (const Wish wanted = wish(now); wanted != Wish::nothing) {
       ask(wanted, lock);
       tell_gone(lock);
-    } else if (auto at = next_wish(now)) {
-      if (health_ == PlacementHealth::unreachable || renewal_wanted_) at = not_before_;
+    } else if (const auto at = next_wish()) {
       changed_.wait_until(lock, *at);
     } else {
       changed_.wait(lock);
@@ -203,7 +207,7 @@ void ClusterSession::ask(Wish wanted, std::unique_lock<std::mutex>& lock) {
   if (wanted == Wish::renewal) renewal_wanted_ = false;
   // It did not move, or to where it does not work: asked again, not at once.
   if (wanted == Wish::move && health_ == PlacementHealth::unreachable)
-    not_before_ = renewed_ + jittered(1s);
+    move_not_before_ = renewed_ + jittered(1s);
 }
 
 void ClusterSession::failed(Wish wanted, const CallFailure& failure) {
@@ -219,8 +223,7 @@ void ClusterSession::failed(Wish wanted, const CallFailure& failure) {
     case Then::later: not_before_ = now + jittered(failure.retry_after.value_or(1s)); return;
     case Then::never:
       log_(LogLevel::error, "session " + id_ + ": " + failure.why.message);
-      // A move may be refused, and the session live on.
-      not_before_ = now + jittered(wanted == Wish::move ? kLongestPause : kLastPause);
+      (wanted == Wish::move ? move_not_before_ : not_before_) = now + jittered(kLastPause);
       return;
     case Then::next_manager:
     case Then::stopped: break;
@@ -264,6 +267,7 @@ void ClusterSession::take(const v1::Session& session) {
     } else if (session.state() == v1::Session::PLACED && !said.ticket().empty() &&
                (newer || (said.generation() == generation_ && said.ticket() != ticket_))) {
       if (newer) {
+        move_not_before_ = {};
         health_.reset();
         refusals_ = 0;
       }

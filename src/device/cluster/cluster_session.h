@@ -76,8 +76,8 @@ class ClusterSession {
   void work();
   void watch();
   void watch_at(ManagerLink& manager);
-  [[nodiscard]] Wish wish(Time now) const;                      // under the lock
-  [[nodiscard]] std::optional<Time> next_wish(Time now) const;  // under the lock
+  [[nodiscard]] Wish wish(Time now) const;              // under the lock
+  [[nodiscard]] std::optional<Time> next_wish() const;  // under the lock
   // Asks one manager; what went wrong is in how things stand afterwards.
   void ask(Wish wish, std::unique_lock<std::mutex>& lock);
   void failed(Wish wish, const CallFailure& failure);  // under the lock
@@ -102,7 +102,8 @@ class ClusterSession {
   ManagerLinks managers_;
   std::size_t at_ = 0;            // the one that is asked
   std::uint64_t failures_ = 0;    // of managers, one after the other
-  Time not_before_{};             // pause after failures
+  Time not_before_{};             // pause after failures of managers
+  Time move_not_before_{};        // pause after a move that was refused, or was of no use
   Time renewed_{};                // last answer to a renewal
   Duration lifetime_{60'000};     // without one
   std::uint64_t generation_ = 0;  // newest placement
