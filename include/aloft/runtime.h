@@ -29,6 +29,10 @@
 
 namespace aloft {
 
+namespace device {
+class ClusterClient;
+}
+
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 [[nodiscard]] constexpr std::string_view to_string(LogLevel level) {
@@ -80,6 +84,11 @@ struct RuntimeOptions {
   // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
   // ready, and from one that fails it to the next.
   std::vector<std::string> edges;
+  // In place of edges: a cluster (aloft/cluster.h), which gives this device one host after the
+  // other. The runtime then has two edges, 0 and 1, that take turns: the session is at one of them,
+  // and the other one is used when it moves, so that nothing stops. Asked for, either means where
+  // the session is now; reported (CallRecord, MoveReport), they tell one placement from the next.
+  std::shared_ptr<device::ClusterClient> cluster;
   // TLS to the edges, PEM files: whose certificates are trusted (empty: no TLS, all is in clear),
   // and what this device shows where an edge asks for it.
   std::filesystem::path tls_authority;
@@ -124,8 +133,9 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Waits until this edge (an index in RuntimeOptions::edges) has opened every module, or says why
-  // not: the edge's own reason at once when it refuses one (not_found, signature_mismatch, corrupt,
+  // Waits until this edge (an index in RuntimeOptions::edges; with a cluster, any) has opened every
+  // module, or says why not: the edge's own reason at once when it refuses one (not_found,
+  // signature_mismatch, corrupt,
   // ...) or speaks another protocol or version; unreachable after `timeout`. invalid_argument
   // without such an edge.
   [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge = 0);

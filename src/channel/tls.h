@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include <aloft/result.h>
 
@@ -13,6 +14,13 @@ struct TlsFiles {
   std::filesystem::path certificate{};  // this end's, with those up to the authority's behind it
   std::filesystem::path key{};          // its private key
   std::filesystem::path authority{};    // whose certificates this end trusts
+};
+
+// The same as texts.
+struct TlsTexts {
+  std::string certificate{};
+  std::string key{};
+  std::string authority{};
 };
 
 // Thread rule: immutable.
@@ -31,6 +39,8 @@ class TlsContext {
   // A side that connects. It needs an authority, and takes only a peer that shows a certificate of
   // it for the host that was asked for; with a certificate and a key it shows them.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client(const TlsFiles& files);
+  // The same, of what is in memory only. Errors: invalid_argument, corrupt.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client_of(const TlsTexts& texts);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

@@ -62,6 +62,11 @@ void CallDispatcher::set_policy(std::shared_ptr<Policy> policy) {
   decisions_.set_policy(std::move(policy));
 }
 
+void CallDispatcher::prefer(EdgeIndex edge) {
+  decisions_.prefer(edge);
+  places_->prefer(edge);
+}
+
 // --- Deciding
 // ----------------------------------------------------------------------------------------------------
 

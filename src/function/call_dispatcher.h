@@ -47,6 +47,14 @@ class CallDispatcher final : public detail::Dispatcher {
   ~CallDispatcher() override;
 
   void set_policy(std::shared_ptr<Policy> policy);  // not null
+  // All edges are places of one session, which is at this one now: calls, and ends that are moved
+  // to any edge, go there.
+  void prefer(EdgeIndex edge);
+  // Moves the ends that were moved to an edge, and are elsewhere, to the preferred one; waits until
+  // each is there or cannot be moved.
+  void bring_ends() { places_->bring_ends(); }
+  // Of ends with a state: into this process. For when calls are no longer dispatched.
+  void bring_home() { places_->bring_home(); }
   [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const { return decisions_.recent(); }
 
   void run(detail::ElasticCall& call) override;

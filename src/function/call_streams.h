@@ -65,6 +65,9 @@ class CallStreams {
   [[nodiscard]] const RemoteCall* call_on(channel::StreamId stream) const;
   [[nodiscard]] const RemoteCall* find(std::uint64_t number) const;
 
+  // No call is under way or waits.
+  [[nodiscard]] bool idle() const { return active_ == 0 && waiting_.empty(); }
+
   // Adds a call to those that wait. False when there are too many.
   [[nodiscard]] bool add(RemoteCall& call);
   // What can be sent now; counts as sent.

@@ -216,6 +216,7 @@ void ElasticEnd::move(Location to, OnMoved then) {
   if (to.number() > places_->links().size()) {
     return tell(std::move(then), fail(Errc::invalid_argument, "the runtime has no " + to_text(to)));
   }
+  wanted_at_edge_.store(!to.is_here(), std::memory_order_release);
   moves_.push_back({to, std::move(then)});  // settle() starts it
 }
 
@@ -230,6 +231,7 @@ void ElasticEnd::start_moves(TimePoint now) {
   while (!moves_.empty() && !moving_ && !fixed_.moving() && !closed_) {
     Move next = std::move(moves_.front());
     moves_.pop_front();
+    next.to = places_->destination(next.to);
     if (fixed_.home() == next.to.number()) {
       tell(std::move(next.then), MoveReport{.from = next.to, .to = next.to});
       continue;

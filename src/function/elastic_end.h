@@ -91,6 +91,10 @@ class ElasticEnd final : public EndPeer,
 
   [[nodiscard]] bool has_state() const { return setup_.options.has_state; }
   [[nodiscard]] Location location() const;
+  // The last move() that was asked for went to an edge.
+  [[nodiscard]] bool wanted_at_edge() const {
+    return wanted_at_edge_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] channel::FixedEnd::Counters counters() const;
   [[nodiscard]] EndPlaces& places() const { return *places_; }
 
@@ -152,6 +156,7 @@ class ElasticEnd final : public EndPeer,
   // Edges that had no room for a message: not recovered to, until asked for or connected anew.
   std::set<channel::PlaceIndex> too_small_;
   std::atomic<bool> closed_ = false;
+  std::atomic<bool> wanted_at_edge_ = false;
 };
 
 }  // namespace aloft::function

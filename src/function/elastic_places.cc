@@ -1,6 +1,7 @@
 #include "function/elastic_places.h"
 
 #include <algorithm>
+#include <latch>
 #include <thread>
 #include <utility>
 
@@ -74,6 +75,16 @@ void EndPlaces::bring_home() {
   for (const auto& end : ends()) {
     if (end->has_state()) each.emplace_back([end] { end->come_home(); });
   }
+}
+
+void EndPlaces::bring_ends() {
+  const Location to = destination(Location::edge(0));
+  auto away = ends();
+  std::erase_if(away,
+                [&](const auto& end) { return !end->wanted_at_edge() || end->location() == to; });
+  std::latch moved(static_cast<std::ptrdiff_t>(away.size()));
+  for (const auto& end : away) end->move(to, [&](const auto&) { moved.count_down(); });
+  moved.wait();
 }
 
 void EndPlaces::end() {

@@ -177,6 +177,17 @@ void EndLinks::close() {
   endpoint_ = nullptr;  // the bodies that it reads stay until this is destroyed
 }
 
+void EndLinks::reopen() {
+  const std::lock_guard lock(mutex_);
+  closed_ = false;
+}
+
+bool EndLinks::idle() {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(ends_,
+                             [](const auto& entry) { return entry.second.attachments.empty(); });
+}
+
 bool EndLinks::on_credit(StreamId id) {
   if (stream_count_.load(std::memory_order_acquire) == 0) return false;
   Addressee to;

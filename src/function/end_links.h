@@ -82,6 +82,10 @@ class EndLinks {
   void on_down();
   // The endpoint is about to be destroyed. Any thread.
   void close();
+  // After close() and on_down(): there may be another endpoint.
+  void reopen();
+  // No end has an attachment here.
+  [[nodiscard]] bool idle();
   // For a head of which is_end_head() is true. As Receiver's functions of these names.
   [[nodiscard]] Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                               std::span<const std::byte> head,

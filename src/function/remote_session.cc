@@ -11,22 +11,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::string_view kSoftware = "aloft/0.1.0";
-std::vector<std::byte> hello() {
-  codec::Writer writer;
-  writer.map(2);
-  writer.string("role");
-  writer.string("ue");
-  writer.string("software");
-  writer.string(kSoftware);
-  std::vector<std::byte> bytes;
-  for (const auto segment : writer.segments())
-    bytes.insert(bytes.end(), segment.begin(), segment.end());
-  return bytes;
-}
-
 channel::EndpointOptions link_options(channel::EndpointOptions options, std::uint64_t max_reply) {
-  options.hello = hello();
   // The memory for a result is allocated when it comes, so that the edge need not ask for it.
   options.receive = channel::CreditRule::not_required;
   options.max_body = Bytes{max_reply};
@@ -49,7 +34,9 @@ std::uint64_t microseconds_until(steady_clock::time_point deadline) {
 }  // namespace
 
 RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, const Log& log)
-    : edge_(options.edge.to_string()),
+    : io_(io),
+      link_options_(link_options(options.link, options.max_reply)),
+      on_change_(std::move(options.on_change)),
       max_reply_(options.max_reply),
       concurrency_(static_cast<std::uint32_t>(options.limits.calls)),
       log_(log),
@@ -63,10 +50,9 @@ RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, cons
     modules_.push_back(std::make_unique<Module>(std::move(module), options.limits));
     modules_.back()->id = static_cast<std::uint32_t>(modules_.size());
   }
-  // Callbacks may come at once, and wait for endpoint_ to be set.
+  if (!options.edge) return;
   const std::lock_guard lock(mutex_);
-  endpoint_ = channel::connect_tcp(io, options.edge,
-                                   link_options(std::move(options.link), max_reply_), *this);
+  connect({.edge = *std::move(options.edge), .tls = options.link.tls, .session = {}, .ticket = {}});
 }
 
 RemoteSession::~RemoteSession() {
@@ -77,7 +63,7 @@ RemoteSession::~RemoteSession() {
     up_ = false;
   }
   ends_->close();
-  endpoint->close({Errc::cancelled, "the application ends"});
+  if (endpoint != nullptr) endpoint->close({Errc::cancelled, "the application ends"});
   endpoint.reset();  // nobody reads arguments any more, and no callback comes
   ends_->on_down();
   Effects effects(log_);
@@ -118,9 +104,13 @@ void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_poi
   channel::Endpoint* endpoint = nullptr;
   {
     const std::lock_guard lock(mutex_);
+    if (endpoint_ == nullptr) return;
     endpoint = endpoint_.get();
+    ++assisting_;
   }
-  if (endpoint != nullptr) (void)endpoint->assist(done, until);
+  (void)endpoint->assist(done, until);
+  const std::lock_guard lock(mutex_);
+  --assisting_;
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
@@ -141,6 +131,7 @@ void RemoteSession::cancel(RemoteCall& call, const Error& why) {
 }
 
 void RemoteSession::send_calls(Module& module, Effects& effects) {
+  if (draining_) changed_.notify_all();
   if (endpoint_ == nullptr) return;  // the session ends, and ends all calls
   while (const auto step = module.streams.next()) send_call(module, *step, effects);
 }

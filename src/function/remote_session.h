@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,13 +42,25 @@ struct ModuleToOpen {
   std::vector<std::string> graphs;  // names among SessionOptions::models
 };
 
-struct SessionOptions {
+// Where a session's edge is at the moment, and what opens the door there.
+struct Route {
   channel::Address edge;
+  std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
+  // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
+  std::string session;
+  std::vector<std::byte> ticket;  // empty: none is asked for there
+};
+
+struct SessionOptions {
+  std::optional<channel::Address> edge;  // none: idle until route()
   std::vector<ModuleToOpen> modules;
   std::vector<ModelFile> models;
   CallStreams::Limits limits;                    // for each module
   std::uint64_t max_reply = 256U * 1024 * 1024;  // bytes of a result; a larger one fails its call
   channel::EndpointOptions link;  // without hello and the receiver's rules, which are the session's
+  // The link is up, ready, refused or gone: link_state() says which. From any thread, with a lock
+  // held: must not block, nor call the session.
+  std::function<void()> on_change{};
 };
 
 // Thread rule: any thread.
@@ -69,6 +82,24 @@ class RemoteSession final : private channel::Receiver {
   // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);
+
+  // Leaves the edge where it is (calls under way there end with `unreachable`), and connects to
+  // another one; none: idles. Waits until nothing of the old link is left, at most about 2 s. One
+  // thread at a time, which is no I/O thread and no callback's.
+  void route(std::optional<Route> to);
+  // A newer ticket for the same route, for when the link is made anew. Any thread.
+  void renew_ticket(std::vector<std::byte> ticket);
+  // Waits until no call is under way here and no end has anything here, or until `deadline`.
+  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline);
+
+  struct LinkState {
+    bool up = false;
+    bool ready = false;
+    std::chrono::steady_clock::time_point since{};  // of `up` being what it is, or of the route
+    // While not up, or not ready: what will not pass by waiting.
+    std::optional<Error> refused;
+  };
+  [[nodiscard]] LinkState link_state() const;
 
   // The ends of elastic channels at this edge. May outlive the session, and is of no use then.
   [[nodiscard]] const std::shared_ptr<EndLinks>& ends() const { return ends_; }
@@ -149,7 +180,16 @@ class RemoteSession final : private channel::Receiver {
   // What will not pass by waiting.
   [[nodiscard]] std::optional<Error> final_error() const;
 
-  const std::string edge_;  // for people
+  // What is shown to the edge in a handshake that begins now. I/O thread.
+  [[nodiscard]] std::vector<std::byte> hello();
+  // Under the lock, which endpoint callbacks wait for.
+  void connect(const Route& route);
+  // What waits for the session's state looks at it.
+  void announce();
+
+  channel::IoThread& io_;
+  const channel::EndpointOptions link_options_;
+  const std::function<void()> on_change_;
   const std::uint64_t max_reply_;
   const std::uint32_t concurrency_;
   const Log& log_;
@@ -160,7 +200,15 @@ class RemoteSession final : private channel::Receiver {
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
+  std::string edge_;  // for people
+  std::string session_;
+  std::vector<std::byte> ticket_;
+  std::vector<std::byte> resume_secret_;  // what the edge gave for it; empty: none yet
+  bool resuming_ = false;                 // it was shown in the last handshake
+  bool draining_ = false;                 // somebody waits for calls to end
+  std::size_t assisting_ = 0;             // threads that use endpoint_ without the lock
   bool up_ = false;
+  std::chrono::steady_clock::time_point since_{};             // of up_
   Error link_error_{Errc::unreachable, "not connected yet"};  // while not up
   std::string logged_link_error_;
   std::chrono::steady_clock::time_point lost_last_heard_{};

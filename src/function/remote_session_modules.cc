@@ -132,6 +132,12 @@ void RemoteSession::on_up(std::span<const std::byte> peer_hello) {
     return endpoint_->close({Errc::refused, edge_ + " is no Execution Handler"});
   }
   up_ = true;
+  since_ = steady_clock::now();
+  if (fields.has("resume_secret")) {
+    std::span<const std::byte> secret;
+    fields.get("resume_secret", secret);
+    resume_secret_.assign(secret.begin(), secret.end());
+  }
   logged_link_error_.clear();
   for (const auto& module : modules_) open(*module, effects);
   update_ready(effects);
@@ -158,6 +164,9 @@ void RemoteSession::take_down(const Error& why, steady_clock::time_point last_he
   for (const auto& module : modules_) module->open.store(false, std::memory_order_release);
   ready_.store(false, std::memory_order_release);
   const bool was_up = std::exchange(up_, false);
+  if (was_up) since_ = steady_clock::now();
+  // What the edge gave for the ticket it may have forgotten; a ticket it checks anew.
+  if (why.code == Errc::refused && resuming_) resume_secret_.clear();
   link_error_ = {why.code, "edge " + edge_ + ": " + why.message};
   std::size_t taken_over = 0;
   uploads_.clear();
@@ -179,7 +188,7 @@ void RemoteSession::take_down(const Error& why, steady_clock::time_point last_he
                 "edge " + edge_ + " not reached: " + describe(why) + "; calls run here");
   }
   logged_link_error_ = link_error_.message;
-  changed_.notify_all();
+  announce();
 }
 
 void RemoteSession::update_ready(Effects& effects) {
@@ -192,7 +201,7 @@ void RemoteSession::update_ready(Effects& effects) {
                 "edge " + edge_ + " ready" +
                     (wasm_engine_.empty() ? "" : ": " + wasm_engine_ + "; " + inference_engine_));
   }
-  changed_.notify_all();
+  announce();
 }
 
 std::optional<steady_clock::time_point> RemoteSession::take_loss() {
