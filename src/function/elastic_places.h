@@ -64,6 +64,12 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
   // Calls of a function with effects at edges. Lives until end(). Errors: as open().
   [[nodiscard]] Result<ElasticCalls*> once(const FunctionDescriptor& function);
 
+  // The version that ends of this module are attached to at edges from now on. Those that are
+  // attached already stay with theirs until they follow (ElasticEnd::follow_version).
+  void set_version(const ModuleDescriptor& module, ModuleVersion version);
+  [[nodiscard]] ModuleVersion version(const ModuleDescriptor& module) const;
+  [[nodiscard]] std::vector<std::shared_ptr<ElasticEnd>> ends_of(const ModuleDescriptor& module);
+
   [[nodiscard]] const EndPlacesOptions& options() const { return options_; }
   [[nodiscard]] const std::vector<std::shared_ptr<EndLinks>>& links() const { return links_; }
   [[nodiscard]] ElasticThread& thread() { return thread_; }
@@ -74,6 +80,9 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
 
   EndPlacesOptions options_;
   std::vector<std::shared_ptr<EndLinks>> links_;
+
+  mutable std::mutex versions_mutex_;  // taken after an end's
+  std::map<const ModuleDescriptor*, ModuleVersion> versions_;
 
   std::mutex mutex_;
   bool ended_ = false;

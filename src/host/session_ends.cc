@@ -36,6 +36,9 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                                         " is open in this session"});
   }
   const WorkerContext& of = module->context;
+  auto& object_class = head.terms.object_class;
+  if (object_class && *object_class < module->classes.size())
+    object_class = module->classes[*object_class];
   auto added = table_.add(key,
                           {.session = session_,
                            .turns = turns,
