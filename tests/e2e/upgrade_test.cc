@@ -146,7 +146,7 @@ TEST_F(HotUpgrade, a_call_ends_at_the_version_that_it_began_at_which_is_closed_t
   connect_to(edge);
   expect_upgraded(2);
   expect_upgraded(1);  // both are compiled now
-  auto slow = tally::spin_async(1'000'000'000);
+  auto slow = tally::spin_async(400'000'000);
   (void)version_called();  // it has left
   expect_upgraded(2);
   EXPECT_FALSE(slow.ready()) << "it was to be under way still";
