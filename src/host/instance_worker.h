@@ -94,8 +94,8 @@ class InstanceWorker {
 
   // Grants every stream its first credit.
   void open();
-  // Cancels the running call and waits for its end. Only when the endpoint is down, or before
-  // open(). One thread.
+  // Cancels the running call and waits for its end. Only when the endpoint is down, before open(),
+  // or when idle() and nothing comes in any more. One thread.
   void finish();
 
   // --- from the endpoint's I/O thread; `stream` is one of this worker's ----------------
@@ -112,6 +112,8 @@ class InstanceWorker {
   void reset(channel::StreamId stream);
 
   [[nodiscard]] std::vector<channel::StreamId> streams() const;
+  // Nothing is under way: once no more comes in, it may be destroyed, also while the link is up.
+  [[nodiscard]] bool idle() const;
 
   // --- any thread ----------------------------------------------------------------------
   // No effect when no such call is queued or running here.

@@ -10,6 +10,9 @@ namespace aloft::host {
 namespace {
 
 constexpr std::size_t kMaxWaitingRequests = 16;
+// Of one session: a number is used once, since a credit for it may be unused when its module is
+// closed, and a peer keeps credits of 4096 streams.
+constexpr channel::StreamId kMaxCallStreams = 2048;
 constexpr std::size_t kBuffers =
     2;  // of each instance: one is received into while the other is computed
 
@@ -47,6 +50,18 @@ void ModuleOpener::open(function::OpenModule request) {
   wake_.notify_one();
 }
 
+void ModuleOpener::note_closed() {
+  const std::lock_guard lock(mutex_);
+  ++closed_;
+}
+
+void ModuleOpener::give_back(std::unique_ptr<OpenedModule> module) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(unsaid_, [&](const auto& one) { return one.second == module.get(); });
+  given_back_.push_back(std::move(module));
+  wake_.notify_one();
+}
+
 void ModuleOpener::stop() {
   upload_.stop();
   const std::lock_guard lock(mutex_);
@@ -62,7 +77,18 @@ std::optional<Digest> ModuleOpener::overdue(Clock::time_point now) const {
 void ModuleOpener::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !requests_.empty() || !given_back_.empty(); });
+    if (!given_back_.empty()) {
+      auto over = std::exchange(given_back_, {});
+      closed_ -= over.size();
+      lock.unlock();
+      for (const auto& module : over)
+        spdlog::info("session {}: module {} is closed", session_, module->id);
+      modules_ -= over.size();
+      over.clear();
+      lock.lock();
+      continue;
+    }
     if (stopping_) return;
     const function::OpenModule request = std::move(requests_.front());
     requests_.pop_front();
@@ -70,13 +96,19 @@ void ModuleOpener::work() {
 
     function::Message answer;
     auto made = make(request);
-    OpenedModule* module = nullptr;
+    std::uint64_t token = 0;
     if (made) {
-      module = made->get();
+      OpenedModule* const module = made->get();
       spdlog::info("session {}: module {} {} is open, {} instances", session_, request.name,
                    request.digest, module->workers.size());
       answer = function::ModuleOpened{request.module_id, module->streams, services_.wasm_engine,
                                       services_.inference_engine};
+      {
+        // Before anybody can close it.
+        const std::lock_guard saying(mutex_);
+        token = ++last_token_;
+        unsaid_.emplace(token, module);
+      }
       opened_(*std::move(made));
     } else {
       spdlog::warn("session {}: module {} {} is refused: {}: {}", session_, request.name,
@@ -84,12 +116,6 @@ void ModuleOpener::work() {
       answer = function::ModuleRefused{request.module_id, made.error()};
     }
     const auto head = function::encode(answer);
-    std::uint64_t token = 0;
-    if (module != nullptr) {
-      const std::lock_guard saying(mutex_);
-      token = ++last_token_;
-      unsaid_.emplace(token, module);
-    }
     if (endpoint_.send_quietly(
             {.stream = channel::kControlStream, .head = head, .body = {}, .token = token}) ==
         channel::Sending::done) {
@@ -113,7 +139,13 @@ void ModuleOpener::sent(std::uint64_t token) {
 
 Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenModule& request) {
   const SessionLimits& limits = services_.limits;
-  if (modules_ >= limits.modules) {
+  std::size_t closed = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = closed_;
+  }
+  // One that was closed takes no room soon, unless its UE goes on with calls all the same.
+  if (modules_ - closed >= limits.modules || modules_ >= 2 * limits.modules) {
     return fail(Errc::overloaded,
                 "this session has " + std::to_string(modules_) + " modules open already");
   }
@@ -128,11 +160,14 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
   const runtime::Manifest& manifest = *(*module)->manifest();
   if (auto checked = check_functions(request, manifest); !checked)
     return std::unexpected(checked.error());
+  auto classes = find_classes(request, manifest);
+  if (!classes) return std::unexpected(classes.error());
   auto models = get_models(request, manifest);
   if (!models) return std::unexpected(models.error());
 
   auto opened = std::make_unique<OpenedModule>();
   opened->id = request.module_id;
+  opened->classes = *std::move(classes);
   opened->context = {.session = session_,
                      .endpoint = &endpoint_,
                      .turns = &turns_,
@@ -197,6 +232,28 @@ Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
   return {};
 }
 
+// A state that this class cannot take, or that the application's cannot, would be found out in the
+// middle of a move.
+Result<std::vector<std::uint32_t>> ModuleOpener::find_classes(
+    const function::OpenModule& request, const runtime::Manifest& manifest) const {
+  std::vector<std::uint32_t> classes;
+  for (const auto& wanted : request.objects) {
+    const auto has =
+        std::ranges::find(manifest.objects, wanted.name, &runtime::Manifest::Object::name);
+    if (has == manifest.objects.end())
+      return fail(Errc::not_found, "the module " + request.name + " has no class " + wanted.name);
+    if (has->state_hash != wanted.state_hash) {
+      return fail(Errc::signature_mismatch, "the state of the module's " + has->name + " is " +
+                                                has->state + " (" + has->state_hash.substr(0, 16) +
+                                                "...), that of the application's is another (" +
+                                                wanted.state_hash.substr(0, 16) +
+                                                "...): it cannot be carried over");
+    }
+    classes.push_back(static_cast<std::uint32_t>(has - manifest.objects.begin()));
+  }
+  return classes;
+}
+
 Result<std::vector<NamedModel>> ModuleOpener::get_models(const function::OpenModule& request,
                                                          const runtime::Manifest& manifest) {
   std::vector<NamedModel> models;
@@ -250,6 +307,10 @@ Result<void> ModuleOpener::make_workers(const function::OpenModule& request, Ope
   if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
+  if (next_stream_ + count * kBuffers > ModelUpload::kFirstCallStream + kMaxCallStreams) {
+    return fail(Errc::overloaded,
+                "too many modules were opened over this connection: the next one takes more");
+  }
   std::vector<std::array<channel::StreamId, kBuffers>> streams;
   for (std::uint32_t i = 0; i < *count; ++i) {
     std::array<channel::StreamId, kBuffers> own{};
