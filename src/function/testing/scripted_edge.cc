@@ -114,7 +114,8 @@ void ScriptedEdge::open_module(const std::vector<channel::StreamId>& streams,
   for (const channel::StreamId stream : streams) grant(stream, capacity);
 }
 
-Result<channel::Receiver*> ScriptedEdge::accept(std::span<const std::byte>, const channel::PeerInfo&) {
+Result<channel::Receiver*> ScriptedEdge::accept(std::span<const std::byte>,
+                                                const channel::PeerInfo&) {
   if (options_.refuse_links) return std::unexpected(*options_.refuse_links);
   return static_cast<channel::Receiver*>(this);
 }
