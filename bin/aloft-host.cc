@@ -159,7 +159,8 @@ std::string random_id() {
       .read(reinterpret_cast<char*>(bytes.data()), bytes.size());
   std::string id;
   for (const unsigned char byte : bytes) {
-    for (const unsigned half : {byte >> 4U, byte & 15U}) id += "0123456789abcdef"[half];
+    for (const unsigned half : {unsigned{byte} >> 4U, unsigned{byte} & 15U})
+      id += "0123456789abcdef"[half];
   }
   return id;
 }

@@ -209,8 +209,7 @@ class OpenSslTransport final : public TlsTransport {
     unsigned char* bytes = nullptr;
     const int size = shown ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(shown.get()), &bytes) : 0;
     if (size <= 0) return std::nullopt;
-    const Digest digest =
-        sha256(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
+    const Digest digest = sha256(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
     OPENSSL_free(bytes);
     return digest;
   }

@@ -302,8 +302,8 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const auto count = share_out(std::clamp(request.concurrency, 1U, services_.limits.instances),
-                               module.context);
+  const auto count =
+      share_out(std::clamp(request.concurrency, 1U, services_.limits.instances), module.context);
   if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;

@@ -40,10 +40,10 @@ class SandboxTest : public ::testing::Test {
     fs::create_directories(folder_.path() / "root");
     fs::create_directories(folder_.path() / "shown");
     fs::permissions(folder_.path(), fs::perms::owner_all);
-    fs::permissions(folder_.path() / "shown", fs::perms::owner_all | fs::perms::group_exec |
-                                                  fs::perms::others_exec | fs::perms::group_read |
-                                                  fs::perms::others_read);
     std::ofstream(folder_.path() / "shown/file") << "text";
+    // Whoever gets at them may write to them.
+    for (const char* const name : {"shown", "shown/file"})
+      fs::permissions(folder_.path() / name, fs::perms::all);
   }
   [[nodiscard]] SandboxOptions options() const {
     SandboxOptions options{.root = folder_.path() / "root",
