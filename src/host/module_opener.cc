@@ -1,7 +1,7 @@
 #include "host/module_opener.h"
 
 #include <algorithm>
-#include <array>
+#include <thread>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -10,8 +10,11 @@ namespace aloft::host {
 namespace {
 
 constexpr std::size_t kMaxWaitingRequests = 16;
-constexpr std::size_t kBuffers =
-    2;  // of each instance: one is received into while the other is computed
+// Of each instance, at the least: one is received into while the other is computed.
+constexpr std::size_t kBuffers = 2;
+// Two at the least, so that not all calls wait behind a long one. More threads than processors only
+// get in each other's way.
+const std::uint32_t kUsefulInstances = std::max(2U, std::thread::hardware_concurrency());
 
 }  // namespace
 
@@ -214,12 +217,16 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const std::uint32_t count = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const std::uint32_t wanted = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const std::uint32_t count = std::min(wanted, kUsefulInstances);
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
-  std::vector<std::array<channel::StreamId, kBuffers>> streams;
+  // Fewer instances have as many buffers in all, where their memory has room.
+  std::size_t buffers = (kBuffers * wanted + count - 1) / count;
+  if (buffers * capacity > services_.limits.instance.memory_bytes / 4) buffers = kBuffers;
+  std::vector<std::vector<channel::StreamId>> streams;
   for (std::uint32_t i = 0; i < count; ++i) {
-    std::array<channel::StreamId, kBuffers> own{};
+    std::vector<channel::StreamId> own(buffers);
     for (channel::StreamId& stream : own) stream = next_stream_++;
     auto worker = InstanceWorker::create(module.context, own, capacity);
     if (!worker) {
@@ -228,9 +235,9 @@ Result<void> ModuleOpener::make_workers(const function::OpenModule& request, Ope
       return std::unexpected(worker.error());
     }
     module.workers.push_back(*std::move(worker));
-    streams.push_back(own);
+    streams.push_back(std::move(own));
   }
-  for (std::size_t buffer = 0; buffer < kBuffers; ++buffer) {
+  for (std::size_t buffer = 0; buffer < buffers; ++buffer) {
     for (const auto& own : streams) module.streams.push_back(own[buffer]);
   }
   return {};
