@@ -114,13 +114,18 @@ void RemoteSession::start(RemoteCall& call) {
   send_calls(*module, effects);
 }
 
-void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+bool RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
   channel::Endpoint* endpoint = nullptr;
   {
     const std::lock_guard lock(mutex_);
     endpoint = endpoint_.get();
   }
-  if (endpoint != nullptr) (void)endpoint->assist(done, until);
+  return endpoint != nullptr && endpoint->assist(done, until);
+}
+
+void RemoteSession::nudge() {
+  const std::lock_guard lock(mutex_);
+  if (endpoint_ != nullptr) endpoint_->nudge();
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
