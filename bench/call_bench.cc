@@ -34,7 +34,7 @@ struct Options {
   std::size_t in_flight = 8;
   std::string only;       // of the sides
   int spin_us = -1;       // of aloft; negative: as by default
-  std::size_t bytes = 0;  // only requests of this size, one at a time, in clear; 0: everything
+  std::size_t bytes = 0;  // only requests of this size, in clear; 0: everything
 };
 
 // CPU time of a process and those that it started, in microseconds.
@@ -169,10 +169,13 @@ void pin(std::string_view core) {
 int run_one_size(const Options& options, std::vector<SideInfo>& sides) {
   for (int round = 0; round < options.rounds; ++round) {
     for (SideInfo& info : sides) {
-      const Block block = measure(*info.side, options.bytes, 1, options.block_ms);
-      std::printf("%-6s %zu B: %.0f calls, p50 %.1f us, p99 %.1f us, cpu %.1f us/call\n",
-                  info.name.c_str(), options.bytes, block.calls, block.p50, block.p99,
-                  block.cpu_us_per_call);
+      for (const std::size_t in_flight : {std::size_t{1}, options.in_flight}) {
+        if (in_flight > 1 && !info.side->has_pipeline()) continue;
+        const Block block = measure(*info.side, options.bytes, in_flight, options.block_ms);
+        std::printf("%-6s %zu B x%zu: %.0f calls, p50 %.1f us, p99 %.1f us, cpu %.1f us/call\n",
+                    info.name.c_str(), options.bytes, in_flight, block.calls, block.p50, block.p99,
+                    block.cpu_us_per_call);
+      }
     }
   }
   return 0;

@@ -39,7 +39,7 @@ struct Options {
   std::uint64_t max_memory_mib = 256;
   std::uint64_t call_limit_ms = 10'000;
   std::size_t max_sessions = 64;
-  std::int64_t spin_us = 50;
+  std::int64_t spin_us = 100;
 };
 
 int say_error(const std::string& message) {

@@ -102,7 +102,7 @@ struct RuntimeOptions {
   // A thread that waits for an edge looks for its answer for so long before it sleeps, where
   // answers mostly come that soon: it spends processor time to be spared the time of waking up. 0:
   // it sleeps at once.
-  std::chrono::microseconds spin{50};
+  std::chrono::microseconds spin{100};
   bool digest_tensors = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
   // the caller's thread, for others on a thread of the runtime, or on one that waits in

@@ -148,7 +148,7 @@ struct EndpointOptions {
   std::chrono::milliseconds reconnect_delay{100};
   // A thread that assists looks for bytes for so long before it sleeps, where they mostly come that
   // soon (patience.h). 0: it sleeps at once.
-  std::chrono::microseconds look{50};
+  std::chrono::microseconds look{100};
   // With it (tls.h) the link is TLS 1.3 and nothing else; without it, in clear and nothing else.
   std::shared_ptr<const TlsContext> tls{};
 };

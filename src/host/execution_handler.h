@@ -50,7 +50,7 @@ struct ExecutionHandlerOptions {
   SessionLimits session;
   EndLimits ends;
   std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
-  std::chrono::microseconds spin{50};              // channel::EndpointOptions::look
+  std::chrono::microseconds spin{100};             // channel::EndpointOptions::look
   std::string boot_id;                             // tells UEs one start of an edge from the next
 };
 
