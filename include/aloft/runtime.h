@@ -108,10 +108,14 @@ struct RuntimeOptions {
   // Asynchronous calls that have not ended, wherever they are; further ones end with `overloaded`.
   std::size_t max_calls = 1024;
   std::chrono::milliseconds call_timeout{5000};  // an edge that takes longer has failed the call
+  // A thread that waits for an edge looks for its answer for so long before it sleeps, where
+  // answers mostly come that soon: it spends processor time to be spared the time of waking up. 0:
+  // it sleeps at once.
+  std::chrono::microseconds spin{100};
   bool digest_tensors = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
-  // the caller's thread, for others on a thread of the runtime. Must not block; must neither bind,
-  // unbind nor destroy the runtime.
+  // the caller's thread, for others on a thread of the runtime, or on one that waits in
+  // Future::get(). Must not block; must neither bind, unbind nor destroy the runtime.
   std::function<void(const CallRecord&)> on_call;
   // Guest output, traps, edge up and down, decisions (debug). From any thread, several at once;
   // must not block. Default: spdlog, to standard error.

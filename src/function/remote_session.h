@@ -79,7 +79,8 @@ class RemoteSession final : private channel::Receiver {
   // the edge), protocol, cancelled.
   void start(RemoteCall& call);
   // Lends the calling thread, which waits for a call, to the link: see channel::Endpoint::assist().
-  void assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  bool assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  void nudge();
   // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);

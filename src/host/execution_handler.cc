@@ -116,8 +116,8 @@ ExecutionHandler::~ExecutionHandler() {
 }
 
 Result<channel::Address> ExecutionHandler::serve(int socket) {
-  auto listener =
-      channel::listen_inherited(io_, socket, {.hello = hello_, .tls = options_.tls}, *this);
+  auto listener = channel::listen_inherited(
+      io_, socket, {.hello = hello_, .look = options_.spin, .tls = options_.tls}, *this);
   if (!listener) return std::unexpected(listener.error());
   const std::lock_guard lock(listener_mutex_);
   listener_ = *std::move(listener);
