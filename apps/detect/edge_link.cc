@@ -1,7 +1,12 @@
 #include "edge_link.h"
 
 #include <chrono>
+#include <fstream>
+#include <sstream>
 #include <utility>
+#include <vector>
+
+#include <aloft/cluster.h>
 
 namespace detect {
 namespace {
@@ -11,6 +16,7 @@ using aloft::Errc;
 using aloft::Result;
 
 constexpr auto kSignOfLife = 3000ms;  // for the first byte of the edge
+constexpr auto kPlaced = 10s;         // for a cluster to be found, and to give a host
 constexpr auto kReady = 20s;  // then, for the model to arrive there and the module to be compiled
 
 std::shared_ptr<aloft::Policy> policy(const Options& options) {
@@ -22,13 +28,62 @@ std::shared_ptr<aloft::Policy> policy(const Options& options) {
   return aloft::local_policy();
 }
 
+Result<std::string> text_of(const std::filesystem::path& file) {
+  if (file.empty()) return std::string();
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream) return aloft::fail(Errc::not_found, "cannot read " + file.string());
+  return text.str();
+}
+
+std::vector<std::string> managers_of(const std::string& list) {
+  constexpr std::string_view kScheme = "https://";
+  std::vector<std::string> managers;
+  std::istringstream stream(list);
+  for (std::string one; std::getline(stream, one, ',');) {
+    if (one.starts_with(kScheme)) one.erase(0, kScheme.size());
+    while (one.ends_with('/')) one.pop_back();
+    if (!one.empty()) managers.push_back(std::move(one));
+  }
+  return managers;
+}
+
+Result<std::shared_ptr<aloft::device::ClusterClient>> join(const Options& options) {
+  aloft::ClusterOptions wanted;
+  if (options.cluster == "auto") {
+    wanted.sources.push_back(aloft::dns_sd_source());
+  } else {
+    wanted.managers = managers_of(options.cluster);
+  }
+  const std::pair<const std::filesystem::path*, std::string*> texts[] = {
+      {&options.cluster_ca, &wanted.authority},
+      {&options.cluster_certificate, &wanted.certificate},
+      {&options.cluster_key, &wanted.key},
+      {&options.cluster_token, &wanted.token}};
+  for (const auto& [file, text] : texts) {
+    auto read = text_of(*file);
+    if (!read) return std::unexpected(std::move(read.error()));
+    *text = *std::move(read);
+  }
+  while (wanted.token.ends_with('\n') || wanted.token.ends_with('\r')) wanted.token.pop_back();
+  return aloft::join_cluster(std::move(wanted));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, StatusLine& status) {
   aloft::RuntimeOptions wanted;
   // Nothing is sent where nothing is to run at the edge.
-  if (!options.edge.empty() && (options.place != PlaceMode::local || options.verify))
-    wanted.edges = {options.edge};
+  if (options.has_edge() && (options.place != PlaceMode::local || options.verify)) {
+    if (options.cluster.empty()) {
+      wanted.edges = {options.edge};
+    } else {
+      auto cluster = join(options);
+      if (!cluster) return std::unexpected(std::move(cluster.error()));
+      wanted.cluster = *std::move(cluster);
+    }
+  }
   wanted.models.emplace(kDetectorGraph, options.model);
   if (options.module) wanted.modules.emplace("detect", *options.module);
   wanted.policy = policy(options);
@@ -45,22 +100,24 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
 
 Result<void> connect(aloft::Runtime& runtime, const Options& options, StatusLine& status) {
   const bool needed = options.place == PlaceMode::remote || options.verify;
-  if (options.edge.empty() || (options.place == PlaceMode::local && !needed)) return {};
-  auto ready = runtime.wait_for_edge(kSignOfLife);
+  if (!options.has_edge() || (options.place == PlaceMode::local && !needed)) return {};
+  auto ready = runtime.wait_for_edge(options.cluster.empty() ? kSignOfLife : kPlaced);
   const bool answers = runtime.link_bytes().rx > 0;
   if (!ready && ready.error().code == Errc::unreachable && answers)
     ready = runtime.wait_for_edge(kReady);
   if (ready) return {};
   if (needed || ready.error().code != Errc::unreachable) {
     return aloft::fail(ready.error().code,
-                       "the edge " + options.edge + ": " + ready.error().message);
+                       "the " + options.edge_name() + ": " + ready.error().message);
   }
-  status.message("no edge at " + options.edge + " (" + ready.error().message +
+  status.message("no " + options.edge_name() + " (" + ready.error().message +
                  "): everything runs on the device until there is one");
   return {};
 }
 
-std::string edge_security(std::string_view edge) {
+std::string edge_security(const Options& options) {
+  if (!options.cluster.empty()) return "TLS 1.3, and a ticket of the cluster for this device's key";
+  const std::string_view edge = options.edge;
   if (edge.empty()) return "";
   const bool loopback =
       edge.starts_with("127.") || edge.starts_with("localhost:") || edge.starts_with("[::1]:");

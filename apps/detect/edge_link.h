@@ -27,6 +27,6 @@ inline constexpr std::string_view kDetectorGraph =
                                           StatusLine& status);
 
 // For the report: who may see the frames on their way. Empty without an edge.
-[[nodiscard]] std::string edge_security(std::string_view edge);
+[[nodiscard]] std::string edge_security(const Options& options);
 
 }  // namespace detect

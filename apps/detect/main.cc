@@ -152,7 +152,7 @@ Result<void> run_application(const Options& options) {
   report.inference_engine = (*runtime)->inference_engine();
   report.model_sha256 = (*runtime)->model_sha256(kDetectorGraph);
   report.wasm_engine = (*runtime)->wasm_engine();
-  report.edge_security = edge_security(options.edge);
+  report.edge_security = edge_security(options);
   report.temperature_sensor = temperature ? temperature->sensor : "no sensor";
 
   held.reset();  // what follows is not the device's work

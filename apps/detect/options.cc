@@ -31,6 +31,31 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->transform(CLI::CheckedTransformer(places).description(""))
       ->type_name("PLACE");
   app.add_option("--edge", options.edge, "HOST:PORT of an aloft-exec");
+  CLI::Option* const cluster =
+      app.add_option(
+             "--cluster", options.cluster,
+             "HOST:PORT of an aloft-manager, or several with commas between, or auto: those "
+             "that the network announces (DNS-SD)")
+          ->excludes("--edge");
+  app.add_option("--cluster-ca", options.cluster_ca,
+                 "PEM file of the cluster's authority (default: the system's authorities)")
+      ->check(CLI::ExistingFile)
+      ->needs(cluster);
+  CLI::Option* const certificate =
+      app.add_option("--cluster-cert", options.cluster_certificate,
+                     "PEM file of this device's certificate for the cluster")
+          ->check(CLI::ExistingFile)
+          ->needs(cluster);
+  CLI::Option* const key =
+      app.add_option("--cluster-key", options.cluster_key, "PEM file of its private key")
+          ->check(CLI::ExistingFile)
+          ->needs(certificate);
+  certificate->needs(key);
+  app.add_option("--cluster-token", options.cluster_token,
+                 "file with a token (JWT), in place of a certificate")
+      ->check(CLI::ExistingFile)
+      ->needs(cluster)
+      ->excludes(certificate);
   app.add_option("--device-cpu", options.device_cpu_percent,
                  "hold this process to PERCENT of one core (needs root; 100: not held)")
       ->check(CLI::Range(1, 100))
@@ -59,16 +84,23 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::cerr << "error: " << error.what() << " (see --help)\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
-  options.display = headless ? Display::headless : Display::automatic;
-  options.recording = no_record ? Recording::off : Recording::automatic;
-  if (options.edge.empty() && options.place == PlaceMode::remote) {
-    std::cerr
-        << "error: --place remote needs an edge: give --edge HOST:PORT of a running aloft-exec\n";
+  if (!options.cluster.empty() && options.cluster_certificate.empty() &&
+      options.cluster_token.empty()) {
+    std::cerr << "error: --cluster needs to know who this device is: give --cluster-cert and "
+                 "--cluster-key, or --cluster-token\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
-  if (options.edge.empty() && (options.baseline || options.verify)) {
+  options.display = headless ? Display::headless : Display::automatic;
+  options.recording = no_record ? Recording::off : Recording::automatic;
+  if (!options.has_edge() && options.place == PlaceMode::remote) {
+    std::cerr
+        << "error: --place remote needs an edge: give --edge HOST:PORT of a running aloft-exec, or "
+           "--cluster\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  if (!options.has_edge() && (options.baseline || options.verify)) {
     std::cerr << "error: --baseline and --verify compare with an edge: give --edge HOST:PORT of a "
-                 "running aloft-exec\n";
+                 "running aloft-exec, or --cluster\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
   return {.options = std::move(options), .exit_code = 0};

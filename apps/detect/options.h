@@ -27,8 +27,14 @@ struct Options {
   std::uint64_t frames = 0;                     // 0: as many as the video has
   std::uint64_t switch_every = 50;              // frames
   PlaceMode place = PlaceMode::switching;
-  std::string edge;             // HOST:PORT, empty: none
-  int device_cpu_percent = 30;  // of one core; 100: not held
+  std::string edge;  // HOST:PORT, empty: none
+  // In its place: managers of a cluster, HOST:PORT with commas between, or "auto".
+  std::string cluster;
+  std::filesystem::path cluster_ca;           // PEM; empty: the system's authorities
+  std::filesystem::path cluster_certificate;  // PEM, with its key; or a token
+  std::filesystem::path cluster_key;
+  std::filesystem::path cluster_token;  // file
+  int device_cpu_percent = 30;          // of one core; 100: not held
   int inference_threads = 1;
   std::uint32_t in_flight = 1;  // frames
   bool baseline = false;
@@ -36,6 +42,12 @@ struct Options {
   Display display = Display::automatic;
   Recording recording = Recording::automatic;
   std::filesystem::path out = "aloft-out";
+
+  [[nodiscard]] bool has_edge() const { return !edge.empty() || !cluster.empty(); }
+  // For people.
+  [[nodiscard]] std::string edge_name() const {
+    return cluster.empty() ? "edge " + edge : "cluster " + cluster;
+  }
 };
 
 // Outcome of reading the command line: options to run with, or an exit code when --help or a usage

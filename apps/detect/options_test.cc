@@ -106,15 +106,18 @@ TEST_P(BadOptions, are_refused_with_a_message_that_names_them) {
 
 INSTANTIATE_TEST_SUITE_P(
     Lines, BadOptions,
-    ::testing::Values(BadLine{"unknown", {"--fast"}, "--fast"},
-                      BadLine{"place", {"--place", "moon"}, "moon"},
-                      BadLine{"percent", {"--device-cpu", "101"}, "--device-cpu"},
-                      BadLine{"never_switching", {"--switch-every", "0"}, "--switch-every"},
-                      BadLine{"nothing_in_flight", {"--in-flight", "0"}, "--in-flight"},
-                      BadLine{"no_threads", {"--inference-threads", "0"}, "--inference-threads"},
-                      BadLine{"a_count_that_is_none", {"--frames", "many"}, "--frames"},
-                      BadLine{"remote_without_edge", {"--place", "remote"}, "--edge"},
-                      BadLine{"baseline_without_edge", {"--baseline"}, "--edge"}),
+    ::testing::Values(
+        BadLine{"unknown", {"--fast"}, "--fast"}, BadLine{"place", {"--place", "moon"}, "moon"},
+        BadLine{"percent", {"--device-cpu", "101"}, "--device-cpu"},
+        BadLine{"never_switching", {"--switch-every", "0"}, "--switch-every"},
+        BadLine{"nothing_in_flight", {"--in-flight", "0"}, "--in-flight"},
+        BadLine{"no_threads", {"--inference-threads", "0"}, "--inference-threads"},
+        BadLine{"a_count_that_is_none", {"--frames", "many"}, "--frames"},
+        BadLine{"remote_without_edge", {"--place", "remote"}, "--edge"},
+        BadLine{"baseline_without_edge", {"--baseline"}, "--edge"},
+        BadLine{"edge_and_cluster", {"--edge", "10.0.0.7:7411", "--cluster", "auto"}, "--cluster"},
+        BadLine{"nobody_in_a_cluster", {"--cluster", "auto"}, "--cluster-token"},
+        BadLine{"token_of_no_cluster", {"--cluster-token", "/dev/null"}, "--cluster"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

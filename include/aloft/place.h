@@ -12,7 +12,9 @@ namespace aloft {
 class Location {
  public:
   [[nodiscard]] static constexpr Location here() { return Location(0); }
-  // The edge with this index in RuntimeOptions::edges.
+  // The edge with this index in RuntimeOptions::edges. With RuntimeOptions::cluster, whatever the
+  // index, it is where the session is now; of two that are reported it tells one placement from the
+  // next.
   [[nodiscard]] static constexpr Location edge(std::uint32_t index = 0) {
     return Location(index + 1);
   }

@@ -29,6 +29,10 @@
 
 namespace aloft {
 
+namespace device {
+class ClusterClient;
+}
+
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 [[nodiscard]] constexpr std::string_view to_string(LogLevel level) {
@@ -80,6 +84,11 @@ struct RuntimeOptions {
   // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
   // ready, and from one that fails it to the next.
   std::vector<std::string> edges;
+  // In place of edges: a cluster (aloft/cluster.h), which gives this device one host after the
+  // other. The runtime then has two edges, 0 and 1, that take turns: the session is at one of them,
+  // and the other one is used when it moves, so that nothing stops. Asked for, either means where
+  // the session is now; reported (CallRecord, MoveReport), they tell one placement from the next.
+  std::shared_ptr<device::ClusterClient> cluster;
   // TLS to the edges, PEM files: whose certificates are trusted (empty: no TLS, all is in clear),
   // and what this device shows where an edge asks for it.
   std::filesystem::path tls_authority;
@@ -110,6 +119,21 @@ struct RuntimeOptions {
   LogLevel log_level = LogLevel::info;  // what is below it is not logged (and costs nothing)
 };
 
+struct UpgradeOptions {
+  // For the edges to open the new version, and for objects and channels to follow, each.
+  std::chrono::milliseconds timeout{30'000};
+  // Fallback::none: calls of the module that no edge could do do not run here from now on, where
+  // they would be run by the version that is part of this program.
+  Fallback fallback = Fallback::here;
+};
+
+// How an upgrade went.
+struct UpgradeReport {
+  std::size_t edges = 0;            // have the new version open
+  std::size_t carried = 0;          // objects and channels at edges that go on with it
+  std::chrono::nanoseconds took{};  // until all calls went to it
+};
+
 class Runtime {
  public:
   // Loads the models into the local engine at once (so that a takeover never waits for it), and
@@ -124,11 +148,15 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Waits until this edge (an index in RuntimeOptions::edges) has opened every module, or says why
-  // not: the edge's own reason at once when it refuses one (not_found, signature_mismatch, corrupt,
+  // Waits until this edge (an index in RuntimeOptions::edges; with a cluster, any) has opened every
+  // module, or says why not: the edge's own reason at once when it refuses one (not_found,
+  // signature_mismatch, corrupt,
   // ...) or speaks another protocol or version; unreachable after `timeout`. invalid_argument
   // without such an edge.
-  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge = 0);
+  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge);
+  // Waits until any edge has. The reason is the first edge's: at once when every edge has one that
+  // does not pass by waiting, else after `timeout`.
+  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout);
   // Any edge is connected, and has opened every module. Changes at any time.
   [[nodiscard]] bool edge_ready() const;
   // This one is.
@@ -157,6 +185,27 @@ class Runtime {
   // one while this reads is left out.
   [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const;
   static constexpr std::size_t kDecisionsKept = 128;
+
+  // Hot upgrade: from some call on, each edge runs the version of this module that is in `file`, a
+  // .wasm that its repository has; calls that are under way end at the version before, which is
+  // closed then. An elastic object or channel that is at an edge goes on with the new version
+  // between two of its calls, state included. Nothing changes here, in this process: what runs
+  // here is always the version that was compiled into the program. So all versions of a module
+  // have functions of the same types and objects of the same state, as edges check; what they
+  // compute may differ, and a caller that cares where asks for Fallback::none.
+  //
+  // Blocks until calls go to the new version, or have stayed with the old one: a version that is
+  // not there, is refused, or traps as it is loaded or takes a state leaves the one before serving.
+  // An edge that is not connected now takes the new version when it is. With the version that is
+  // asked for already, nothing but the fallback changes. Errors: invalid_argument
+  // (no such module), not_found (no such file, or an edge has no module of this digest; or it lacks
+  // a function or class), signature_mismatch (a function has other types, an object another state),
+  // unreachable (no edge is connected), deadline_exceeded, and what else an edge says of it.
+  [[nodiscard]] Result<UpgradeReport> upgrade(std::string_view module,
+                                              const std::filesystem::path& file,
+                                              const UpgradeOptions& options = {});
+  // "sha256:..." of the version of this module that edges are asked for; empty: no such module.
+  [[nodiscard]] std::string module_digest(std::string_view module) const;
 
   // From now on the policy is this one (null: local_policy()). One that was replaced lives as long
   // as the runtime, so that deciding takes no lock.

@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -122,6 +123,9 @@ enum class Sending {
 struct EndpointOptions {
   // A MessagePack map shown to the peer in the handshake, at most wire::kMaxHello bytes.
   std::vector<std::byte> hello{};
+  // Of a side that connects: asked for `hello` anew before each handshake, for what changes from
+  // one to the next. On the I/O thread; must not block.
+  std::function<std::vector<std::byte>()> make_hello{};
   // Stream 0 needs no credit under either rule.
   CreditRule receive = CreditRule::required;
   // Of a received message on any stream but 0.

@@ -36,7 +36,7 @@ constexpr StreamId kStream = 16;
 class Server final : public Acceptor, public Receiver {
  public:
   explicit Server(std::size_t size) : memory_(size), reply_(kReply) {}
-  Result<Receiver*> accept(std::span<const std::byte>, std::string_view) override { return this; }
+  Result<Receiver*> accept(std::span<const std::byte>, const PeerInfo&) override { return this; }
   void ready(Receiver*, std::unique_ptr<Endpoint> endpoint) override {
     endpoint_ = std::move(endpoint);
   }

@@ -132,12 +132,12 @@ TEST_F(LifetimeTest, an_endpoint_may_be_destroyed_in_any_callback) {
 TEST_F(LifetimeTest, an_accepted_endpoint_may_be_destroyed_as_soon_as_it_is_handed_over) {
   class Brief final : public Acceptor {
    public:
-    Result<Receiver*> accept(std::span<const std::byte>, std::string_view) override {
+    Result<Receiver*> accept(std::span<const std::byte>, const PeerInfo&) override {
       return &recorder;
     }
     void ready(Receiver*, std::unique_ptr<Endpoint> endpoint) override {
+      ++count;  // before the peer can tell
       endpoint.reset();
-      ++count;
     }
     Recorder recorder;
     std::atomic<int> count{0};
@@ -154,7 +154,7 @@ TEST_F(LifetimeTest, an_accepted_endpoint_may_be_destroyed_as_soon_as_it_is_hand
 TEST_F(LifetimeTest, an_accepted_endpoint_can_be_used_as_soon_as_it_is_handed_over) {
   class Eager final : public Acceptor {
    public:
-    Result<Receiver*> accept(std::span<const std::byte>, std::string_view) override {
+    Result<Receiver*> accept(std::span<const std::byte>, const PeerInfo&) override {
       return &recorder;
     }
     void ready(Receiver*, std::unique_ptr<Endpoint> made) override {

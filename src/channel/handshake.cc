@@ -136,10 +136,11 @@ asio::awaitable<Result<void>> secure(Connection& connection, const EndpointOptio
 }
 
 asio::awaitable<Result<Peer>> greet(Connection& connection, const EndpointOptions& options) {
-  if (options.hello.size() > wire::kMaxHello)
-    co_return fail(Errc::invalid_argument, "EndpointOptions::hello is longer than 4096 bytes");
-  const std::vector<std::byte> hello =
-      wire::pack_hello(wire::kVersions, options.receive, options.hello);
+  const auto shown = options.make_hello ? options.make_hello() : options.hello;
+  if (shown.size() > wire::kMaxHello)
+    co_return fail(Errc::invalid_argument, "EndpointOptions::hello is longer than " +
+                                               std::to_string(wire::kMaxHello) + " bytes");
+  const std::vector<std::byte> hello = wire::pack_hello(wire::kVersions, options.receive, shown);
   if (auto written = co_await write_all(connection, hello); !written)
     co_return std::unexpected(std::move(written).error());
 

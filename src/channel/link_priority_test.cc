@@ -41,7 +41,7 @@ bool sh(const std::string& command) { return std::system(command.c_str()) == 0; 
 // Answers each pose at once; drops frames.
 class Server final : public Acceptor, public Receiver {
  public:
-  Result<Receiver*> accept(std::span<const std::byte>, std::string_view) override { return this; }
+  Result<Receiver*> accept(std::span<const std::byte>, const PeerInfo&) override { return this; }
   void ready(Receiver*, std::unique_ptr<Endpoint> endpoint) override {
     endpoint_ = std::move(endpoint);
   }

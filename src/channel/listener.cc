@@ -137,16 +137,21 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     boost::system::error_code error;
     const tcp::endpoint remote = connection.socket.remote_endpoint(error);
     if (error) return;
-    const Result<Receiver*> receiver =
-        acceptor_->accept(peer.hello, address_of(remote).to_string());
+    const std::string address = address_of(remote).to_string();
+    const Result<Receiver*> receiver = acceptor_->accept(
+        peer.hello,
+        {.address = address, .key = connection.tls ? connection.tls->peer_key() : std::nullopt});
     if (!receiver) {
       refuse(connection, receiver.error());
       return;
     }
     if (!acceptor_) return;  // accept() destroyed the listener
+    EndpointOptions options = options_;
+    if (auto hello = acceptor_->hello_for(*receiver); !hello.empty())
+      options.hello = std::move(hello);
     // Where the peer has gone meanwhile, the link will say so.
-    (void)welcome(connection, peer, options_);
-    const auto core = std::make_shared<EndpointCore>(io_, options_, **receiver);
+    (void)welcome(connection, peer, options);
+    const auto core = std::make_shared<EndpointCore>(io_, std::move(options), **receiver);
     core->take(std::move(connection), peer);
     acceptor_->ready(*receiver, std::make_unique<TcpEndpoint>(core));
     core->go_up(peer);

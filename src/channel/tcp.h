@@ -1,10 +1,14 @@
 // Endpoints over TCP: the side that connects, and the side that listens.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "base/digest.h"
 #include "channel/address.h"
 #include "channel/endpoint.h"
 #include "channel/io_thread.h"
@@ -18,6 +22,14 @@ namespace aloft::channel {
 [[nodiscard]] std::unique_ptr<Endpoint> connect_tcp(IoThread& io, Address address,
                                                     EndpointOptions options, Receiver& receiver);
 
+// Who a connection comes from, as far as its link says.
+struct PeerInfo {
+  std::string_view address;  // HOST:PORT, numeric; valid during the call only
+  // SHA-256 of the SubjectPublicKeyInfo (DER) of the certificate that it showed; it has the private
+  // key. None: in clear, or it showed none.
+  std::optional<Digest> key{};
+};
+
 // Decides about connections that come in. Called on the listener's I/O thread.
 class Acceptor {
  public:
@@ -26,7 +38,13 @@ class Acceptor {
   // receiver for it, which must outlive its endpoint, or an Error that the peer is told: `refused`
   // for good, others until it tries again.
   virtual Result<Receiver*> accept(std::span<const std::byte> peer_hello,
-                                   std::string_view peer_address) = 0;
+                                   const PeerInfo& peer) = 0;
+  // What this peer is shown in the handshake in place of EndpointOptions::hello, at most
+  // wire::kMaxHello bytes; empty: that. Asked once, right after accept() gave this receiver.
+  virtual std::vector<std::byte> hello_for(Receiver* receiver) {
+    (void)receiver;
+    return {};
+  }
   // Follows each accept() that gave a receiver: here is its endpoint, which can be used from here
   // on. Its first callback, on_up, comes next. When its link is lost (Receiver::on_down) it stays
   // down; the peer comes back as another one.

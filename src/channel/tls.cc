@@ -2,8 +2,11 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "channel/tls_impl.h"
 
@@ -21,7 +24,7 @@ std::unexpected<Error> cannot_use(const std::filesystem::path& file, std::string
                                  " in PEM: " + (reason != nullptr ? reason : "it cannot be read"));
 }
 
-Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool connects) {
+Result<std::unique_ptr<TlsContext::Impl>> make_empty(bool connects) {
   auto impl = std::make_unique<TlsContext::Impl>();
   impl->connects = connects;
   impl->context = SSL_CTX_new(connects ? TLS_client_method() : TLS_server_method());
@@ -36,7 +39,13 @@ Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool conne
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_read_buffer_len(context, std::size_t{128} * 1024);
   ERR_clear_error();
+  return impl;
+}
 
+Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool connects) {
+  auto made = make_empty(connects);
+  if (!made) return made;
+  SSL_CTX* const context = (*made)->context;
   if (files.certificate.empty() != files.key.empty())
     return fail(Errc::invalid_argument, "TLS: a certificate and its key are given together");
   if (!files.certificate.empty()) {
@@ -55,7 +64,61 @@ Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool conne
     return fail(Errc::invalid_argument,
                 "TLS: a side that connects needs the authority whose certificates it trusts");
   }
-  return impl;
+  return made;
+}
+
+std::unexpected<Error> not_pem(std::string_view what) {
+  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+  ERR_clear_error();
+  return fail(Errc::corrupt, "TLS: a text that is no " + std::string(what) +
+                                 " in PEM: " + (reason != nullptr ? reason : "it cannot be read"));
+}
+
+struct Freed {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+// Every certificate of a PEM text, in its order.
+Result<std::vector<std::unique_ptr<X509, Freed>>> certificates(const std::string& text,
+                                                               std::string_view what) {
+  const std::unique_ptr<BIO, Freed> bio(
+      BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  std::vector<std::unique_ptr<X509, Freed>> all;
+  while (X509* const one = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    all.emplace_back(one);
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  if (all.empty() || !at_end) return not_pem(what);
+  ERR_clear_error();
+  return all;
+}
+
+Result<void> use(SSL_CTX* context, const TlsTexts& texts) {
+  if (texts.certificate.empty() != texts.key.empty())
+    return fail(Errc::invalid_argument, "TLS: a certificate and its key are given together");
+  if (!texts.certificate.empty()) {
+    const auto chain = certificates(texts.certificate, "certificate");
+    if (!chain) return std::unexpected(chain.error());
+    if (SSL_CTX_use_certificate(context, chain->front().get()) != 1) return not_pem("certificate");
+    for (std::size_t i = 1; i < chain->size(); ++i) {
+      if (SSL_CTX_add1_chain_cert(context, (*chain)[i].get()) != 1) return not_pem("certificate");
+    }
+    const std::unique_ptr<BIO, Freed> bio(
+        BIO_new_mem_buf(texts.key.data(), static_cast<int>(texts.key.size())));
+    const std::unique_ptr<EVP_PKEY, Freed> key(
+        PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+    if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1)
+      return not_pem("private key of the certificate");
+  }
+  const auto trusted = certificates(texts.authority, "certificate of an authority");
+  if (!trusted) return std::unexpected(trusted.error());
+  for (const auto& authority : *trusted) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) != 1)
+      return not_pem("certificate of an authority");
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  return {};
 }
 
 }  // namespace
@@ -63,15 +126,30 @@ Result<std::unique_ptr<TlsContext::Impl>> make(const TlsFiles& files, bool conne
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& files) {
+Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& files,
+                                                             Clients clients) {
   auto impl = make(files, false);
   if (!impl) return std::unexpected(std::move(impl).error());
+  if (clients == Clients::with_a_key) {
+    SSL_CTX* const context = (*impl)->context;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    // Who vouches for the certificate is not looked at. That the peer has its key is part of TLS.
+    SSL_CTX_set_cert_verify_callback(context, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+  }
   return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsFiles& files) {
   auto impl = make(files, true);
   if (!impl) return std::unexpected(std::move(impl).error());
+  return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::client_of(const TlsTexts& texts) {
+  auto impl = make_empty(true);
+  if (!impl) return std::unexpected(std::move(impl).error());
+  if (auto used = use((*impl)->context, texts); !used)
+    return std::unexpected(std::move(used).error());
   return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include <aloft/result.h>
 
@@ -15,16 +16,31 @@ struct TlsFiles {
   std::filesystem::path authority{};    // whose certificates this end trusts
 };
 
+// The same as texts.
+struct TlsTexts {
+  std::string certificate{};
+  std::string key{};
+  std::string authority{};
+};
+
 // Thread rule: immutable.
 class TlsContext {
  public:
-  // A side that listens. It needs a certificate and a key; with an authority it takes only peers
-  // that show a certificate of it. Errors: invalid_argument, not_found, corrupt, each naming the
-  // file.
-  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> server(const TlsFiles& files);
+  // Whom a side that listens takes.
+  enum class Clients {
+    of_authority,  // with an authority, those that show a certificate of it; without one, all
+    with_a_key,    // who show a certificate, whoever made it, and have its private key; their owner
+                   // knows them by that key alone (PeerInfo::key)
+  };
+  // A side that listens. It needs a certificate and a key. Errors: invalid_argument, not_found,
+  // corrupt, each naming the file.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> server(
+      const TlsFiles& files, Clients clients = Clients::of_authority);
   // A side that connects. It needs an authority, and takes only a peer that shows a certificate of
   // it for the host that was asked for; with a certificate and a key it shows them.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client(const TlsFiles& files);
+  // The same, of what is in memory only. Errors: invalid_argument, corrupt.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client_of(const TlsTexts& texts);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

@@ -9,12 +9,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
@@ -198,6 +200,19 @@ class OpenSslTransport final : public TlsTransport {
   [[nodiscard]] Error failure() const override {
     const std::lock_guard lock(mutex_);
     return failure_;
+  }
+
+  [[nodiscard]] std::optional<Digest> peer_key() const override {
+    const std::lock_guard lock(mutex_);
+    const std::unique_ptr<X509, decltype(&X509_free)> shown(SSL_get1_peer_certificate(ssl_),
+                                                            &X509_free);
+    unsigned char* bytes = nullptr;
+    const int size = shown ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(shown.get()), &bytes) : 0;
+    if (size <= 0) return std::nullopt;
+    const Digest digest =
+        sha256(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
+    OPENSSL_free(bytes);
+    return digest;
   }
 
  private:

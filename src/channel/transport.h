@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include <sys/uio.h>
 
+#include "base/digest.h"
 #include "channel/tls.h"
 #include <aloft/result.h>
 
@@ -50,6 +52,8 @@ class TlsTransport : public Transport {
   enum class Step { done, want_read, want_write, failed };
   [[nodiscard]] virtual Step handshake() = 0;       // again when there is what it wanted
   [[nodiscard]] virtual Error failure() const = 0;  // of the handshake, or of reading
+  // Of the certificate that the peer showed (PeerInfo::key); after the handshake.
+  [[nodiscard]] virtual std::optional<Digest> peer_key() const = 0;
 };
 // A peer without `host` is not asked who it is: the side that listens.
 [[nodiscard]] std::unique_ptr<TlsTransport> tls_transport(int socket, const TlsContext& context,

@@ -256,7 +256,7 @@ TEST_P(StoreTest, a_lease_that_is_not_kept_alive_takes_its_keys_with_it) {
   ASSERT_TRUE(recorder.wait_for("hosts/a", std::nullopt));
   const auto lasted = Clock::now() - last;
   EXPECT_GE(lasted, 2s);
-  EXPECT_LT(lasted, 2s + 2s);  // one more than promised, for a busy machine
+  EXPECT_LT(lasted, 2s + 3s);  // two more than promised, for a busy machine
   EXPECT_EQ(value("hosts/a"), "(none)");
   EXPECT_EQ(value("hosts/b"), "2");
   EXPECT_EQ(value("hosts/other"), "stays");
@@ -317,8 +317,8 @@ TEST_P(StoreTest, a_watch_tells_all_since_its_revision_in_order) {
   }
   EXPECT_THAT(told, ElementsAre("w/a=1", "w/b=2", "w/a=(none)", "w/b=3", "w/end="));
   for (const auto& call : recorder.by_call()) {
-    const bool has_first = call.front().key == "w/a" && !call.front().value;
-    if (has_first) EXPECT_GE(call.size(), 2U) << "a revision was told in pieces";
+    // The first of two of one revision never ends a call.
+    EXPECT_FALSE(call.back().key == "w/a" && !call.back().value) << "a revision came in pieces";
   }
 }
 

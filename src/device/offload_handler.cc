@@ -20,6 +20,13 @@ std::vector<function::RemoteSession*> connect(
   return made;
 }
 
+std::vector<function::SessionOptions> slots_of(function::SessionOptions session,
+                                               ClusterSlots& slots) {
+  session.edge.reset();
+  session.on_change = [&slots] { slots.wake(); };
+  return std::vector<function::SessionOptions>(ClusterSlots::kSlots, session);
+}
+
 }  // namespace
 
 OffloadHandler::OffloadHandler(function::DispatchOptions dispatch,
@@ -28,7 +35,33 @@ OffloadHandler::OffloadHandler(function::DispatchOptions dispatch,
     : dispatcher_(std::move(dispatch), graphs, connect(io_, sessions_, std::move(edges), log),
                   log) {}
 
-OffloadHandler::~OffloadHandler() { function::unbind_dispatcher(&dispatcher_); }
+OffloadHandler::OffloadHandler(function::DispatchOptions dispatch, ClusterSlotsOptions cluster,
+                               function::SessionOptions session,
+                               const inference::GraphTable& graphs, const function::Log& log)
+    : slots_(std::make_unique<ClusterSlots>(std::move(cluster), log)),
+      dispatcher_(std::move(dispatch), graphs,
+                  connect(io_, sessions_, slots_of(std::move(session), *slots_), log), log) {}
+
+OffloadHandler::~OffloadHandler() {
+  function::unbind_dispatcher(&dispatcher_);
+  if (slots_ == nullptr) return;
+  dispatcher_.bring_home();  // while the session is open, and its host lets states go
+  slots_->stop();
+}
+
+Result<void> OffloadHandler::start() {
+  if (slots_ == nullptr) return {};
+  return slots_->start({sessions_[0].get(), sessions_[1].get()}, dispatcher_);
+}
+
+const function::RemoteSession* OffloadHandler::speaking_session(std::size_t edge) const {
+  if (slots_ != nullptr && edge < edges()) {
+    for (const auto& session : sessions_) {
+      if (!session->wasm_engine().empty()) return session.get();
+    }
+  }
+  return session(edge);
+}
 
 void OffloadHandler::bind() { function::bind_dispatcher(dispatcher_); }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "channel/io_thread.h"
+#include "device/cluster_slots.h"
 #include "function/call_dispatcher.h"
 #include "function/log.h"
 #include "function/remote_session.h"
@@ -21,22 +22,33 @@ class OffloadHandler {
   // Without edges everything runs here. `graphs` and `log` are borrowed.
   OffloadHandler(function::DispatchOptions dispatch, std::vector<function::SessionOptions> edges,
                  const inference::GraphTable& graphs, const function::Log& log);
+  // The edges are those that a cluster gives, one after the other: two sessions made of `session`.
+  OffloadHandler(function::DispatchOptions dispatch, ClusterSlotsOptions cluster,
+                 function::SessionOptions session, const inference::GraphTable& graphs,
+                 const function::Log& log);
   // Unbinds; synchronous calls finish, asynchronous ones are ended with `cancelled`.
   ~OffloadHandler();
   OffloadHandler(const OffloadHandler&) = delete;
   OffloadHandler& operator=(const OffloadHandler&) = delete;
 
+  // With a cluster: begins to look for it. Errors: refused (its client is in use).
+  [[nodiscard]] Result<void> start();
   // Elastic functions dispatch through this handler from now on.
   void bind();
 
   [[nodiscard]] function::CallDispatcher& dispatcher() { return dispatcher_; }
   [[nodiscard]] std::size_t edges() const { return sessions_.size(); }
+  // Null without a cluster.
+  [[nodiscard]] ClusterSlots* cluster() { return slots_.get(); }
   // Null without such an edge.
   [[nodiscard]] const function::RemoteSession* session(std::size_t edge) const {
     return edge < sessions_.size() ? sessions_[edge].get() : nullptr;
   }
+  // The same; with a cluster the first one that has heard of its edge, if any has.
+  [[nodiscard]] const function::RemoteSession* speaking_session(std::size_t edge) const;
 
  private:
+  std::unique_ptr<ClusterSlots> slots_;  // the sessions wake it
   std::optional<channel::IoThread> io_;
   std::vector<std::unique_ptr<function::RemoteSession>> sessions_;
   function::CallDispatcher dispatcher_;

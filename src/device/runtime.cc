@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <spdlog/logger.h>
@@ -10,6 +11,7 @@
 #include "device/local_models.h"
 #include "device/offload_handler.h"
 #include "function/binding.h"
+#include <aloft/cluster.h>
 #include <aloft/runtime.h>
 
 namespace aloft {
@@ -36,6 +38,10 @@ Result<void> check(const RuntimeOptions& options) {
   if (options.max_in_flight < 1) return fail(Errc::invalid_argument, "max_in_flight is at least 1");
   if (options.call_timeout <= std::chrono::milliseconds(0)) {
     return fail(Errc::invalid_argument, "call_timeout is longer than nothing");
+  }
+  if (options.cluster != nullptr && !options.edges.empty()) {
+    return fail(Errc::invalid_argument,
+                "RuntimeOptions: either edges or a cluster, which gives the edges itself");
   }
   if (options.max_calls < 1) return fail(Errc::invalid_argument, "max_calls is at least 1");
   if (options.edges.size() > function::kMaxEdges) {
@@ -81,6 +87,13 @@ Result<void> check(const std::map<std::string, FunctionSettings>& functions) {
   return {};
 }
 
+const ModuleDescriptor* find_module(std::string_view name) {
+  for (const ModuleDescriptor* const module : function::registered_modules()) {
+    if (module->name == name) return module;
+  }
+  return nullptr;
+}
+
 // The modules of this program, each under the digest that the edge is asked for.
 Result<std::vector<function::ModuleToOpen>> modules_to_open(
     const std::map<std::string, std::filesystem::path>& files) {
@@ -114,23 +127,41 @@ class Runtime::Impl {
   Impl(RuntimeOptions options, device::LocalModels models,
        std::vector<function::SessionOptions> edges)
       : log_(options.log_level, options.log ? std::move(options.log) : log_to_stderr()),
-        models_(std::move(models)),
-        handler_({.policy = options.policy ? std::move(options.policy) : local_policy(),
-                  .functions = {options.functions.begin(), options.functions.end()},
-                  .call_timeout = options.call_timeout,
-                  .local_workers = options.local_workers,
-                  .max_calls = options.max_calls,
-                  .digest_tensors = options.digest_tensors,
-                  .on_call = std::move(options.on_call)},
-                 std::move(edges), models_.graphs, log_) {}
+        models_(std::move(models)) {
+    function::DispatchOptions dispatch{
+        .policy = options.policy ? std::move(options.policy) : local_policy(),
+        .functions = {options.functions.begin(), options.functions.end()},
+        .call_timeout = options.call_timeout,
+        .local_workers = options.local_workers,
+        .max_calls = options.max_calls,
+        .digest_tensors = options.digest_tensors,
+        .on_call = std::move(options.on_call)};
+    if (options.cluster == nullptr) {
+      handler_.emplace(std::move(dispatch), std::move(edges), models_.graphs, log_);
+    } else {
+      handler_.emplace(std::move(dispatch),
+                       device::ClusterSlotsOptions{.client = std::move(options.cluster),
+                                                   .modules = wanted(edges.front().modules),
+                                                   .drain = options.call_timeout},
+                       std::move(edges.front()), models_.graphs, log_);
+    }
+  }
 
   [[nodiscard]] const device::LocalModels& models() const { return models_; }
-  [[nodiscard]] device::OffloadHandler& handler() { return handler_; }
+  [[nodiscard]] device::OffloadHandler& handler() { return *handler_; }
 
  private:
+  static std::vector<device::ModuleWanted> wanted(
+      const std::vector<function::ModuleToOpen>& modules) {
+    std::vector<device::ModuleWanted> all;
+    for (const auto& module : modules)
+      all.push_back({std::string(module.module->name), module.digest});
+    return all;
+  }
+
   const function::Log log_;
   const device::LocalModels models_;
-  device::OffloadHandler handler_;
+  std::optional<device::OffloadHandler> handler_;
 };
 
 Runtime::Runtime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -140,7 +171,13 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
   if (auto ok = check(options); !ok) return std::unexpected(std::move(ok.error()));
   if (auto ok = check(options.functions); !ok) return std::unexpected(std::move(ok.error()));
   std::vector<function::SessionOptions> edges;
-  if (!options.edges.empty()) {
+  if (options.cluster != nullptr) {
+    auto modules = modules_to_open(options.modules);
+    if (!modules) return std::unexpected(std::move(modules.error()));
+    function::SessionOptions& slot = edges.emplace_back();
+    slot.modules = *std::move(modules);
+    slot.limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
+  } else if (!options.edges.empty()) {
     auto modules = modules_to_open(options.modules);
     if (!modules) return std::unexpected(std::move(modules.error()));
     std::shared_ptr<const channel::TlsContext> tls;
@@ -165,16 +202,39 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       options.models, {.threads = options.inference_threads, .concurrency = options.local_workers});
   if (!models) return std::unexpected(std::move(models.error()));
   for (function::SessionOptions& edge : edges) edge.models = models->files;
-  return std::unique_ptr<Runtime>(new Runtime(
+  std::unique_ptr<Runtime> runtime(new Runtime(
       std::make_unique<Impl>(std::move(options), *std::move(models), std::move(edges))));
+  if (auto started = runtime->impl_->handler().start(); !started)
+    return std::unexpected(std::move(started.error()));
+  return runtime;
 }
 
 Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge) {
+  if (auto* const cluster = impl_->handler().cluster(); cluster != nullptr && edge < edge_count())
+    return cluster->wait_ready(timeout);
   const auto* const session = impl_->handler().session(edge);
   if (session != nullptr) return session->wait_ready(timeout);
   return fail(Errc::invalid_argument,
               edge == 0 ? "the runtime was made without an edge"
                         : "the runtime was made without an edge " + std::to_string(edge));
+}
+
+Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  // Each edge in turn is waited for a little: sessions tell of themselves alone.
+  constexpr std::chrono::milliseconds kTurn{10};
+  if (edge_count() <= 1) return wait_for_edge(timeout, 0);
+  while (!edge_ready()) {
+    bool all_final = true;
+    for (std::size_t edge = 0; edge < edge_count(); ++edge) {
+      const auto ready = wait_for_edge(kTurn, edge);
+      if (ready) return {};
+      all_final = all_final && ready.error().code != Errc::unreachable;
+    }
+    if (all_final || std::chrono::steady_clock::now() >= until)
+      return wait_for_edge(std::chrono::milliseconds(0), 0);
+  }
+  return {};
 }
 
 bool Runtime::edge_ready() const {
@@ -192,7 +252,7 @@ bool Runtime::edge_ready(std::size_t edge) const {
 std::size_t Runtime::edge_count() const { return impl_->handler().edges(); }
 
 std::string Runtime::wasm_engine(std::size_t edge) const {
-  const auto* const session = impl_->handler().session(edge);
+  const auto* const session = impl_->handler().speaking_session(edge);
   return session == nullptr ? std::string() : session->wasm_engine();
 }
 
@@ -202,7 +262,7 @@ std::string Runtime::inference_engine() const {
 }
 
 std::string Runtime::edge_inference_engine(std::size_t edge) const {
-  const auto* const session = impl_->handler().session(edge);
+  const auto* const session = impl_->handler().speaking_session(edge);
   return session == nullptr ? std::string() : session->inference_engine();
 }
 
@@ -235,6 +295,29 @@ std::vector<DecisionRecord> Runtime::recent_decisions() const {
 
 void Runtime::set_policy(std::shared_ptr<Policy> policy) {
   impl_->handler().dispatcher().set_policy(policy ? std::move(policy) : local_policy());
+}
+
+Result<UpgradeReport> Runtime::upgrade(std::string_view module, const std::filesystem::path& file,
+                                       const UpgradeOptions& options) {
+  const ModuleDescriptor* const known = find_module(module);
+  if (known == nullptr) {
+    return fail(Errc::invalid_argument,
+                "'" + std::string(module) + "' is no elastic module of this program");
+  }
+  const auto digest = sha256_file(file);
+  if (!digest) return std::unexpected(digest.error());
+  // Which of the models it uses, the module itself says.
+  function::ModuleToOpen next{
+      .module = known, .digest = "sha256:" + digest->digest.hex(), .graphs = {}};
+  for (const function::ModelFile& model : impl_->models().files) next.graphs.push_back(model.graph);
+  return impl_->handler().dispatcher().upgrade(std::move(next), options);
+}
+
+std::string Runtime::module_digest(std::string_view module) const {
+  const ModuleDescriptor* const known = find_module(module);
+  if (known == nullptr) return {};
+  const auto* const session = impl_->handler().session(0);
+  return session == nullptr ? std::string(known->digest) : session->module_digest(*known);
 }
 
 void bind(Runtime& runtime) { runtime.impl_->handler().bind(); }

@@ -59,10 +59,12 @@ CallDecisions::Decided CallDecisions::decide(KnownFunction& known, std::optional
                       .number = known.calls.fetch_add(1, std::memory_order_relaxed),
                       .edge_ready = ready != 0};
   // Without a ready one the first says why it is not.
-  const EdgeIndex first = ready == 0 ? 0 : static_cast<EdgeIndex>(std::countr_zero(ready));
+  EdgeIndex first = ready == 0 ? 0 : static_cast<EdgeIndex>(std::countr_zero(ready));
+  const EdgeIndex preferred = preferred_.load(std::memory_order_acquire);
+  if (preferred != kNone && (ready == 0 || (ready >> preferred & 1U) != 0)) first = preferred;
   if (forced) {
     if (!forced->is_here()) {
-      decided.edge = *forced == kAnyEdge ? first : forced->number() - 1;
+      decided.edge = *forced == kAnyEdge || preferred != kNone ? first : forced->number() - 1;
     }
     decided.reason = ReasonCode::asked_for;
   } else {

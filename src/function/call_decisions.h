@@ -33,6 +33,7 @@ using SettingsByName = std::map<std::string, FunctionSettings, std::less<>>;
 struct KnownFunction {
   const FunctionDescriptor* function = nullptr;
   FunctionSettings settings;
+  std::atomic<bool> edges_only = false;  // Fallback::none, since an upgrade
   alignas(64) std::atomic<std::uint64_t> calls = 0;
 };
 
@@ -44,6 +45,8 @@ class CallDecisions {
                 std::span<const ModuleDescriptor* const> modules);
 
   void set_policy(std::shared_ptr<Policy> policy);  // not null
+  // From now on all edges are one: a call for any of them goes to this one while it is ready.
+  void prefer(EdgeIndex edge) { preferred_.store(edge, std::memory_order_release); }
 
   [[nodiscard]] KnownFunction& known(const FunctionDescriptor& function);
 
@@ -88,6 +91,8 @@ class CallDecisions {
   const SettingsByName settings_;
   std::vector<Module> modules_;
   std::atomic<const Policy*> policy_;
+  static constexpr EdgeIndex kNone = 0xffffffff;
+  std::atomic<EdgeIndex> preferred_ = kNone;
   alignas(64) std::atomic<std::uint64_t> next_number_ = 0;
   std::array<Slot, Runtime::kDecisionsKept> ring_;
 

@@ -16,6 +16,7 @@
 #include "function/call_hedges.h"
 #include "function/call_plan.h"
 #include "function/call_watch.h"
+#include "function/elastic_calls.h"
 #include "function/elastic_places.h"
 #include "function/here_executor.h"
 #include "function/log.h"
@@ -47,6 +48,18 @@ class CallDispatcher final : public detail::Dispatcher {
   ~CallDispatcher() override;
 
   void set_policy(std::shared_ptr<Policy> policy);  // not null
+  // All edges are places of one session, which is at this one now: calls, and ends that are moved
+  // to any edge, go there.
+  void prefer(EdgeIndex edge);
+  // Moves the ends that were moved to an edge, and are elsewhere, to the preferred one; waits until
+  // each is there or cannot be moved.
+  void bring_ends() { places_->bring_ends(); }
+  // Of ends with a state: into this process. For when calls are no longer dispatched.
+  void bring_home() { places_->bring_home(); }
+  // Fallback::here: what the settings of each function say.
+  void set_fallback(const ModuleDescriptor& module, Fallback fallback);
+  // As Runtime::upgrade(); gives `next` its version. One at a time.
+  [[nodiscard]] Result<UpgradeReport> upgrade(ModuleToOpen next, const UpgradeOptions& options);
   [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const { return decisions_.recent(); }
 
   void run(detail::ElasticCall& call) override;
@@ -83,6 +96,8 @@ class CallDispatcher final : public detail::Dispatcher {
   [[nodiscard]] bool start_at_end(detail::ElasticCall& call, const KnownFunction& known,
                                   const Decided& decided);
   [[nodiscard]] static bool has_deadline(const KnownFunction& known);
+  [[nodiscard]] static bool has_terms(const KnownFunction& known);
+  [[nodiscard]] EndCallTerms end_terms(const KnownFunction& known) const;
 
   const DispatchOptions options_;
   const inference::GraphTable& graphs_;
@@ -97,7 +112,9 @@ class CallDispatcher final : public detail::Dispatcher {
 
   CallHedges hedges_;
   std::shared_ptr<EndPlaces> places_;
-  HereExecutor executor_;  // last: their threads use the rest
+  std::mutex upgrading_;
+  ModuleVersion last_version_ = 0;  // of any module; under upgrading_
+  HereExecutor executor_;           // last: their threads use the rest
   CallWatch watch_;
 };
 

@@ -1,6 +1,7 @@
 #include "function/elastic_places.h"
 
 #include <algorithm>
+#include <latch>
 #include <thread>
 #include <utility>
 
@@ -69,11 +70,38 @@ std::vector<std::shared_ptr<ElasticEnd>> EndPlaces::ends() {
   return ends_;
 }
 
+void EndPlaces::set_version(const ModuleDescriptor& module, ModuleVersion version) {
+  const std::lock_guard lock(versions_mutex_);
+  versions_[&module] = version;
+}
+
+ModuleVersion EndPlaces::version(const ModuleDescriptor& module) const {
+  const std::lock_guard lock(versions_mutex_);
+  const auto found = versions_.find(&module);
+  return found == versions_.end() ? 0 : found->second;
+}
+
+std::vector<std::shared_ptr<ElasticEnd>> EndPlaces::ends_of(const ModuleDescriptor& module) {
+  auto all = ends();
+  std::erase_if(all, [&](const auto& end) { return &end->module() != &module; });
+  return all;
+}
+
 void EndPlaces::bring_home() {
   std::vector<std::jthread> each;
   for (const auto& end : ends()) {
     if (end->has_state()) each.emplace_back([end] { end->come_home(); });
   }
+}
+
+void EndPlaces::bring_ends() {
+  const Location to = destination(Location::edge(0));
+  auto away = ends();
+  std::erase_if(away,
+                [&](const auto& end) { return !end->wanted_at_edge() || end->location() == to; });
+  std::latch moved(static_cast<std::ptrdiff_t>(away.size()));
+  for (const auto& end : away) end->move(to, [&](const auto&) { moved.count_down(); });
+  moved.wait();
 }
 
 void EndPlaces::end() {

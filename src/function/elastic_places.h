@@ -3,7 +3,9 @@
 // that a runtime that ends brings their states home first.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -64,6 +66,20 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
   // Calls of a function with effects at edges. Lives until end(). Errors: as open().
   [[nodiscard]] Result<ElasticCalls*> once(const FunctionDescriptor& function);
 
+  // As CallDispatcher's.
+  void prefer(std::uint32_t edge) { preferred_.store(edge + 1, std::memory_order_release); }
+  void bring_ends();
+  // Where an end goes that is asked to go to `to`.
+  [[nodiscard]] Location destination(Location to) const {
+    const std::uint32_t preferred = preferred_.load(std::memory_order_acquire);
+    return preferred == 0 || to.is_here() ? to : Location::edge(preferred - 1);
+  }
+  // The version that ends of this module are attached to at edges from now on. Those that are
+  // attached already stay with theirs until they follow (ElasticEnd::follow_version).
+  void set_version(const ModuleDescriptor& module, ModuleVersion version);
+  [[nodiscard]] ModuleVersion version(const ModuleDescriptor& module) const;
+  [[nodiscard]] std::vector<std::shared_ptr<ElasticEnd>> ends_of(const ModuleDescriptor& module);
+
   [[nodiscard]] const EndPlacesOptions& options() const { return options_; }
   [[nodiscard]] const std::vector<std::shared_ptr<EndLinks>>& links() const { return links_; }
   [[nodiscard]] ElasticThread& thread() { return thread_; }
@@ -74,6 +90,10 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
 
   EndPlacesOptions options_;
   std::vector<std::shared_ptr<EndLinks>> links_;
+  std::atomic<std::uint32_t> preferred_ = 0;  // a location's number; 0: edges are what they are
+
+  mutable std::mutex versions_mutex_;  // taken after an end's
+  std::map<const ModuleDescriptor*, ModuleVersion> versions_;
 
   std::mutex mutex_;
   bool ended_ = false;

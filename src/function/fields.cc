@@ -176,6 +176,9 @@ void FieldReader::get(std::string_view name, std::string& value) {
 void FieldReader::get(std::string_view name, std::string_view& value) {
   with(name, "a string", [&](codec::Reader& reader, auto) { return reader.string(value); });
 }
+void FieldReader::get(std::string_view name, std::span<const std::byte>& bytes) {
+  with(name, "bytes", [&](codec::Reader& reader, auto) { return reader.binary(bytes); });
+}
 void FieldReader::get(std::string_view name, std::vector<std::uint32_t>& values) {
   with(name, "a list of unsigned integers of 32 bits", [&](codec::Reader& reader, auto) {
     std::size_t count = 0;

@@ -31,6 +31,7 @@ class FieldReader {
   void get(std::string_view name, bool& value);
   void get(std::string_view name, std::string& value);
   void get(std::string_view name, std::string_view& value);  // borrowed from the map's bytes
+  void get(std::string_view name, std::span<const std::byte>& bytes);  // a `bin`; borrowed
   void get(std::string_view name, std::vector<std::uint32_t>& values);
   void get(std::string_view name, std::vector<std::string>& values);
   // The bytes of a list's elements, each one value.

@@ -11,22 +11,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::string_view kSoftware = "aloft/0.1.0";
-std::vector<std::byte> hello() {
-  codec::Writer writer;
-  writer.map(2);
-  writer.string("role");
-  writer.string("ue");
-  writer.string("software");
-  writer.string(kSoftware);
-  std::vector<std::byte> bytes;
-  for (const auto segment : writer.segments())
-    bytes.insert(bytes.end(), segment.begin(), segment.end());
-  return bytes;
-}
-
 channel::EndpointOptions link_options(channel::EndpointOptions options, std::uint64_t max_reply) {
-  options.hello = hello();
   // The memory for a result is allocated when it comes, so that the edge need not ask for it.
   options.receive = channel::CreditRule::not_required;
   options.max_body = Bytes{max_reply};
@@ -49,9 +34,11 @@ std::uint64_t microseconds_until(steady_clock::time_point deadline) {
 }  // namespace
 
 RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, const Log& log)
-    : edge_(options.edge.to_string()),
+    : io_(io),
+      link_options_(link_options(options.link, options.max_reply)),
+      on_change_(std::move(options.on_change)),
       max_reply_(options.max_reply),
-      concurrency_(static_cast<std::uint32_t>(options.limits.calls)),
+      limits_(options.limits),
       log_(log),
       ends_(std::make_shared<EndLinks>(max_reply_)),
       uploads_(std::move(options.models), [this] {
@@ -60,13 +47,14 @@ RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, cons
         send_uploads(effects);
       }) {
   for (ModuleToOpen& module : options.modules) {
-    modules_.push_back(std::make_unique<Module>(std::move(module), options.limits));
-    modules_.back()->id = static_cast<std::uint32_t>(modules_.size());
+    offers_.push_back(std::make_unique<Offer>());
+    offers_.back()->module = module.module;
+    modules_.push_back(std::make_unique<Module>(std::move(module), limits_));
+    modules_.back()->id = ++last_id_;
   }
-  // Callbacks may come at once, and wait for endpoint_ to be set.
+  if (!options.edge) return;
   const std::lock_guard lock(mutex_);
-  endpoint_ = channel::connect_tcp(io, options.edge,
-                                   link_options(std::move(options.link), max_reply_), *this);
+  connect({.edge = *std::move(options.edge), .tls = options.link.tls, .session = {}, .ticket = {}});
 }
 
 RemoteSession::~RemoteSession() {
@@ -77,7 +65,7 @@ RemoteSession::~RemoteSession() {
     up_ = false;
   }
   ends_->close();
-  endpoint->close({Errc::cancelled, "the application ends"});
+  if (endpoint != nullptr) endpoint->close({Errc::cancelled, "the application ends"});
   endpoint.reset();  // nobody reads arguments any more, and no callback comes
   ends_->on_down();
   Effects effects(log_);
@@ -118,15 +106,19 @@ void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_poi
   channel::Endpoint* endpoint = nullptr;
   {
     const std::lock_guard lock(mutex_);
+    if (endpoint_ == nullptr) return;
     endpoint = endpoint_.get();
+    ++assisting_;
   }
-  if (endpoint != nullptr) (void)endpoint->assist(done, until);
+  (void)endpoint->assist(done, until);
+  const std::lock_guard lock(mutex_);
+  --assisting_;
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
-  Module* const module = find_module(*call.request.function->module);
+  Module* const module = module_with(call);
   if (module == nullptr || endpoint_ == nullptr) return;
   const auto given_up = module->streams.give_up(call, why);
   switch (given_up.tell) {
@@ -141,8 +133,10 @@ void RemoteSession::cancel(RemoteCall& call, const Error& why) {
 }
 
 void RemoteSession::send_calls(Module& module, Effects& effects) {
+  if (draining_) changed_.notify_all();
   if (endpoint_ == nullptr) return;  // the session ends, and ends all calls
   while (const auto step = module.streams.next()) send_call(module, *step, effects);
+  close_if_over(module);
 }
 
 void RemoteSession::send_call(Module& module, const CallStreams::Step& step, Effects& effects) {
@@ -204,13 +198,15 @@ Result<std::span<std::byte>> RemoteSession::on_message_begin(channel::StreamId s
            "a result of " + std::to_string(body_size) + " bytes is larger than is allowed"};
   }
   effects.end(module->streams.on_failed(stream, why));
+  close_if_over(*module);
   return std::unexpected(why);
 }
 
 Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte> head,
                                                        std::uint64_t body_size) {
   auto message = decode(head);
-  const Module* opened = nullptr;
+  const ModuleDescriptor* settled = nullptr;
+  std::optional<OpenVersions> versions;
   channel::Endpoint* endpoint = nullptr;
   {
     Effects effects(log_);
@@ -226,13 +222,14 @@ Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte
       effects.log(LogLevel::error, "edge " + edge_ + ": " + describe(handled.error()));
       return std::unexpected(handled.error());
     }
-    opened = std::exchange(just_opened_, nullptr);
+    settled = std::exchange(just_settled_, nullptr);
+    if (settled != nullptr) versions = settled_versions(*settled);
     endpoint = endpoint_.get();
   }
-  if (opened == nullptr || endpoint == nullptr) return std::span<std::byte>{};
+  if (!versions || endpoint == nullptr) return std::span<std::byte>{};
   // Without the lock, since the ends go on from there; and before anybody is told that this edge is
   // ready, who may want to move one there.
-  ends_->on_module_open(*opened->to_open.module, opened->id, *endpoint);
+  ends_->on_module_open(*settled, *std::move(versions), *endpoint);
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   update_ready(effects);
@@ -325,8 +322,8 @@ Result<void> RemoteSession::handle(const GuestLog& line, Effects& effects) {
 // -------------------------------------------------------------------------------------------
 
 bool RemoteSession::is_open(const ModuleDescriptor& module) const {
-  return std::ranges::any_of(modules_, [&](const auto& candidate) {
-    return candidate->to_open.module == &module && candidate->open.load(std::memory_order_acquire);
+  return std::ranges::any_of(offers_, [&](const auto& offer) {
+    return offer->module == &module && offer->open.load(std::memory_order_acquire);
   });
 }
 
@@ -341,15 +338,24 @@ RemoteSession::Module* RemoteSession::module_of(channel::StreamId stream) {
   return nullptr;
 }
 
-RemoteSession::Module* RemoteSession::find_module(const ModuleDescriptor& module) {
+RemoteSession::Module* RemoteSession::find_module(const ModuleDescriptor& module,
+                                                  Module::Role role) const {
   for (const auto& candidate : modules_) {
-    if (candidate->to_open.module == &module) return candidate.get();
+    if (candidate->to_open.module == &module && candidate->role == role) return candidate.get();
   }
   return nullptr;
 }
 
-RemoteSession::Module* RemoteSession::find_module(std::uint32_t id) {
-  return id >= 1 && id <= modules_.size() ? modules_[id - 1].get() : nullptr;
+RemoteSession::Module* RemoteSession::find_module(std::uint32_t id) const {
+  const auto found = std::ranges::find(modules_, id, [](const auto& module) { return module->id; });
+  return found == modules_.end() ? nullptr : found->get();
+}
+
+RemoteSession::Module* RemoteSession::module_with(const RemoteCall& call) const {
+  for (const auto& module : modules_) {
+    if (module->streams.holds(call)) return module.get();
+  }
+  return nullptr;
 }
 
 std::string RemoteSession::wasm_engine() const {

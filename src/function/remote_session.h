@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,17 +38,30 @@ namespace aloft::function {
 // A module to open at the edge.
 struct ModuleToOpen {
   const ModuleDescriptor* module = nullptr;
+  ModuleVersion version = 0;
   std::string digest;               // "sha256:..." of the .wasm that is asked for
   std::vector<std::string> graphs;  // names among SessionOptions::models
 };
 
-struct SessionOptions {
+// Where a session's edge is at the moment, and what opens the door there.
+struct Route {
   channel::Address edge;
+  std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
+  // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
+  std::string session;
+  std::vector<std::byte> ticket;  // empty: none is asked for there
+};
+
+struct SessionOptions {
+  std::optional<channel::Address> edge;  // none: idle until route()
   std::vector<ModuleToOpen> modules;
   std::vector<ModelFile> models;
   CallStreams::Limits limits;                    // for each module
   std::uint64_t max_reply = 256U * 1024 * 1024;  // bytes of a result; a larger one fails its call
   channel::EndpointOptions link;  // without hello and the receiver's rules, which are the session's
+  // The link is up, ready, refused or gone: link_state() says which. From any thread, with a lock
+  // held: must not block, nor call the session.
+  std::function<void()> on_change{};
 };
 
 // Thread rule: any thread.
@@ -70,6 +84,24 @@ class RemoteSession final : private channel::Receiver {
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);
 
+  // Leaves the edge where it is (calls under way there end with `unreachable`), and connects to
+  // another one; none: idles. Waits until nothing of the old link is left, at most about 2 s. One
+  // thread at a time, which is no I/O thread and no callback's.
+  void route(std::optional<Route> to);
+  // A newer ticket for the same route, for when the link is made anew. Any thread.
+  void renew_ticket(std::vector<std::byte> ticket);
+  // Waits until no call is under way here and no end has anything here, or until `deadline`.
+  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline);
+
+  struct LinkState {
+    bool up = false;
+    bool ready = false;
+    std::chrono::steady_clock::time_point since{};  // of `up` being what it is, or of the route
+    // While not up, or not ready: what will not pass by waiting.
+    std::optional<Error> refused;
+  };
+  [[nodiscard]] LinkState link_state() const;
+
   // The ends of elastic channels at this edge. May outlive the session, and is of no use then.
   [[nodiscard]] const std::shared_ptr<EndLinks>& ends() const { return ends_; }
 
@@ -80,6 +112,24 @@ class RemoteSession final : private channel::Receiver {
   // Waits until they can. Errors: at once what the edge refused (a module, the version, us) or
   // broke; else unreachable after `timeout`, with what was last in the way.
   [[nodiscard]] Result<void> wait_ready(std::chrono::milliseconds timeout) const;
+
+  // --- Hot upgrade, for upgrade_module() (module_upgrade.h): a version beside the one that serves.
+  // Opens it, now or when the link is up. What is prepared is adopted or discarded before the next.
+  void prepare(ModuleToOpen next);
+  enum class Prepared : std::uint8_t { open, no_link };
+  // Waits until it is open. Errors: why the edge refuses it, deadline_exceeded.
+  [[nodiscard]] Result<Prepared> wait_prepared(const ModuleDescriptor& module,
+                                               std::chrono::steady_clock::time_point until) const;
+  // Calls go to it from now on. The version before stays open, for the calls that it has and for
+  // ends that have to be recovered there.
+  void adopt(const ModuleDescriptor& module);
+  void discard(const ModuleDescriptor& module);
+  // No end needs a version but the one that serves: others are closed with their last call.
+  void retire(const ModuleDescriptor& module);
+  // Of the version that serves.
+  [[nodiscard]] std::string module_digest(const ModuleDescriptor& module) const;
+  // For tests and reports.
+  [[nodiscard]] std::size_t open_versions(const ModuleDescriptor& module) const;
 
   // The last sign of life of an edge that was ready and was lost since, once: to say how long a
   // takeover took.
@@ -92,8 +142,15 @@ class RemoteSession final : private channel::Receiver {
   [[nodiscard]] channel::EndpointStats stats() const;
 
  private:
+  // A module of the program, for those without the lock.
+  struct Offer {
+    const ModuleDescriptor* module = nullptr;
+    std::atomic<bool> open = false;  // the version that serves is
+  };
+  // One version of a module.
   struct Module {
     enum class State : std::uint8_t { closed, opening, opened, refused };
+    enum class Role : std::uint8_t { serves, prepared, retiring };
 
     Module(ModuleToOpen wanted, CallStreams::Limits limits)
         : to_open(std::move(wanted)), streams(limits) {}
@@ -101,7 +158,8 @@ class RemoteSession final : private channel::Receiver {
     ModuleToOpen to_open;
     std::uint32_t id = 0;
     State state = State::closed;
-    std::atomic<bool> open = false;    // state == opened, for those without the lock
+    Role role = Role::serves;
+    bool unwanted = false;             // to be closed once it is open and has no call
     Error refusal;                     // while refused
     std::string logged_refusal;        // said once, not after every reconnect
     std::uint64_t argument_bytes = 0;  // the most that a call had
@@ -135,6 +193,11 @@ class RemoteSession final : private channel::Receiver {
   void take_down(const Error& why, std::chrono::steady_clock::time_point last_heard,
                  Effects& effects);
   void open(Module& module, Effects& effects);
+  // What open_modules_ of the ends is to be, unless a version is still being opened.
+  [[nodiscard]] std::optional<OpenVersions> settled_versions(const ModuleDescriptor& module) const;
+  void publish(const Module& module);
+  // Closes one that is unwanted, if it can be now; it is gone then.
+  void close_if_over(Module& module);
   void refuse(Module& module, Error why, Effects& effects);
   void send_uploads(Effects& effects);
   void send_calls(Module& module, Effects& effects);
@@ -142,32 +205,55 @@ class RemoteSession final : private channel::Receiver {
   Result<void> send_control(const Message& message);
   void update_ready(Effects& effects);
   [[nodiscard]] Module* module_of(channel::StreamId stream);
-  [[nodiscard]] Module* find_module(const ModuleDescriptor& module);
-  [[nodiscard]] Module* find_module(std::uint32_t id);
+  // The one that serves, by default.
+  [[nodiscard]] Module* find_module(const ModuleDescriptor& module,
+                                    Module::Role role = Module::Role::serves) const;
+  [[nodiscard]] Module* find_module(std::uint32_t id) const;
+  [[nodiscard]] Module* module_with(const RemoteCall& call) const;
   // Why no call of this module can go out.
   [[nodiscard]] Error why_not(const Module& module) const;
   // What will not pass by waiting.
   [[nodiscard]] std::optional<Error> final_error() const;
 
-  const std::string edge_;  // for people
+  // What is shown to the edge in a handshake that begins now. I/O thread.
+  [[nodiscard]] std::vector<std::byte> hello();
+  // Under the lock, which endpoint callbacks wait for.
+  void connect(const Route& route);
+  // What waits for the session's state looks at it.
+  void announce();
+
+  channel::IoThread& io_;
+  const channel::EndpointOptions link_options_;
+  const std::function<void()> on_change_;
   const std::uint64_t max_reply_;
-  const std::uint32_t concurrency_;
+  const CallStreams::Limits limits_;
   const Log& log_;
-  std::vector<std::unique_ptr<Module>> modules_;  // the list does not change
+  std::vector<std::unique_ptr<Offer>> offers_;  // the list does not change
   const std::shared_ptr<EndLinks> ends_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> loss_pending_ = false;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
+  std::string edge_;  // for people
+  std::string session_;
+  std::vector<std::byte> ticket_;
+  std::vector<std::byte> resume_secret_;  // what the edge gave for it; empty: none yet
+  bool resuming_ = false;                 // it was shown in the last handshake
+  bool draining_ = false;                 // somebody waits for calls to end
+  std::size_t assisting_ = 0;             // threads that use endpoint_ without the lock
   bool up_ = false;
+  std::chrono::steady_clock::time_point since_{};             // of up_
   Error link_error_{Errc::unreachable, "not connected yet"};  // while not up
   std::string logged_link_error_;
   std::chrono::steady_clock::time_point lost_last_heard_{};
   std::string wasm_engine_;
   std::string inference_engine_;
   ModelUploads uploads_;
-  const Module* just_opened_ = nullptr;  // its ends are not told yet
+  std::vector<std::unique_ptr<Module>> modules_;
+  std::uint32_t last_id_ = 0;
+  // The module of which a version was just opened or refused: its ends are not told yet.
+  const ModuleDescriptor* just_settled_ = nullptr;
   std::unique_ptr<channel::Endpoint> endpoint_;
 };
 

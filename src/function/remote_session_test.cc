@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "function/fields.h"
 #include "function/testing/scripted_edge.h"
 #include <aloft/detail/elastic_call.h>
 
@@ -571,6 +572,131 @@ TEST_F(RemoteSessionTest, calls_of_many_threads_all_end_while_the_edge_comes_and
   }
   EXPECT_EQ(answered + failed, 800);
   EXPECT_GT(answered, 0);
+}
+
+// --- Routes
+
+struct Shown {
+  std::string ticket;
+  std::string session;
+  std::string secret;
+};
+Shown shown_to(ScriptedEdge& edge) {
+  const Bytes hello = edge.last_hello();
+  const auto text = [](std::span<const std::byte> bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  FieldReader fields(hello, "hello");
+  Shown shown;
+  std::span<const std::byte> bytes;
+  if (fields.has("ticket")) {
+    fields.get("ticket", bytes);
+    shown.ticket = text(bytes);
+  }
+  if (fields.has("resume")) {
+    std::span<const std::byte> map;
+    fields.get_map("resume", map);
+    FieldReader resume(map, "resume");
+    resume.get("session", shown.session);
+    resume.get("secret", bytes);
+    shown.secret = text(bytes);
+    EXPECT_TRUE(resume.ok());
+  }
+  EXPECT_TRUE(fields.ok());
+  return shown;
+}
+
+Route route_to(const ScriptedEdge& edge, std::string_view ticket) {
+  return {.edge = edge.address(), .tls = nullptr, .session = "s1", .ticket = bytes_of(ticket)};
+}
+
+TEST_F(RemoteSessionTest, without_an_edge_it_idles_and_serves_where_it_is_routed) {
+  SessionOptions with = options({});
+  with.edge.reset();
+  connect(std::move(with));
+  EXPECT_EQ(session_->wait_ready(1ms).error().code, Errc::unreachable);
+  TestCall early(1);
+  early.start(*session_);
+  EXPECT_EQ(early.wait().outcome.error().code, Errc::unreachable);
+
+  ScriptedEdge edge;
+  session_->route(route_to(edge, "ticket one"));
+  edge.take_event<Connected>();
+  EXPECT_EQ(shown_to(edge).ticket, "ticket one");
+  edge.open_module({16}, 1000);
+  ASSERT_TRUE(session_->wait_ready(10s).has_value());
+
+  session_->route(std::nullopt);
+  edge.take_event<Lost>();
+  EXPECT_FALSE(session_->is_ready());
+  EXPECT_FALSE(session_->is_open(kModule));
+  EXPECT_FALSE(session_->loss_pending()) << "it was left, not lost";
+}
+
+TEST_F(RemoteSessionTest,
+       a_call_under_way_ends_when_its_edge_is_left_and_the_next_goes_to_the_new) {
+  ScriptedEdge first;
+  connect_and_open(first, {16});
+  TestCall left(1);
+  left.start(*session_);
+  first.take<Call>();
+
+  ScriptedEdge second;
+  session_->route(route_to(second, ""));
+  EXPECT_EQ(left.wait().outcome.error().code, Errc::unreachable);
+  second.take_event<Connected>();
+  second.open_module({16}, 1000);
+  ASSERT_TRUE(session_->wait_ready(10s).has_value());
+  TestCall next(2, bytes_of("next"));
+  next.start(*session_);
+  channel::StreamId stream = 0;
+  Bytes body;
+  EXPECT_EQ(second.take<Call>(&stream, &body).call_id, 2U);
+  EXPECT_EQ(body, bytes_of("next"));
+  EXPECT_FALSE(session_->wait_idle(std::chrono::steady_clock::now() + 1ms));
+  second.send(stream, Return{.call_id = 2}, bytes_of("done"));
+  EXPECT_EQ(next.wait().outcome.has_value(), true);
+  EXPECT_TRUE(session_->wait_idle(std::chrono::steady_clock::now() + 10s));
+}
+
+TEST_F(RemoteSessionTest, what_the_edge_gave_for_the_ticket_is_shown_when_connecting_again) {
+  ScriptedEdge edge({.refuse_links = {}, .resume_secret = "secret"});
+  SessionOptions with = options({});
+  with.edge.reset();
+  connect(std::move(with));
+  session_->route(route_to(edge, "ticket"));
+  edge.take_event<Connected>();
+  edge.open_module({16}, 1000);
+  ASSERT_TRUE(session_->wait_ready(10s).has_value());
+  edge.drop_link();
+  edge.take_event<Connected>();
+  const Shown shown = shown_to(edge);
+  EXPECT_EQ(shown.session, "s1");
+  EXPECT_EQ(shown.secret, "secret");
+  EXPECT_EQ(shown.ticket, "");
+}
+
+TEST_F(RemoteSessionTest, a_secret_that_is_refused_is_forgotten_and_the_newest_ticket_shown) {
+  ScriptedEdge edge({.refuse_links = {}, .resume_secret = "secret", .refuses_secrets = true});
+  std::atomic<int> changes = 0;
+  SessionOptions with = options({});
+  with.edge.reset();
+  with.on_change = [&] {
+    ++changes;
+    changes.notify_all();
+  };
+  connect(std::move(with));
+  session_->route(route_to(edge, "ticket"));
+  edge.take_event<Connected>();
+  edge.open_module({16}, 1000);
+  ASSERT_TRUE(session_->wait_ready(10s).has_value());
+  edge.drop_link();
+  for (int seen = changes; !session_->link_state().refused; seen = changes) changes.wait(seen);
+  EXPECT_EQ(session_->link_state().refused->code, Errc::refused);
+  EXPECT_FALSE(session_->link_state().up);
+  session_->route(route_to(edge, "newer ticket"));
+  edge.take_event<Connected>();
+  EXPECT_EQ(shown_to(edge).ticket, "newer ticket");
 }
 
 }  // namespace

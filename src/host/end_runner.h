@@ -58,6 +58,7 @@ struct EndContext {
   std::chrono::milliseconds call_limit{};     // of one message
   std::chrono::milliseconds end_grace{2000};  // for what was told to end
   std::uint64_t max_body = 0;                 // bytes of a result or a state
+  std::shared_ptr<const void> memory{};       // claimed of the session's, as long as this lives
 };
 
 // A message that an end should have done with, and has not.

@@ -21,7 +21,9 @@ constexpr int kLooks = 4;
 constexpr std::chrono::milliseconds kFarewell{
     300};  // for the last messages of a process that gives way
 
-std::vector<std::byte> make_hello(const SessionServices& services, const std::string& boot_id) {
+// Without a secret it says none.
+std::vector<std::byte> make_hello(const SessionServices& services, const std::string& boot_id,
+                                  std::span<const std::byte> resume_secret) {
   codec::Writer writer;
   const std::pair<std::string_view, std::string_view> fields[] = {
       {"role", "execution_handler"},
@@ -29,10 +31,14 @@ std::vector<std::byte> make_hello(const SessionServices& services, const std::st
       {"engine", services.wasm_engine},
       {"inference", services.inference_engine},
       {"boot_id", boot_id}};
-  writer.map(std::size(fields));
+  writer.map(std::size(fields) + (resume_secret.empty() ? 0 : 1));
   for (const auto& [name, value] : fields) {
     writer.string(name);
     writer.string(value);
+  }
+  if (!resume_secret.empty()) {
+    writer.string("resume_secret");
+    writer.binary(resume_secret);
   }
   std::vector<std::byte> bytes;
   for (const auto segment : writer.segments())
@@ -66,7 +72,9 @@ Result<void> ExecutionHandler::start() {
   if (error)
     return fail(Errc::internal,
                 "cannot make the folder " + options_.cache.string() + ": " + error.message());
-  auto engine = runtime::Engine::create({.cache_dir = options_.cache / "modules"});
+  auto engine = runtime::Engine::create(
+      {.cache_dir = options_.compiled.empty() ? options_.cache / "modules" : options_.compiled,
+       .cache_use = options_.cache_use});
   if (!engine) return std::unexpected(engine.error());
   engine_ = *std::move(engine);
 
@@ -83,7 +91,7 @@ Result<void> ExecutionHandler::start() {
                .wasm_engine = runtime::Engine::description(),
                .inference_engine = inference_->description(),
                .limits = options_.session};
-  hello_ = make_hello(services_, options_.boot_id);
+  hello_ = make_hello(services_, options_.boot_id, {});
   reaper_ = std::thread([this] { reap(); });
   watch_ = std::thread([this] { watch(); });
   return {};
@@ -132,6 +140,19 @@ void ExecutionHandler::close(const Error& why, std::chrono::milliseconds limit) 
   }
 }
 
+void ExecutionHandler::end_sessions(std::string_view session, std::uint64_t generation,
+                                    const Error& why) {
+  for (const auto& one : sessions()) {
+    const auto& rights = one->rights();
+    if (rights && rights->session == session && rights->generation <= generation) one->close(why);
+  }
+}
+
+std::size_t ExecutionHandler::session_count() {
+  const std::lock_guard lock(mutex_);
+  return sessions_.size();
+}
+
 std::vector<std::shared_ptr<Session>> ExecutionHandler::sessions() {
   const std::lock_guard lock(mutex_);
   return sessions_;
@@ -140,7 +161,7 @@ std::vector<std::shared_ptr<Session>> ExecutionHandler::sessions() {
 // --- I/O thread ------------------------------------------------------------------------
 
 Result<channel::Receiver*> ExecutionHandler::accept(std::span<const std::byte> peer_hello,
-                                                    std::string_view peer_address) {
+                                                    const channel::PeerInfo& peer) {
   function::FieldReader fields(peer_hello, "hello");
   std::string role;
   fields.get("role", role);
@@ -148,17 +169,39 @@ Result<channel::Receiver*> ExecutionHandler::accept(std::span<const std::byte> p
   if (role != "ue")
     return fail(Errc::refused, "this is an Execution Handler, which serves UEs only");
 
+  std::shared_ptr<const SessionRights> rights;
+  accepted_hello_.clear();
+  if (options_.gate) {
+    auto admitted = options_.gate->admit(peer_hello, peer.key);
+    if (!admitted) {
+      spdlog::warn("{} is not let in: {}", peer.address, admitted.error().message);
+      return std::unexpected(std::move(admitted).error());
+    }
+    rights = std::make_shared<const SessionRights>(std::move(admitted->rights));
+    if (!admitted->resume_secret.empty())
+      accepted_hello_ = make_hello(services_, options_.boot_id, admitted->resume_secret);
+    // A device has one link for a session: with the next one the last one is dead, or one ticket
+    // would be good for any number.
+    end_sessions(rights->session, rights->generation,
+                 {Errc::unreachable, "going away: the session has come with another connection"});
+  }
+
   const std::lock_guard lock(mutex_);
   if (sessions_.size() >= options_.max_sessions) {
     return fail(Errc::overloaded, "this edge serves " + std::to_string(sessions_.size()) +
                                       " sessions and takes no more");
   }
   accepted_ =
-      std::make_shared<Session>(++last_session_, std::string(peer_address), services_, [this] {
-        const std::lock_guard inner(mutex_);
-        changed_.notify_all();
-      });
+      std::make_shared<Session>(++last_session_, std::string(peer.address), services_,
+                                std::move(rights), [this] {
+                                  const std::lock_guard inner(mutex_);
+                                  changed_.notify_all();
+                                });
   return accepted_.get();
+}
+
+std::vector<std::byte> ExecutionHandler::hello_for(channel::Receiver*) {
+  return std::exchange(accepted_hello_, {});
 }
 
 void ExecutionHandler::ready(channel::Receiver*, std::unique_ptr<channel::Endpoint> endpoint) {

@@ -32,10 +32,12 @@
 #include "base/units.h"
 #include "channel/tcp.h"
 #include "host/end_table.h"
+#include "host/gate.h"
 #include "host/model_store.h"
 #include "host/quarantine.h"
 #include "host/repository.h"
 #include "host/session.h"
+#include "runtime/engine.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -51,6 +53,9 @@ struct ExecutionHandlerOptions {
   EndLimits ends;
   std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
   std::string boot_id;                             // tells UEs one start of an edge from the next
+  std::shared_ptr<Gate> gate{};  // who gets in, and to what; null: everybody, to everything
+  runtime::CacheUse cache_use = runtime::CacheUse::read_write;  // of compiled modules
+  std::filesystem::path compiled{};  // folder of compiled modules; empty: one in `cache`
 };
 
 // How a handler whose process is worn out gives way to another; see above.
@@ -74,6 +79,10 @@ class ExecutionHandler final : private channel::Acceptor {
   [[nodiscard]] Result<channel::Address> serve(int socket);
   // Accepts no more, tells all UEs to go, and waits until they are gone, at most `limit`.
   void close(const Error& why, std::chrono::milliseconds limit);
+  // Ends what is connected for this session of the cluster, placements up to `generation`. The gate
+  // is to have been told before. Any thread.
+  void end_sessions(std::string_view session, std::uint64_t generation, const Error& why);
+  [[nodiscard]] std::size_t session_count();
   // The movable ends at this edge.
   [[nodiscard]] EndTable& ends() { return *ends_; }
 
@@ -82,7 +91,8 @@ class ExecutionHandler final : private channel::Acceptor {
   [[nodiscard]] Result<void> start();
 
   Result<channel::Receiver*> accept(std::span<const std::byte> peer_hello,
-                                    std::string_view peer_address) override;
+                                    const channel::PeerInfo& peer) override;
+  std::vector<std::byte> hello_for(channel::Receiver* receiver) override;
   void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
 
   [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions();
@@ -101,6 +111,7 @@ class ExecutionHandler final : private channel::Acceptor {
   std::unique_ptr<EndTable> ends_;
   SessionServices services_;
   std::vector<std::byte> hello_;
+  std::vector<std::byte> accepted_hello_;  // I/O thread: of accepted_; empty: hello_
 
   channel::IoThread io_;
   std::mutex listener_mutex_;

@@ -101,6 +101,11 @@ std::vector<channel::StreamId> InstanceWorker::streams() const {
   return streams;
 }
 
+bool InstanceWorker::idle() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == State::free; });
+}
+
 void InstanceWorker::end(channel::StreamId stream) {
   const std::lock_guard lock(mutex_);
   Slot& at = slot(stream);

@@ -50,6 +50,7 @@
 #include "channel/endpoint.h"
 #include "function/protocol.h"
 #include "host/guest_services.h"
+#include "host/session_rights.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
 #include <aloft/result.h>
@@ -69,6 +70,8 @@ struct WorkerContext {
   runtime::InstanceLimits instance_limits;
   std::chrono::milliseconds call_limit{};     // arrival of the arguments to the end of the call
   std::chrono::milliseconds end_grace{2000};  // for a call that was told to end
+  EndMemory* end_memory = nullptr;  // what instances of movable ends take theirs from; null: not
+                                    // limited. Borrowed
 };
 
 // A call that was told to end, or whose time is over, and that still runs.
@@ -91,8 +94,8 @@ class InstanceWorker {
 
   // Grants every stream its first credit.
   void open();
-  // Cancels the running call and waits for its end. Only when the endpoint is down, or before
-  // open(). One thread.
+  // Cancels the running call and waits for its end. Only when the endpoint is down, before open(),
+  // or when idle() and nothing comes in any more. One thread.
   void finish();
 
   // --- from the endpoint's I/O thread; `stream` is one of this worker's ----------------
@@ -109,6 +112,8 @@ class InstanceWorker {
   void reset(channel::StreamId stream);
 
   [[nodiscard]] std::vector<channel::StreamId> streams() const;
+  // Nothing is under way: once no more comes in, it may be destroyed, also while the link is up.
+  [[nodiscard]] bool idle() const;
 
   // --- any thread ----------------------------------------------------------------------
   // No effect when no such call is queued or running here.

@@ -10,16 +10,21 @@ namespace aloft::host {
 namespace {
 
 constexpr std::size_t kMaxWaitingRequests = 16;
+// Of one session: a number is used once, since a credit for it may be unused when its module is
+// closed, and a peer keeps credits of 4096 streams.
+constexpr channel::StreamId kMaxCallStreams = 2048;
 constexpr std::size_t kBuffers =
     2;  // of each instance: one is received into while the other is computed
 
 }  // namespace
 
 ModuleOpener::ModuleOpener(std::uint64_t session, const SessionServices& services,
-                           channel::Endpoint& endpoint, InferenceTurns& turns,
+                           const SessionRights* rights, channel::Endpoint& endpoint,
+                           InferenceTurns& turns,
                            std::function<void(std::unique_ptr<OpenedModule>)> opened)
     : session_(session),
       services_(services),
+      rights_(rights),
       endpoint_(endpoint),
       turns_(turns),
       opened_(std::move(opened)),
@@ -45,6 +50,18 @@ void ModuleOpener::open(function::OpenModule request) {
   wake_.notify_one();
 }
 
+void ModuleOpener::note_closed() {
+  const std::lock_guard lock(mutex_);
+  ++closed_;
+}
+
+void ModuleOpener::give_back(std::unique_ptr<OpenedModule> module) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(unsaid_, [&](const auto& one) { return one.second == module.get(); });
+  given_back_.push_back(std::move(module));
+  wake_.notify_one();
+}
+
 void ModuleOpener::stop() {
   upload_.stop();
   const std::lock_guard lock(mutex_);
@@ -60,7 +77,18 @@ std::optional<Digest> ModuleOpener::overdue(Clock::time_point now) const {
 void ModuleOpener::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !requests_.empty() || !given_back_.empty(); });
+    if (!given_back_.empty()) {
+      auto over = std::exchange(given_back_, {});
+      closed_ -= over.size();
+      lock.unlock();
+      for (const auto& module : over)
+        spdlog::info("session {}: module {} is closed", session_, module->id);
+      modules_ -= over.size();
+      over.clear();
+      lock.lock();
+      continue;
+    }
     if (stopping_) return;
     const function::OpenModule request = std::move(requests_.front());
     requests_.pop_front();
@@ -68,13 +96,19 @@ void ModuleOpener::work() {
 
     function::Message answer;
     auto made = make(request);
-    OpenedModule* module = nullptr;
+    std::uint64_t token = 0;
     if (made) {
-      module = made->get();
+      OpenedModule* const module = made->get();
       spdlog::info("session {}: module {} {} is open, {} instances", session_, request.name,
                    request.digest, module->workers.size());
       answer = function::ModuleOpened{request.module_id, module->streams, services_.wasm_engine,
                                       services_.inference_engine};
+      {
+        // Before anybody can close it.
+        const std::lock_guard saying(mutex_);
+        token = ++last_token_;
+        unsaid_.emplace(token, module);
+      }
       opened_(*std::move(made));
     } else {
       spdlog::warn("session {}: module {} {} is refused: {}: {}", session_, request.name,
@@ -82,12 +116,6 @@ void ModuleOpener::work() {
       answer = function::ModuleRefused{request.module_id, made.error()};
     }
     const auto head = function::encode(answer);
-    std::uint64_t token = 0;
-    if (module != nullptr) {
-      const std::lock_guard saying(mutex_);
-      token = ++last_token_;
-      unsaid_.emplace(token, module);
-    }
     if (endpoint_.send_quietly(
             {.stream = channel::kControlStream, .head = head, .body = {}, .token = token}) ==
         channel::Sending::done) {
@@ -111,7 +139,13 @@ void ModuleOpener::sent(std::uint64_t token) {
 
 Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenModule& request) {
   const SessionLimits& limits = services_.limits;
-  if (modules_ >= limits.modules) {
+  std::size_t closed = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = closed_;
+  }
+  // One that was closed takes no room soon, unless its UE goes on with calls all the same.
+  if (modules_ - closed >= limits.modules || modules_ >= 2 * limits.modules) {
     return fail(Errc::overloaded,
                 "this session has " + std::to_string(modules_) + " modules open already");
   }
@@ -120,16 +154,20 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
     return fail(Errc::invalid_argument, "the module's digest: " + digest.error().message);
   if (auto allowed = services_.quarantine->check(*digest, "module"); !allowed)
     return std::unexpected(allowed.error());
+  if (auto may = check_rights(request, *digest); !may) return std::unexpected(may.error());
   auto module = services_.repository->find(request.name, *digest);
   if (!module) return std::unexpected(module.error());
   const runtime::Manifest& manifest = *(*module)->manifest();
   if (auto checked = check_functions(request, manifest); !checked)
     return std::unexpected(checked.error());
+  auto classes = find_classes(request, manifest);
+  if (!classes) return std::unexpected(classes.error());
   auto models = get_models(request, manifest);
   if (!models) return std::unexpected(models.error());
 
   auto opened = std::make_unique<OpenedModule>();
   opened->id = request.module_id;
+  opened->classes = *std::move(classes);
   opened->context = {.session = session_,
                      .endpoint = &endpoint_,
                      .turns = &turns_,
@@ -144,6 +182,34 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
   if (auto made = make_workers(request, *opened); !made) return std::unexpected(made.error());
   ++modules_;
   return opened;
+}
+
+Result<void> ModuleOpener::check_rights(const function::OpenModule& request,
+                                        const Digest& digest) const {
+  if (rights_ == nullptr || std::ranges::find(rights_->modules, digest) != rights_->modules.end())
+    return {};
+  return fail(Errc::refused, "the session's ticket is not for the module " + request.name +
+                                 " sha256:" + digest.hex() +
+                                 "; name it when the session is opened");
+}
+
+Result<std::uint32_t> ModuleOpener::share_out(std::uint32_t wanted, WorkerContext& context) const {
+  if (rights_ == nullptr || rights_->memory_bytes == 0) return wanted;
+  const bool has_classes = !context.module->manifest()->objects.empty();
+  const MemoryShare share =
+      share_memory(*rights_, wanted, context.instance_limits.memory_bytes, has_classes);
+  if (share.instances == 0) {
+    return fail(Errc::resource_exhausted,
+                "the session has " + std::to_string(rights_->memory_bytes >> 20U) +
+                    " MiB for all its modules, too little for an instance of each; ask for more "
+                    "when it is opened");
+  }
+  context.instance_limits.memory_bytes = share.instance;
+  if (has_classes) {
+    rights_->ends->allow(context.module->digest(), share.ends);
+    context.end_memory = rights_->ends.get();
+  }
+  return share.instances;
 }
 
 Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
@@ -164,6 +230,28 @@ Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
     }
   }
   return {};
+}
+
+// A state that this class cannot take, or that the application's cannot, would be found out in the
+// middle of a move.
+Result<std::vector<std::uint32_t>> ModuleOpener::find_classes(
+    const function::OpenModule& request, const runtime::Manifest& manifest) const {
+  std::vector<std::uint32_t> classes;
+  for (const auto& wanted : request.objects) {
+    const auto has =
+        std::ranges::find(manifest.objects, wanted.name, &runtime::Manifest::Object::name);
+    if (has == manifest.objects.end())
+      return fail(Errc::not_found, "the module " + request.name + " has no class " + wanted.name);
+    if (has->state_hash != wanted.state_hash) {
+      return fail(Errc::signature_mismatch, "the state of the module's " + has->name + " is " +
+                                                has->state + " (" + has->state_hash.substr(0, 16) +
+                                                "...), that of the application's is another (" +
+                                                wanted.state_hash.substr(0, 16) +
+                                                "...): it cannot be carried over");
+    }
+    classes.push_back(static_cast<std::uint32_t>(has - manifest.objects.begin()));
+  }
+  return classes;
 }
 
 Result<std::vector<NamedModel>> ModuleOpener::get_models(const function::OpenModule& request,
@@ -214,11 +302,17 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const std::uint32_t count = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const auto count = share_out(std::clamp(request.concurrency, 1U, services_.limits.instances),
+                               module.context);
+  if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
+  if (next_stream_ + count * kBuffers > ModelUpload::kFirstCallStream + kMaxCallStreams) {
+    return fail(Errc::overloaded,
+                "too many modules were opened over this connection: the next one takes more");
+  }
   std::vector<std::array<channel::StreamId, kBuffers>> streams;
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < *count; ++i) {
     std::array<channel::StreamId, kBuffers> own{};
     for (channel::StreamId& stream : own) stream = next_stream_++;
     auto worker = InstanceWorker::create(module.context, own, capacity);

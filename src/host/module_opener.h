@@ -26,6 +26,7 @@
 #include "host/model_store.h"
 #include "host/model_upload.h"
 #include "host/repository.h"
+#include "host/session_rights.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -61,13 +62,17 @@ struct OpenedModule {
   WorkerContext context;
   std::vector<std::unique_ptr<InstanceWorker>> workers;
   std::vector<channel::StreamId> streams;  // the first of each worker, then the second of each
+  // The module's number of each class that the UE named.
+  std::vector<std::uint32_t> classes;
+  bool closed = false;  // the UE calls nothing of it any more; under the session's mutex
 };
 
 class ModuleOpener {
  public:
   // `opened` is called on the opener's thread with a module that is ready, before the UE hears of
-  // it.
-  ModuleOpener(std::uint64_t session, const SessionServices& services, channel::Endpoint& endpoint,
+  // it. `rights` outlive the opener; null: no limits beside those of the services.
+  ModuleOpener(std::uint64_t session, const SessionServices& services, const SessionRights* rights,
+               channel::Endpoint& endpoint,
                InferenceTurns& turns, std::function<void(std::unique_ptr<OpenedModule>)> opened);
   ~ModuleOpener();  // finish()
   ModuleOpener(const ModuleOpener&) = delete;
@@ -75,6 +80,10 @@ class ModuleOpener {
 
   // I/O thread. The UE hears ModuleOpened or ModuleRefused.
   void open(function::OpenModule request);
+  // A module was closed, and is given back once nothing of it is under way.
+  void note_closed();
+  // Destroys a module that was closed, on the opener's thread, since that waits for its workers.
+  void give_back(std::unique_ptr<OpenedModule> module);
   [[nodiscard]] ModelUpload& upload() { return upload_; }
   // What was sent on stream 0 with this token, below kTokens, has left. Credits of a module's call
   // streams follow its ModuleOpened and must not overtake it, as they do what the kernel has not
@@ -95,26 +104,35 @@ class ModuleOpener {
   [[nodiscard]] Result<std::unique_ptr<OpenedModule>> make(const function::OpenModule& request);
   [[nodiscard]] Result<void> check_functions(const function::OpenModule& request,
                                              const runtime::Manifest& manifest) const;
+  [[nodiscard]] Result<std::vector<std::uint32_t>> find_classes(
+      const function::OpenModule& request, const runtime::Manifest& manifest) const;
   [[nodiscard]] Result<std::vector<NamedModel>> get_models(const function::OpenModule& request,
                                                            const runtime::Manifest& manifest);
   [[nodiscard]] Result<std::shared_ptr<inference::Graph>> get_model(std::uint32_t module_id,
                                                                     const Digest& digest,
                                                                     std::uint64_t size);
+  [[nodiscard]] Result<void> check_rights(const function::OpenModule& request,
+                                          const Digest& digest) const;
+  // How many instances may be made; sets what each may have.
+  [[nodiscard]] Result<std::uint32_t> share_out(std::uint32_t wanted, WorkerContext& context) const;
   [[nodiscard]] Result<void> make_workers(const function::OpenModule& request,
                                           OpenedModule& module);
 
   const std::uint64_t session_;
   const SessionServices& services_;
+  const SessionRights* const rights_;
   channel::Endpoint& endpoint_;
   InferenceTurns& turns_;
   const std::function<void(std::unique_ptr<OpenedModule>)> opened_;
   ModelUpload upload_;
-  std::size_t modules_ = 0;  // opened so far
+  std::size_t modules_ = 0;  // opened, and not given back; the opener's thread
   channel::StreamId next_stream_ = ModelUpload::kFirstCallStream;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<function::OpenModule> requests_;
+  std::vector<std::unique_ptr<OpenedModule>> given_back_;
+  std::size_t closed_ = 0;  // of modules_
   bool stopping_ = false;
   std::map<std::uint64_t, OpenedModule*> unsaid_;  // by the token of their ModuleOpened
   std::uint64_t last_token_ = 0;

@@ -21,6 +21,7 @@
 #include "host/inference_turns.h"
 #include "host/module_opener.h"
 #include "host/session_ends.h"
+#include "host/session_rights.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -37,9 +38,10 @@ struct Stuck {
 class Session final : public channel::Receiver {
  public:
   // `ended` is called once, on the I/O thread, when the link is gone; it must not destroy the
-  // session. `services` and what it points at outlive the session.
+  // session. `services` and what it points at outlive the session. Without `rights` it may do all
+  // that the services have.
   Session(std::uint64_t id, std::string peer, const SessionServices& services,
-          std::function<void()> ended);
+          std::shared_ptr<const SessionRights> rights, std::function<void()> ended);
   ~Session() override;  // only when ended() or never started; finish() first
 
   // I/O thread, before any other callback.
@@ -50,6 +52,7 @@ class Session final : public channel::Receiver {
 
   // --- any thread ----------------------------------------------------------------------
   [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] const std::shared_ptr<const SessionRights>& rights() const { return rights_; }
   [[nodiscard]] bool ended() const { return ended_.load(std::memory_order_acquire); }
   // Ends the link; the UE is told why. What runs is asked to end.
   void close(const Error& why);
@@ -78,18 +81,24 @@ class Session final : public channel::Receiver {
                                                             std::uint64_t body_size);
   // Null when no instance has this stream.
   [[nodiscard]] InstanceWorker* worker_of(channel::StreamId stream) const;
+  void close_module(std::uint32_t id);
+  // Gives modules that were closed back once nothing of them is under way. What runs on when its
+  // module is closed (a call that was given up) is looked at again with a later message.
+  void sweep_closed();
   void add(std::unique_ptr<OpenedModule> module);
   void stop();
 
   const std::uint64_t id_;
   const std::string peer_;
   const SessionServices& services_;
+  const std::shared_ptr<const SessionRights> rights_;
   const std::function<void()> on_ended_;
   std::atomic<bool> ended_ = false;
   // Shared with the ends that are attached here, which may outlive the session.
   const std::shared_ptr<InferenceTurns> turns_ = std::make_shared<InferenceTurns>();
   std::unique_ptr<channel::Endpoint> endpoint_;
   std::unique_ptr<SessionEnds> ends_;  // I/O thread
+  std::size_t closing_ = 0;            // modules that were closed; I/O thread
 
   mutable std::mutex mutex_;  // for what the opener adds to while the I/O thread reads
   std::vector<std::unique_ptr<OpenedModule>> modules_;

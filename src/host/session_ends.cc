@@ -36,6 +36,18 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                                         " is open in this session"});
   }
   const WorkerContext& of = module->context;
+  std::shared_ptr<const void> memory;
+  if (of.end_memory != nullptr) {
+    memory = of.end_memory->take(of.instance_limits.memory_bytes);
+    if (!memory) {
+      return refuse({Errc::resource_exhausted,
+                     "the session's memory at this edge has no room for another end of " +
+                         std::to_string(of.instance_limits.memory_bytes >> 20U) + " MiB"});
+    }
+  }
+  auto& object_class = head.terms.object_class;
+  if (object_class && *object_class < module->classes.size())
+    object_class = module->classes[*object_class];
   auto added = table_.add(key,
                           {.session = session_,
                            .turns = turns,
@@ -45,7 +57,8 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                            .instance_limits = of.instance_limits,
                            .call_limit = of.call_limit,
                            .end_grace = of.end_grace,
-                           .max_body = table_.limits().body},
+                           .max_body = table_.limits().body,
+                           .memory = std::move(memory)},
                           head.terms);
   if (!added) return refuse(added.error());
   auto binding = make_binding(key, head, *added);

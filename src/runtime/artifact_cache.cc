@@ -113,6 +113,24 @@ Result<ArtifactCache> ArtifactCache::open(const fs::path& folder) {
   return ArtifactCache(folder, std::move(*key));
 }
 
+Result<ArtifactCache> ArtifactCache::open_read_only(const fs::path& folder) {
+  for (const fs::path& path : {folder, folder / "key"}) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return fail(Errc::internal, text("cannot use", path));
+    if ((status.st_uid != 0 && status.st_uid != ::geteuid()) ||
+        (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+      return fail(Errc::refused, path.string() +
+                                     " may be written by other users: what lies there would be run");
+    }
+  }
+  auto key = read_whole(folder / "key");
+  if (!key || key->size() != kKeyBytes)
+    return fail(Errc::internal, "cannot read the key in the cache folder " + folder.string());
+  ArtifactCache cache(folder, std::move(*key));
+  cache.stores_ = false;
+  return cache;
+}
+
 std::optional<std::vector<std::byte>> ArtifactCache::load(const std::string& name) const {
   auto file = read_whole(folder_ / name);
   if (!file || file->size() < kTagBytes) return std::nullopt;
@@ -123,6 +141,7 @@ std::optional<std::vector<std::byte>> ArtifactCache::load(const std::string& nam
 }
 
 void ArtifactCache::store(const std::string& name, std::span<const std::byte> artifact) const {
+  if (!stores_) return;
   const fs::path path = folder_ / name;
   const fs::path fresh = path.string() + unique_suffix();
   const auto tag = tag_of(key_, name, artifact);

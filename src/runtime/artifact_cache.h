@@ -21,6 +21,11 @@ class ArtifactCache {
   // user owns the folder or may write to it, internal when it cannot be used.
   [[nodiscard]] static Result<ArtifactCache> open(const std::filesystem::path& folder);
 
+  // A folder that another process fills for this one: it and its key are there already, they belong
+  // to root or to this user, nobody else may write to them, and store() does nothing. Errors:
+  // refused, internal.
+  [[nodiscard]] static Result<ArtifactCache> open_read_only(const std::filesystem::path& folder);
+
   // The artifact stored under `name`, or nothing when there is none or it was tampered with.
   [[nodiscard]] std::optional<std::vector<std::byte>> load(const std::string& name) const;
   // Replaces atomically. A failure to store is no error: the next start compiles again.
@@ -31,6 +36,7 @@ class ArtifactCache {
       : folder_(std::move(folder)), key_(std::move(key)) {}
   std::filesystem::path folder_;
   std::vector<std::byte> key_;
+  bool stores_ = true;
 };
 
 }  // namespace aloft::runtime

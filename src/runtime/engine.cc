@@ -59,7 +59,9 @@ Result<std::shared_ptr<Engine>> Engine::create(const EngineOptions& options) {
   }
   auto impl = std::make_shared<Impl>();
   if (!options.cache_dir.empty()) {
-    auto cache = ArtifactCache::open(options.cache_dir);
+    auto cache = options.cache_use == CacheUse::read_only
+                     ? ArtifactCache::open_read_only(options.cache_dir)
+                     : ArtifactCache::open(options.cache_dir);
     if (!cache) return std::unexpected(cache.error());
     impl->cache.emplace(std::move(*cache));
   }
@@ -88,6 +90,24 @@ std::string Engine::description() { return std::string("wasmtime ") + WASMTIME_V
 
 std::uint64_t Engine::compilations() const { return impl_->compilations.load(); }
 
+// The engine's number stands for its version, settings and the processor.
+std::string Engine::artifact_name(const Digest& module) const {
+  return module.hex() + "-" +
+         std::to_string(aloft_wasmtime_engine_compatibility_hash(impl_->engine.get())) + ".cwasm";
+}
+
+Result<Engine::Compiled> Engine::compile(std::span<const std::byte> wasm) {
+  auto module = load(wasm);  // it is linked, too: what would be refused is refused here
+  if (!module) return std::unexpected(std::move(module).error());
+  wasm_byte_vec_t bytes;
+  if (const ErrorHandle error{wasmtime_module_serialize((*module)->impl().module.get(), &bytes)})
+    return fail(Errc::internal, "the compiled module cannot be kept: " + message_of(*error));
+  const auto view = std::as_bytes(std::span(bytes.data, bytes.size));
+  Compiled compiled{artifact_name((*module)->digest()), {view.begin(), view.end()}};
+  wasm_byte_vec_delete(&bytes);
+  return compiled;
+}
+
 Result<std::shared_ptr<const Module>> Engine::load(std::span<const std::byte> wasm) {
   auto manifest = read_manifest(wasm);
   if (!manifest) return std::unexpected(manifest.error());
@@ -96,10 +116,7 @@ Result<std::shared_ptr<const Module>> Engine::load(std::span<const std::byte> wa
   made->digest = sha256(wasm);
   made->manifest = std::move(*manifest);
 
-  // The engine's number stands for its version, settings and the processor.
-  const std::string name =
-      made->digest.hex() + "-" +
-      std::to_string(aloft_wasmtime_engine_compatibility_hash(impl_->engine.get())) + ".cwasm";
+  const std::string name = artifact_name(made->digest);
   wasmtime_module_t* module = nullptr;
   if (const auto artifact = impl_->cache ? impl_->cache->load(name) : std::nullopt) {
     const ErrorHandle stale{wasmtime_module_deserialize(

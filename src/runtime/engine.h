@@ -11,16 +11,23 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "base/digest.h"
 #include <aloft/result.h>
 
 namespace aloft::runtime {
 
 class Module;
 
+// read_only: what is not there is compiled and not kept. The folder is another user's (root's, or
+// this one's), who makes it for this process: it and its key are to be there.
+enum class CacheUse : std::uint8_t { read_write, read_only };
+
 struct EngineOptions {
   // Where compiled modules are kept (made with mode 0700 when missing); empty: nowhere.
   std::filesystem::path cache_dir = {};
+  CacheUse cache_use = CacheUse::read_write;
   std::uint32_t max_instances = 256;  // alive at a time
   std::uint64_t max_memory_bytes = std::uint64_t{1}
                                    << 30;  // the most that any instance's limit may say
@@ -44,6 +51,16 @@ class Engine {
   // valid module, or its content does not match its manifest), refused (it imports what guests do
   // not get: the message names the import).
   [[nodiscard]] Result<std::shared_ptr<const Module>> load(std::span<const std::byte> wasm);
+
+  // Compiles `wasm` for another process with the same build of aloft on this machine, which finds
+  // it under `name` in its ArtifactCache. Errors: as load().
+  struct Compiled {
+    std::string name;
+    std::vector<std::byte> artifact;
+  };
+  [[nodiscard]] Result<Compiled> compile(std::span<const std::byte> wasm);
+  // What the compiled module of this digest is called.
+  [[nodiscard]] std::string artifact_name(const Digest& module) const;
 
   // "wasmtime 48.0.8"
   [[nodiscard]] static std::string description();

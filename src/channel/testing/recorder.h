@@ -227,7 +227,7 @@ class Server final : public Acceptor {
     return came ? sessions_[n].get() : nullptr;
   }
 
-  Result<Receiver*> accept(std::span<const std::byte> peer_hello, std::string_view) override {
+  Result<Receiver*> accept(std::span<const std::byte> peer_hello, const PeerInfo&) override {
     if (auto ok = admit(text_of(peer_hello)); !ok) return std::unexpected(ok.error());
     const std::lock_guard lock(mutex_);
     sessions_.push_back(std::make_unique<Session>());

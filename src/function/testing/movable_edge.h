@@ -69,7 +69,7 @@ class MovableEdge final : private channel::Acceptor, private channel::Receiver {
   using Key = std::pair<EndId, channel::Epoch>;
 
   Result<channel::Receiver*> accept(std::span<const std::byte> peer_hello,
-                                    std::string_view peer_address) override;
+                                    const channel::PeerInfo& peer) override;
   void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
   Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                 std::span<const std::byte> head,

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "function/fields.h"
 #include <aloft/codec/writer.h>
 
 namespace aloft::function::testing {
@@ -12,13 +13,17 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{10};
 
-Bytes hello_of(std::string_view role) {
+Bytes hello_of(std::string_view role, const std::string& secret) {
   codec::Writer writer;
-  writer.map(2);
+  writer.map(secret.empty() ? 2 : 3);
   writer.string("role");
   writer.string(role);
   writer.string("software");
   writer.string("a script");
+  if (!secret.empty()) {
+    writer.string("resume_secret");
+    writer.binary(std::as_bytes(std::span(secret)));
+  }
   Bytes bytes;
   for (const auto segment : writer.segments())
     bytes.insert(bytes.end(), segment.begin(), segment.end());
@@ -29,7 +34,7 @@ Bytes hello_of(std::string_view role) {
 
 ScriptedEdge::ScriptedEdge(Options options) : options_(std::move(options)) {
   channel::EndpointOptions link;
-  link.hello = hello_of(options_.role);
+  link.hello = hello_of(options_.role, options_.resume_secret);
   auto listener =
       channel::listen_tcp(io_, {.host = "127.0.0.1", .port = options_.port}, link, *this);
   if (!listener) throw std::runtime_error(listener.error().message);
@@ -92,6 +97,11 @@ void ScriptedEdge::reset(channel::StreamId stream, const Error& why) {
   if (endpoint_ != nullptr) endpoint_->reset(stream, why);
 }
 
+Bytes ScriptedEdge::last_hello() {
+  const std::lock_guard lock(mutex_);
+  return last_hello_;
+}
+
 void ScriptedEdge::drop_link() {
   std::unique_ptr<channel::Endpoint> endpoint;
   {
@@ -114,7 +124,15 @@ void ScriptedEdge::open_module(const std::vector<channel::StreamId>& streams,
   for (const channel::StreamId stream : streams) grant(stream, capacity);
 }
 
-Result<channel::Receiver*> ScriptedEdge::accept(std::span<const std::byte>, std::string_view) {
+Result<channel::Receiver*> ScriptedEdge::accept(std::span<const std::byte> peer_hello,
+                                                const channel::PeerInfo&) {
+  const FieldReader fields(peer_hello, "hello");
+  {
+    const std::lock_guard lock(mutex_);
+    last_hello_.assign(peer_hello.begin(), peer_hello.end());
+  }
+  if (options_.refuses_secrets && fields.has("resume"))
+    return fail(Errc::refused, "this secret is unknown");
   if (options_.refuse_links) return std::unexpected(*options_.refuse_links);
   return static_cast<channel::Receiver*>(this);
 }

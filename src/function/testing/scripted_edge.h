@@ -47,6 +47,8 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
     std::string role = "execution_handler";
     std::optional<Error> refuse_links;  // every handshake is refused with this
     std::uint16_t port = 0;             // 0: any
+    std::string resume_secret{};        // said in its hello
+    bool refuses_secrets = false;       // whoever shows one
   };
   ScriptedEdge() : ScriptedEdge(Options{}) {}
   explicit ScriptedEdge(Options options);
@@ -74,6 +76,8 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
   void send(channel::StreamId stream, const Message& message, Bytes body = {});
   void grant(channel::StreamId stream, std::uint64_t capacity);
   void reset(channel::StreamId stream, const Error& why);
+  // What the last peer showed in its handshake.
+  [[nodiscard]] Bytes last_hello();
   // As a peer that is killed: the link is gone at once. It goes on listening.
   void drop_link();
   // Bodies are received from now on only after the returned object is gone.
@@ -84,7 +88,7 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
 
  private:
   Result<channel::Receiver*> accept(std::span<const std::byte> peer_hello,
-                                    std::string_view peer_address) override;
+                                    const channel::PeerInfo& peer) override;
   void ready(channel::Receiver* receiver, std::unique_ptr<channel::Endpoint> endpoint) override;
   Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                 std::span<const std::byte> head,
@@ -107,6 +111,7 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
   std::map<channel::StreamId, Arrived> arriving_;
   std::map<std::uint64_t, Bytes> sending_;  // by token
   std::uint64_t last_token_ = 0;
+  Bytes last_hello_;
   channel::Address address_;
   channel::IoThread io_;
   std::unique_ptr<channel::Endpoint> endpoint_;

@@ -1,0 +1,127 @@
+#include "device/cluster/manager_link.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace aloft::device {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr int kPings = 3;
+
+std::optional<milliseconds> retry_after(const grpc::ClientContext& context) {
+  const auto& trailing = context.GetServerTrailingMetadata();
+  const auto found = trailing.find("retry-after-ms");
+  if (found == trailing.end()) return std::nullopt;
+  constexpr std::int64_t kLongest = 60'000;
+  std::int64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  if (error != std::errc{} || value < 0) return std::nullopt;
+  return milliseconds(std::min(value, kLongest));
+}
+
+std::shared_ptr<grpc::Channel> channel_to(const std::string& address,
+                                          const ManagerCredentials& credentials) {
+  grpc::ChannelArguments arguments;
+  // Another manager is asked meanwhile; this one may be back soon.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // Channels with equal arguments share their connections otherwise, and with them their fate.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Managers are named one by one: no proxy of the environment, no service configuration.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  return grpc::CreateCustomChannel(address, credentials.channel, arguments);
+}
+
+}  // namespace
+
+void Calls::cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* const context : running_) context->TryCancel();
+}
+
+bool Calls::cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
+Calls::Running::Running(Calls& calls, grpc::ClientContext& context)
+    : calls_(calls), context_(context) {
+  const std::lock_guard lock(calls_.mutex_);
+  calls_.running_.insert(&context);
+  if (calls_.cancelled_) context.TryCancel();
+}
+
+Calls::Running::~Running() {
+  const std::lock_guard lock(calls_.mutex_);
+  calls_.running_.erase(&context_);
+}
+
+CallFailure failure_of(const grpc::Status& status, const grpc::ClientContext& context,
+                       const std::string& manager) {
+  using Then = CallFailure::Then;
+  const std::string message = "manager " + manager + ": " + status.error_message();
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::FAILED_PRECONDITION: return {Then::never, {Errc::refused, message}, {}};
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return {Then::never, {Errc::invalid_argument, message}, {}};
+    case grpc::StatusCode::NOT_FOUND: return {Then::gone, {Errc::not_found, message}, {}};
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return {Then::later, {Errc::overloaded, message}, retry_after(context)};
+    case grpc::StatusCode::CANCELLED: return {Then::stopped, {Errc::cancelled, message}, {}};
+    default: return {Then::next_manager, {Errc::unreachable, message}, {}};
+  }
+}
+
+ManagerCredentials credentials_of(const ClusterOptions& options) {
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = options.authority;  // empty: the system's
+  tls.pem_cert_chain = options.certificate;
+  tls.pem_private_key = options.key;
+  return {.channel = grpc::SslCredentials(tls), .token = options.token};
+}
+
+ManagerLink::ManagerLink(std::string address, const ManagerCredentials& credentials)
+    : address_(std::move(address)),
+      token_(credentials.token),
+      stub_(v1::OffloadManager::NewStub(channel_to(address_, credentials))) {}
+
+void ManagerLink::prepare(grpc::ClientContext& context, std::optional<milliseconds> limit) const {
+  if (limit) context.set_deadline(std::chrono::system_clock::now() + *limit);
+  if (!token_.empty()) context.AddMetadata("authorization", "Bearer " + token_);
+}
+
+std::expected<ManagerLink::Pinged, CallFailure> ManagerLink::ping(Calls& calls,
+                                                                  milliseconds limit) {
+  Pinged pinged{.cluster = {}, .round_trip = std::chrono::microseconds::max()};
+  const auto deadline = steady_clock::now() + limit;
+  // The first one connects, which takes several round trips, and is not counted.
+  for (int i = 0; i <= kPings; ++i) {
+    const auto begin = steady_clock::now();
+    if (begin >= deadline) break;
+    const auto left = std::chrono::ceil<milliseconds>(deadline - begin);
+    const auto answer = call(&Stub::Ping, v1::PingRequest(), calls, left);
+    if (!answer) {
+      if (i <= 1) return std::unexpected(answer.error());
+      break;
+    }
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begin);
+    pinged.cluster = answer->cluster();
+    if (i > 0 || steady_clock::now() >= deadline)
+      pinged.round_trip = std::min(pinged.round_trip, took);
+  }
+  return pinged;
+}
+
+}  // namespace aloft::device

@@ -1,0 +1,126 @@
+#include "host/cgroup.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <system_error>
+#include <utility>
+
+namespace aloft::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kPeriod = 100'000;  // us
+
+bool put(const fs::path& file, const std::string& text) {
+  std::ofstream out(file);
+  out << text << std::flush;
+  return out.good();
+}
+
+// This process's group of each controller, by its name; that of version 2 has none.
+std::map<std::string, std::string> own_groups() {
+  std::map<std::string, std::string> groups;
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    std::string controllers = line.substr(first + 1, second - first - 1);
+    // "cpu,cpuacct": mounted under that name and under each.
+    for (std::size_t at = 0; at <= controllers.size();) {
+      const auto end = std::min(controllers.find(',', at), controllers.size());
+      groups.emplace(controllers.substr(at, end - at), line.substr(second + 1));
+      at = end + 1;
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+Cgroup Cgroup::make(const std::string& name, const fs::path& mounts) {
+  Cgroup made;
+  const auto groups = own_groups();
+  std::error_code error;
+  const auto add = [&](const std::string& controller, const fs::path& own) {
+    const fs::path path = own / "aloft" / name;
+    fs::create_directories(path, error);
+    if (fs::is_directory(path, error)) made.folders_.push_back({controller, path});
+  };
+  if (fs::exists(mounts / "cgroup.controllers", error)) {
+    const auto own = groups.find("");
+    fs::path base = mounts;
+    if (own != groups.end()) base += own->second;
+    // A group with processes of its own gives no controllers to those below: then it is the one
+    // beside ours, as systemd's Delegate= arranges.
+    fs::create_directories(base / "aloft", error);
+    for (const fs::path& folder : {base, base / "aloft"})
+      put(folder / "cgroup.subtree_control", "+cpu +memory +pids");
+    add("", base);
+    return made;
+  }
+  for (const char* const controller : {"cpu", "memory", "pids"}) {
+    const auto own = groups.find(controller);
+    if (own == groups.end()) continue;
+    fs::path base = mounts / controller;
+    if (fs::is_directory(fs::path(base) += own->second, error)) base += own->second;
+    if (fs::exists(base / "cgroup.procs", error)) add(controller, base);
+  }
+  return made;
+}
+
+Cgroup::Cgroup(Cgroup&& other) noexcept : folders_(std::exchange(other.folders_, {})) {}
+
+Cgroup::~Cgroup() {
+  std::error_code ignored;
+  for (const Folder& folder : folders_) fs::remove(folder.path, ignored);
+}
+
+bool Cgroup::write(const std::string& controller, const char* file, const std::string& text) const {
+  const auto found = std::ranges::find_if(folders_, [&](const Folder& folder) {
+    return folder.controller.empty() || folder.controller == controller;
+  });
+  std::error_code error;
+  return found != folders_.end() && fs::exists(found->path / file, error) &&
+         put(found->path / file, text);
+}
+
+std::vector<std::string> Cgroup::limit(const CgroupLimits& limits) {
+  std::vector<std::string> not_limited;
+  const bool v2 = !folders_.empty() && folders_.front().controller.empty();
+  const auto number = [&](std::uint64_t value) {
+    return value != 0 ? std::to_string(value) : std::string(v2 ? "max" : "-1");
+  };
+  const auto note = [&](bool done, bool wanted, const char* what) {
+    if (!done && wanted) not_limited.emplace_back(what);
+  };
+  note(write("memory", v2 ? "memory.max" : "memory.limit_in_bytes", number(limits.memory_bytes)),
+       limits.memory_bytes != 0, "memory");
+  if (v2) (void)write("memory", "memory.swap.max", "0");
+  const std::uint64_t quota = std::uint64_t{limits.cpu_millicores} * kPeriod / 1000;
+  bool cpu = false;
+  if (v2) {
+    cpu = write("cpu", "cpu.max", number(quota) + " " + std::to_string(kPeriod));
+  } else {
+    (void)write("cpu", "cpu.cfs_period_us", std::to_string(kPeriod));
+    cpu = write("cpu", "cpu.cfs_quota_us", number(quota));
+  }
+  note(cpu, quota != 0, "processor time");
+  note(write("pids", "pids.max", limits.processes != 0 ? std::to_string(limits.processes) : "max"),
+       limits.processes != 0, "number of threads");
+  return not_limited;
+}
+
+Result<void> Cgroup::add(pid_t process) {
+  for (const Folder& folder : folders_) {
+    if (!put(folder.path / "cgroup.procs", std::to_string(process))) {
+      return fail(Errc::internal, "cannot put the process " + std::to_string(process) +
+                                      " into the control group " + folder.path.string());
+    }
+  }
+  return {};
+}
+
+}  // namespace aloft::host

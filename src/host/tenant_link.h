@@ -1,0 +1,112 @@
+// The line between a host's daemon and the Execution Handler of a tenant: a socketpair of packets,
+// one message each, JSON. The daemon tells, the handler obeys, and says little in return; what it
+// says is not believed, since its guests may have taken it over.
+//
+//     daemon                              handler
+//        Setup    ----------------------->   gets into its sandbox, makes its engines
+//                 <-----------------------   Ready, or Failed
+//        Trust, Time, Place...  --------->   (state; again to each successor)
+//        Serve    ----------------------->   takes connections
+//        Trust, Time, Place     --------->   as they change
+//                 <-----------------------   HandOver: it is worn out, and ends soon
+//        End      ----------------------->   tells its devices to go, and ends
+//
+// A handler whose daemon is gone ends at once: nobody would tell it whose tickets are good.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "host/sandbox.h"
+#include "identity/ticket.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+// What a handler needs to know before it starts.
+struct TenantSetup {
+  std::string tenant, host, boot_id;
+  std::array<std::byte, 32> resume_key{};   // GateOptions
+  std::filesystem::path certificate, key;   // of the data plane, PEM
+  std::filesystem::path modules, compiled;  // folders that it is shown
+  std::filesystem::path root;               // SandboxOptions
+  std::optional<uid_t> user;
+  Need need = Need::everything;
+  int inference_threads = 1;
+  int inferences = 2;
+  std::uint64_t instance_memory = std::uint64_t{256} << 20U;
+  std::uint64_t scratch_bytes = std::uint64_t{1} << 30U;  // models lie there, in memory
+  std::uint64_t call_limit_ms = 10'000;
+  std::size_t max_sessions = 1024;
+};
+
+struct TrustKeys {
+  std::vector<std::array<std::byte, 32>> keys;  // Ed25519
+};
+struct TellTime {
+  identity::ClusterTime now{};
+};
+// A placement is expected, or released; in the order in which it happened.
+struct Place {
+  std::string session;
+  std::uint64_t generation = 0;
+  bool released = false;
+  identity::ClusterTime at{};
+};
+struct Forget {
+  identity::ClusterTime before{};
+};
+struct Serve {};
+struct End {};
+struct Ready {
+  std::vector<std::string> missing;  // of its sandbox
+};
+struct Failed {
+  std::string why;
+};
+struct HandOver {};
+
+using TenantMessage = std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End,
+                                   Ready, Failed, HandOver>;
+
+inline constexpr std::size_t kMaxTenantMessage = 64 * 1024;
+
+[[nodiscard]] std::string encode(const TenantMessage& message);
+// Errors: protocol.
+[[nodiscard]] Result<TenantMessage> decode_tenant_message(std::string_view text);
+
+// One end; owns the descriptor. Thread rule: send() any thread, receive() one.
+class TenantLink {
+ public:
+  explicit TenantLink(int socket) : socket_(socket) {}
+  TenantLink(const TenantLink&) = delete;
+  TenantLink& operator=(const TenantLink&) = delete;
+  ~TenantLink();
+
+  struct Pair {
+    int mine = -1, other = -1;
+  };
+  // Both are closed by exec. Errors: internal.
+  [[nodiscard]] static Result<Pair> make();
+
+  // Never waits. Errors: unreachable (the other end is gone, or does not read).
+  [[nodiscard]] Result<void> send(const TenantMessage& message);
+  // Waits for the next one. Errors: unreachable (the other end is gone), protocol.
+  [[nodiscard]] Result<TenantMessage> receive();
+  [[nodiscard]] int socket() const { return socket_; }
+
+ private:
+  int socket_;
+};
+
+}  // namespace aloft::host

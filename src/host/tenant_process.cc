@@ -1,0 +1,314 @@
+#include "host/tenant_process.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <openssl/rand.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "host/tenant_worker.h"
+
+namespace aloft::host {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A process that ends sooner than this after its start counts as one that cannot start.
+constexpr std::chrono::milliseconds kTooSoon{1000};
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{5000};
+
+int until(Clock::time_point time) {
+  if (time == Clock::time_point::max()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+}
+
+}  // namespace
+
+struct TenantProcess::Worker {
+  Worker(Child process, int socket) : child(std::move(process)), link(socket) {}
+  Child child;
+  TenantLink link;
+  bool serving = false;
+  bool line_ended = false;
+  Clock::time_point started = Clock::now();
+  Clock::time_point kill_at = Clock::time_point::max();
+};
+
+Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions options) {
+  auto socket = ListeningSocket::open(options.listen);
+  if (!socket) return std::unexpected(std::move(socket).error());
+  if (::RAND_bytes(reinterpret_cast<unsigned char*>(options.setup.resume_key.data()),
+                   static_cast<int>(options.setup.resume_key.size())) != 1)
+    return fail(Errc::internal, "no random numbers for a key");
+  std::unique_ptr<TenantProcess> tenant(new TenantProcess(std::move(options), std::move(*socket)));
+  std::unique_lock lock(tenant->mutex_);
+  tenant->changed_.wait(lock, [&] { return tenant->first_.has_value(); });
+  if (*tenant->first_) {
+    lock.unlock();
+    return tenant;
+  }
+  Error error = tenant->first_->error();
+  lock.unlock();
+  return std::unexpected(std::move(error));
+}
+
+TenantProcess::TenantProcess(TenantProcessOptions options, ListeningSocket socket)
+    : options_(std::move(options)),
+      socket_(std::move(socket)),
+      cgroup_(Cgroup::make("tenant-" + options_.setup.tenant)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      thread_([this] { run(); }) {}
+
+TenantProcess::~TenantProcess() {
+  end();
+  thread_.join();
+  ::close(wake_);
+}
+
+void TenantProcess::nudge() {
+  const std::uint64_t one = 1;
+  (void)!::write(wake_, &one, sizeof one);
+}
+
+std::vector<std::string> TenantProcess::missing() {
+  const std::lock_guard lock(mutex_);
+  auto all = missing_;
+  for (const std::string& what : not_limited_) all.push_back("no control group limits its " + what);
+  return all;
+}
+
+std::uint64_t TenantProcess::starts() {
+  const std::lock_guard lock(mutex_);
+  return starts_;
+}
+
+pid_t TenantProcess::pid() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& worker : workers_) {
+    if (worker->serving) return worker->child.pid();
+  }
+  return -1;
+}
+
+void TenantProcess::tell(const TenantMessage& message) {
+  for (const auto& worker : workers_) {
+    // One that does not read is of no use any more, and must not see the rest with a hole in it.
+    if (!worker->link.send(message)) worker->child.kill();
+  }
+}
+
+void TenantProcess::trust(std::vector<std::array<std::byte, 32>> keys) {
+  const std::lock_guard lock(mutex_);
+  if (keys_.keys == keys) return;
+  keys_.keys = std::move(keys);
+  tell(keys_);
+}
+
+void TenantProcess::hear_time(identity::ClusterTime now) {
+  const std::lock_guard lock(mutex_);
+  time_.hear(now);
+  if (const auto here = time_.now()) tell(TellTime{*here});
+}
+
+void TenantProcess::expect(const std::string& session, std::uint64_t generation) {
+  const std::lock_guard lock(mutex_);
+  placements_.expect(session, generation);
+  tell(Place{session, generation, false, {}});
+}
+
+void TenantProcess::release(const std::string& session, std::uint64_t generation) {
+  const std::lock_guard lock(mutex_);
+  const auto now = time_.now().value_or(identity::ClusterTime{});
+  placements_.release(session, generation, now);
+  tell(Place{session, generation, true, now});
+}
+
+std::size_t TenantProcess::sessions() {
+  const std::lock_guard lock(mutex_);
+  return placements_.live();
+}
+
+void TenantProcess::limit(const CgroupLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  not_limited_ = cgroup_.limit(limits);
+}
+
+void TenantProcess::end() {
+  std::unique_lock lock(mutex_);
+  ending_ = true;
+  nudge();
+  changed_.wait(lock, [this] { return workers_.empty(); });
+}
+
+// --- its thread ------------------------------------------------------------------------
+
+Result<void> TenantProcess::start_worker() {
+  auto pair = TenantLink::make();
+  if (!pair) return std::unexpected(std::move(pair).error());
+  const int listening = socket_.duplicate();
+  const std::array<Child::Descriptor, 2> descriptors{
+      {{pair->other, kLinkDescriptor}, {listening, kSocketDescriptor}}};
+  auto child = Child::start(options_.program, {"--tenant", options_.setup.tenant}, descriptors);
+  ::close(pair->other);
+  ::close(listening);
+  if (!child) {
+    ::close(pair->mine);
+    return std::unexpected(std::move(child).error());
+  }
+  auto worker = std::make_unique<Worker>(*std::move(child), pair->mine);
+  // It waits for its setup, so that all that it does is counted.
+  if (auto added = cgroup_.add(worker->child.pid()); !added) return added;
+  if (auto sent = worker->link.send(options_.setup); !sent) return sent;
+  if (auto ready = wait_until_ready(*worker); !ready) return ready;
+
+  const std::lock_guard lock(mutex_);
+  ++starts_;
+  std::vector<TenantMessage> state{keys_, Forget{placements_.forgotten()}};
+  if (const auto now = time_.now()) state.emplace_back(TellTime{*now});
+  for (const auto& entry : placements_.entries())
+    state.emplace_back(Place{entry.session, entry.generation, entry.released, entry.at});
+  state.emplace_back(Serve{});
+  for (const TenantMessage& message : state) {
+    // It reads as fast as it can, and the line holds a few hundred of these.
+    auto sent = worker->link.send(message);
+    for (int tries = 0; !sent && tries < 1000; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+      sent = worker->link.send(message);
+    }
+    if (!sent) return sent;
+  }
+  worker->serving = true;
+  workers_.push_back(std::move(worker));
+  return {};
+}
+
+Result<void> TenantProcess::wait_until_ready(Worker& worker) {
+  const auto limit = Clock::now() + options_.start_limit;
+  pollfd line{worker.link.socket(), POLLIN, 0};
+  while (::poll(&line, 1, until(limit)) <= 0) {
+    if (Clock::now() >= limit) {
+      return fail(Errc::deadline_exceeded, "the Execution Handler of the tenant " +
+                                               options_.setup.tenant + " is not ready after " +
+                                               std::to_string(options_.start_limit.count()) +
+                                               " ms");
+    }
+  }
+  auto first = worker.link.receive();
+  if (first) {
+    if (auto* const ready = std::get_if<Ready>(&*first)) {
+      const std::lock_guard lock(mutex_);
+      missing_ = std::move(ready->missing);
+      return {};
+    }
+    if (auto* const failed = std::get_if<Failed>(&*first)) {
+      return fail(Errc::refused, "the Execution Handler of the tenant " + options_.setup.tenant +
+                                     " cannot start: " + failed->why);
+    }
+  }
+  return fail(Errc::internal, "the Execution Handler of the tenant " + options_.setup.tenant +
+                                  " ended before it was ready");
+}
+
+void TenantProcess::run() {
+  auto started = start_worker();
+  {
+    const std::lock_guard lock(mutex_);
+    first_ = started;
+    changed_.notify_all();
+  }
+  if (!started) return;
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_ && workers_.empty()) break;
+    }
+    step();
+  }
+}
+
+void TenantProcess::step() {
+  std::vector<pollfd> fds{{wake_, POLLIN, 0}};
+  auto due = Clock::time_point::max();
+  {
+    const std::lock_guard lock(mutex_);
+    bool serving = false;
+    for (const auto& worker : workers_) {
+      if (ending_ && worker->kill_at == Clock::time_point::max()) {
+        (void)worker->link.send(End{});
+        worker->kill_at = Clock::now() + options_.end_limit;
+      }
+      serving |= worker->serving;
+      fds.push_back({worker->line_ended ? -1 : worker->link.socket(), POLLIN, 0});
+      fds.push_back({worker->child.pidfd(), POLLIN, 0});
+      due = std::min(due, worker->kill_at);
+    }
+    if (!ending_ && !serving) due = std::min(due, start_at_);
+  }
+  (void)::poll(fds.data(), fds.size(), until(due));
+  std::uint64_t ignored = 0;
+  (void)!::read(wake_, &ignored, sizeof ignored);
+
+  bool start = false;
+  {
+    const std::lock_guard lock(mutex_);
+    auto fd = fds.begin();
+    for (auto& worker : workers_) {
+      if ((++fd)->revents != 0) hear_from(*worker);
+      if ((++fd)->revents != 0) {
+        const auto status = worker->child.wait(std::chrono::milliseconds::max());
+        if (worker->serving && !ending_) {
+          spdlog::error("tenant {}: its Execution Handler ended with status {}",
+                        options_.setup.tenant, *status);
+          const bool soon = Clock::now() - worker->started < kTooSoon;
+          pause_ = soon ? std::clamp(2 * pause_, kFirstPause, kLongestPause)
+                        : std::chrono::milliseconds{0};
+          start_at_ = Clock::now() + pause_;
+        }
+        worker.reset();
+        continue;
+      }
+      if (worker->kill_at <= Clock::now()) {
+        spdlog::warn("tenant {}: a process does not end and is killed", options_.setup.tenant);
+        worker->child.kill();
+        worker->kill_at = Clock::time_point::max() - std::chrono::hours{1};
+      }
+    }
+    std::erase(workers_, nullptr);
+    changed_.notify_all();
+    const bool serving =
+        std::ranges::any_of(workers_, [](const auto& worker) { return worker->serving; });
+    start = !ending_ && !serving && Clock::now() >= start_at_;
+  }
+  if (!start) return;
+  if (auto started = start_worker(); !started) {
+    spdlog::error("{}", started.error().message);
+    pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
+    start_at_ = Clock::now() + pause_;
+  }
+}
+
+void TenantProcess::hear_from(Worker& worker) {
+  const auto message = worker.link.receive();
+  if (!message) {
+    worker.line_ended = true;
+    // Without a line it learns nothing any more; it ends by itself, or is made to.
+    worker.kill_at = std::min(worker.kill_at, Clock::now() + options_.end_limit);
+    return;
+  }
+  if (std::holds_alternative<HandOver>(*message) && worker.serving) {
+    spdlog::warn("tenant {}: its Execution Handler hands over", options_.setup.tenant);
+    worker.serving = false;
+    worker.kill_at = Clock::now() + options_.end_limit;
+    start_at_ = Clock::now();
+  }
+  if (const auto* const failed = std::get_if<Failed>(&*message))
+    spdlog::error("tenant {}: {}", options_.setup.tenant, failed->why);
+}
+
+}  // namespace aloft::host

@@ -1,0 +1,107 @@
+// The Execution Handler of one tenant, as the host's daemon has it: a place with a socket, a boot
+// id and, at all times, a process behind them.
+//
+//     TenantProcess --- Child, TenantLink ---> handler, serving
+//                   --- Child, TenantLink ---> handler, leaving (it has handed over)
+//
+// The socket, the boot id and what is known of placements outlive the processes: a handler that
+// crashes, or that gives way because of an inference that does not end, is replaced within moments,
+// connections made meanwhile wait in the socket's backlog, and devices come back with the tickets
+// and resumption secrets that they have. One that keeps crashing is started later and later.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "channel/address.h"
+#include "host/cgroup.h"
+#include "host/child.h"
+#include "host/gate.h"
+#include "host/listening_socket.h"
+#include "host/tenant_link.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+struct TenantProcessOptions {
+  std::filesystem::path program;  // aloft-exec
+  TenantSetup setup;              // resume_key is made anew
+  channel::Address listen;        // port 0: a free one
+  std::chrono::milliseconds start_limit{10'000};
+  std::chrono::milliseconds end_limit{3'000};  // for one that was told to end; then SIGKILL
+};
+
+// Thread rule: any thread.
+class TenantProcess {
+ public:
+  // Returns when it can serve. Errors: unreachable (the address), refused (the sandbox), not_found
+  // (no program), deadline_exceeded, what keeps the handler from starting.
+  [[nodiscard]] static Result<std::unique_ptr<TenantProcess>> start(TenantProcessOptions options);
+  ~TenantProcess();  // end()
+  TenantProcess(const TenantProcess&) = delete;
+  TenantProcess& operator=(const TenantProcess&) = delete;
+
+  [[nodiscard]] const channel::Address& address() const { return socket_.address(); }
+  [[nodiscard]] const std::string& boot_id() const { return options_.setup.boot_id; }
+  // What could not be had of its confinement, its control group included; for people.
+  [[nodiscard]] std::vector<std::string> missing();
+  // How many processes were started, the first included.
+  [[nodiscard]] std::uint64_t starts();
+  [[nodiscard]] pid_t pid();  // of the one that serves; -1: none does now
+
+  void trust(std::vector<std::array<std::byte, 32>> keys);
+  void hear_time(identity::ClusterTime now);
+  void expect(const std::string& session, std::uint64_t generation);
+  void release(const std::string& session, std::uint64_t generation);
+  [[nodiscard]] std::size_t sessions();  // that are expected
+  void limit(const CgroupLimits& limits);
+
+  // Its devices are told to go; returns when no process is left.
+  void end();
+
+ private:
+  struct Worker;
+  TenantProcess(TenantProcessOptions options, ListeningSocket socket);
+  [[nodiscard]] Result<void> start_worker();  // thread_
+  [[nodiscard]] Result<void> wait_until_ready(Worker& worker);
+  void tell(const TenantMessage& message);  // with the mutex held
+  void run();
+  void step();
+  void hear_from(Worker& worker);
+  void nudge();
+
+  TenantProcessOptions options_;
+  ListeningSocket socket_;
+  Cgroup cgroup_;
+  int wake_ = -1;  // an eventfd
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<std::unique_ptr<Worker>> workers_;
+  TrustKeys keys_;
+  ClusterTimeHere time_{time_since_boot};
+  Placements placements_;
+  std::vector<std::string> missing_, not_limited_;
+  std::uint64_t starts_ = 0;
+  bool ending_ = false;
+  std::optional<Result<void>> first_;  // how the first start went
+
+  // thread_ only
+  std::chrono::milliseconds pause_{};
+  std::chrono::steady_clock::time_point start_at_{};
+  std::chrono::steady_clock::time_point kill_at_ = std::chrono::steady_clock::time_point::max();
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace aloft::host

@@ -1,0 +1,135 @@
+#include "host/tenant_worker.h"
+
+#include <ctime>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "channel/tls.h"
+#include "host/execution_handler.h"
+#include "host/gate.h"
+
+namespace aloft::host {
+namespace {
+
+constexpr std::chrono::milliseconds kEndLimit{2500};
+const Error kGoingAway{Errc::unreachable, "going away: the edge ends"};
+
+class TenantWorker {
+ public:
+  TenantWorker(TenantLink& link, TenantSetup setup) : link_(link), setup_(std::move(setup)) {}
+
+  // Errors: what keeps it from serving.
+  Result<void> start() {
+    // The key's file is out of reach from inside.
+    auto tls = channel::TlsContext::server(
+        {.certificate = setup_.certificate, .key = setup_.key, .authority = {}},
+        channel::TlsContext::Clients::with_a_key);
+    if (!tls) return std::unexpected(std::move(tls).error());
+    ::tzset();
+    auto confined =
+        enter_sandbox({.root = setup_.root,
+                       .shown = {{setup_.modules, "modules"}, {setup_.compiled, "compiled"}},
+                       .scratch_bytes = setup_.scratch_bytes,
+                       .user = setup_.user,
+                       .keep = {kLinkDescriptor, kSocketDescriptor},
+                       .need = setup_.need});
+    if (!confined) return std::unexpected(std::move(confined).error());
+    if (auto allowed = allow_only(SystemCalls::serve); !allowed) {
+      if (setup_.need == Need::everything) return allowed;
+      confined->missing.push_back(allowed.error().message);
+    }
+    gate_ = std::make_shared<Gate>(GateOptions{.tenant = setup_.tenant,
+                                               .host = setup_.host,
+                                               .boot_id = setup_.boot_id,
+                                               .resume_key = setup_.resume_key});
+    ExecutionHandlerOptions options;
+    options.repository = confined->root ? *confined->root / "modules" : setup_.modules;
+    options.compiled = confined->root ? *confined->root / "compiled" : setup_.compiled;
+    options.cache = confined->root ? *confined->root / "scratch" : setup_.root / "scratch";
+    options.cache_use = runtime::CacheUse::read_only;
+    options.inference_threads = setup_.inference_threads;
+    options.inferences = setup_.inferences;
+    options.max_sessions = setup_.max_sessions;
+    options.session.instance.memory_bytes = setup_.instance_memory;
+    options.session.call = std::chrono::milliseconds(setup_.call_limit_ms);
+    options.tls = *std::move(tls);
+    options.boot_id = setup_.boot_id;
+    options.gate = gate_;
+    auto handler = ExecutionHandler::create(
+        std::move(options),
+        {.hand_over = [this] { (void)link_.send(HandOver{}); }, .end = [] { ::_exit(0); }});
+    if (!handler) return std::unexpected(std::move(handler).error());
+    handler_ = *std::move(handler);
+    return link_.send(Ready{std::move(confined->missing)});
+  }
+
+  // Until it is told to end.
+  void obey() {
+    while (auto message = link_.receive()) {
+      if (std::holds_alternative<End>(*message)) {
+        handler_->close(kGoingAway, kEndLimit);
+        return;
+      }
+      std::visit([this](auto& one) { take(one); }, *message);
+    }
+  }
+
+ private:
+  void take(const TrustKeys& trust) {
+    std::vector<identity::VerifyingKey> keys;
+    for (const auto& raw : trust.keys) {
+      if (auto key = identity::VerifyingKey::from_raw(raw)) keys.push_back(*std::move(key));
+    }
+    gate_->trust(std::move(keys));
+  }
+  void take(const TellTime& time) { gate_->hear_time(time.now); }
+  void take(const Forget& forget) { gate_->forget_before(forget.before); }
+  void take(const Place& place) {
+    if (!place.released) {
+      gate_->expect(place.session, place.generation);
+      return;
+    }
+    gate_->release(place.session, place.generation, place.at);
+    handler_->end_sessions(place.session, place.generation,
+                           {Errc::refused, "the session is over, or placed elsewhere"});
+  }
+  void take(const Serve&) {
+    if (auto serving = handler_->serve(kSocketDescriptor); !serving) {
+      spdlog::error("{}", serving.error().message);
+      (void)link_.send(Failed{serving.error().message});
+      ::_exit(1);
+    }
+  }
+  template <class Other>
+  void take(const Other&) {}  // not for a handler
+
+  TenantLink& link_;
+  const TenantSetup setup_;
+  std::shared_ptr<Gate> gate_;
+  std::unique_ptr<ExecutionHandler> handler_;
+};
+
+}  // namespace
+
+int serve_tenant() {
+  TenantLink link(kLinkDescriptor);
+  auto first = link.receive();
+  if (!first || !std::holds_alternative<TenantSetup>(*first)) {
+    spdlog::error("only aloft-host starts a process for a tenant");
+    return 2;
+  }
+  TenantWorker worker(link, std::move(std::get<TenantSetup>(*first)));
+  if (auto started = worker.start(); !started) {
+    (void)link.send(Failed{started.error().message});
+    return 1;
+  }
+  worker.obey();
+  ::_exit(0);  // a call that does not end is not waited for
+}
+
+}  // namespace aloft::host
