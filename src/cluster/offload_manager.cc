@@ -271,26 +271,35 @@ grpc::ServerUnaryReactor* OffloadManagerService::CloseSession(
 
 grpc::ServerWriteReactor<v1::Session>* OffloadManagerService::WatchSession(
     Context* context, const v1::WatchSessionRequest* request) {
-  // Its one look at the store is for a session that is not known here, and short.
   struct Refusal final : grpc::ServerWriteReactor<v1::Session> {
     explicit Refusal(const grpc::Status& status) { Finish(status); }
     void OnDone() override { delete this; }
   };
-  const auto refuse = [&](const grpc::Status& status) {
-    parts_.metrics.answered("WatchSession", status.error_code(), {});
-    return new Refusal(status);
-  };
-  grpc::Status refused;
-  const auto caller = who(*context, Rights::tenant, refused);
-  if (!caller) return refuse(refused);
-  const auto session = session_of(*caller, request->id());
-  if (!session) return refuse(to_status(session.error()));
-  auto* const stream = parts_.watchers.open(session->id);
-  if (stream == nullptr) {
-    return refuse({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watch this already"});
+  auto opened = parts_.watchers.open();
+  if (opened.reactor == nullptr) {
+    return new Refusal({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watch at this manager"});
   }
-  parts_.metrics.answered("WatchSession", grpc::StatusCode::OK, {});
-  return stream;
+  // As with all others: who it is, and a look at the store for a session that is not known here.
+  using Decision = Result<std::string, grpc::Status>;
+  const auto decide = [this, context, request, opened] {
+    Decision decision = std::unexpected(grpc::Status());
+    if (const auto caller = who(*context, Rights::tenant, decision.error())) {
+      const auto session = session_of(*caller, request->id());
+      if (session) {
+        decision = session->id;
+      } else {
+        decision = std::unexpected(to_status(session.error()));
+      }
+    }
+    parts_.metrics.answered("WatchSession",
+                            decision ? grpc::StatusCode::OK : decision.error().error_code(), {});
+    opened.decide(decision);
+  };
+  if (!pool_.post(decide)) {
+    opened.decide(std::unexpected(
+        to_status({Errc::overloaded, "this manager has too many requests waiting"})));
+  }
+  return opened.reactor;
 }
 
 grpc::ServerUnaryReactor* OffloadManagerService::ExplainSession(

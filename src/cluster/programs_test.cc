@@ -57,7 +57,7 @@ class Programs : public ::testing::Test {
 
   struct Ran {
     int status = -1;
-    std::string output, error;
+    std::string output{}, error{};
   };
   Ran run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), program("aloft"));

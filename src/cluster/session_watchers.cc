@@ -19,9 +19,11 @@ bool same_place(const v1::Session& a, const v1::Session& b) {
 // Its own shared pointer keeps it until gRPC is done with it.
 class SessionWatchers::Stream final : public grpc::ServerWriteReactor<v1::Session> {
  public:
-  Stream(SessionWatchers& watchers, std::string id) : watchers_(watchers), id_(std::move(id)) {}
+  explicit Stream(SessionWatchers& watchers) : watchers_(watchers) {}
 
+  // With the watchers' mutex held; tell() comes after it has been set.
   [[nodiscard]] const std::string& id() const { return id_; }
+  void id(std::string id) { id_ = std::move(id); }
 
   // Writes what is, when that was not told yet and nothing is on its way.
   void tell() {
@@ -74,7 +76,7 @@ class SessionWatchers::Stream final : public grpc::ServerWriteReactor<v1::Sessio
 
  private:
   SessionWatchers& watchers_;
-  const std::string id_;
+  std::string id_;
   std::mutex mutex_;
   v1::Session told_;
   bool writing_ = false, again_ = false, finished_ = false;
@@ -83,18 +85,34 @@ class SessionWatchers::Stream final : public grpc::ServerWriteReactor<v1::Sessio
 SessionWatchers::SessionWatchers(Look look) : look_(std::move(look)) {}
 SessionWatchers::~SessionWatchers() = default;
 
-grpc::ServerWriteReactor<v1::Session>* SessionWatchers::open(const std::string& id) {
-  auto stream = std::make_shared<Stream>(*this, id);
+SessionWatchers::Opened SessionWatchers::open() {
+  auto stream = std::make_shared<Stream>(*this);
+  const std::scoped_lock lock(mutex_);
+  if (ended_ || count_ >= kMaxStreams) return {};
+  streams_[stream->id()].insert(stream);
+  ++count_;
+  return {.reactor = stream.get(),
+          .decide = [this, stream](const auto& id) { decided(stream, id); }};
+}
+
+void SessionWatchers::decided(const std::shared_ptr<Stream>& stream,
+                              const Result<std::string, grpc::Status>& id) {
+  if (!id) return stream->finish(id.error());
   {
     const std::scoped_lock lock(mutex_);
-    if (ended_ || count_ >= kMaxStreams) return nullptr;
-    auto& of_session = streams_[id];
-    if (of_session.size() >= kMaxOfSession) return nullptr;
-    of_session.insert(stream);
-    ++count_;
+    const auto undecided = streams_.find(stream->id());
+    if (undecided == streams_.end() || !undecided->second.contains(stream)) return;  // gave it up
+    auto& of_session = streams_[*id];
+    if (of_session.size() < kMaxOfSession) {
+      of_session.insert(stream);
+      undecided->second.erase(stream);
+      stream->id(*id);
+    }
+  }
+  if (stream->id().empty()) {
+    return stream->finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watch it already"});
   }
   stream->tell();
-  return stream.get();
 }
 
 void SessionWatchers::tell(const std::string& id) {

@@ -16,6 +16,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "aloft/v1/session.pb.h"
+#include <aloft/result.h>
 
 namespace aloft::cluster {
 
@@ -32,8 +33,14 @@ class SessionWatchers {
   SessionWatchers(const SessionWatchers&) = delete;
   SessionWatchers& operator=(const SessionWatchers&) = delete;
 
-  // A stream, gRPC's from now on. Null: there are too many of this session or of all.
-  [[nodiscard]] grpc::ServerWriteReactor<v1::Session>* open(const std::string& id);
+  // A stream, gRPC's from now on, of which it is not known yet whether its caller may have it.
+  // `decide` is called once, from any thread, when it is: with the session's id, or with why not.
+  // Null: there are too many.
+  struct Opened {
+    grpc::ServerWriteReactor<v1::Session>* reactor = nullptr;
+    std::function<void(const Result<std::string, grpc::Status>& id)> decide;
+  };
+  [[nodiscard]] Opened open();
   // The session may have changed.
   void tell(const std::string& id);
   // Ends all streams (UNAVAILABLE: another manager will do), and those to come.
@@ -42,10 +49,12 @@ class SessionWatchers {
 
  private:
   class Stream;
+  void decided(const std::shared_ptr<Stream>& stream, const Result<std::string, grpc::Status>& id);
   void closed(Stream* stream);
 
   const Look look_;
   mutable std::mutex mutex_;
+  // By session; those that are not decided yet are under "".
   std::map<std::string, std::set<std::shared_ptr<Stream>>, std::less<>> streams_;
   std::size_t count_ = 0;
   bool ended_ = false;
