@@ -134,14 +134,21 @@ void expect_sums_agree(Store& store) {
   EXPECT_EQ(used, of_tenant);
 }
 
-TEST(SessionRaces, quotas_and_capacities_are_exact_under_fifty_threads_and_three_managers) {
+class SessionRaces : public ::testing::TestWithParam<testing::StoreKind> {};
+INSTANTIATE_TEST_SUITE_P(Stores, SessionRaces,
+                         ::testing::Values(testing::StoreKind::embedded, testing::StoreKind::etcd),
+                         [](const auto& kind) {
+                           return kind.param == testing::StoreKind::etcd ? "etcd" : "embedded";
+                         });
+
+TEST_P(SessionRaces, quotas_and_capacities_are_exact_under_fifty_threads_and_three_managers) {
   Cluster cluster(
       kTenants,
       [](ManagerOptions& options) {
         options.default_memory_bytes = kSessionMemory;
         options.leaving = std::chrono::milliseconds(50);
       },
-      kManagers);
+      kManagers, GetParam());
   std::vector<std::unique_ptr<testing::SimulatedHost>> hosts;
   for (const char* const id : {"h1", "h2", "h3"}) {
     hosts.push_back(cluster.host({.id = id, .memory_bytes = kHostMemory}));

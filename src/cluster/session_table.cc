@@ -105,6 +105,8 @@ PlacementAnswer SessionTable::choose(Draft& draft, const SessionRecord& session,
 Result<void> SessionTable::reserve(Draft& draft, const std::string& id, SessionRecord& session,
                                    const std::vector<std::string>& avoid, const std::string& only) {
   const PlacementAnswer answer = choose(draft, session, avoid, only);
+  // Also where there is no choice: a session that waits can say what for.
+  draft.put(reason_key(id), answer.reason.SerializeAsString());
   if (!answer.host) return fail(Errc::overloaded, answer.refusal());
   const auto host = draft.peek(tables_.hosts, *answer.host);
   if (!host) return fail(Errc::overloaded, "the host that was chosen has gone: ask again");
@@ -122,7 +124,6 @@ Result<void> SessionTable::reserve(Draft& draft, const std::string& id, SessionR
   session.clear_address();
   session.clear_handler_boot();
   session.set_generation(session.generation() + 1);
-  draft.put(reason_key(id), answer.reason.SerializeAsString());
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/embedded_store.h"
+#include "cluster/etcd_store.h"
 #include "identity/cluster_folder.h"
 
 namespace aloft::cluster::testing {
@@ -37,12 +38,22 @@ bool eventually(const std::function<bool()>& condition) {
 }
 
 Cluster::Cluster(const std::string& tenants, std::function<void(ManagerOptions&)> tune,
-                 int managers)
+                 int managers, StoreKind kind)
     : credentials_(folder_ / "cluster"), tune_(std::move(tune)) {
   must(identity::create_cluster_folder(credentials_, {.name = "test"}));
   authority_ = std::make_unique<identity::Authority>(must(identity::Authority::load(credentials_)));
   aloft::testing::write_file(credentials_ / "tenants.toml", std::as_bytes(std::span(tenants)));
-  store_ = must(EmbeddedStore::open(folder_ / "store.db"));
+  if (kind == StoreKind::etcd) {
+    std::filesystem::create_directory(folder_ / "etcd");
+    etcd_ = must(aloft::testing::EtcdCluster::start(folder_ / "etcd"));
+    EtcdOptions options;
+    options.endpoints = etcd_->endpoints();
+    options.prefix = "aloft/test/";
+    store_ = must(EtcdStore::open(options));
+    for (int i = 0; i < managers; ++i) stores_.push_back(must(EtcdStore::open(options)));
+  } else {
+    store_ = must(EmbeddedStore::open(folder_ / "store.db"));
+  }
   ports_.resize(static_cast<std::size_t>(managers));
   managers_.resize(static_cast<std::size_t>(managers));
   for (std::size_t i = 0; i < managers_.size(); ++i) start_manager(i);
@@ -56,7 +67,7 @@ void Cluster::start_manager(std::size_t index) {
   options.ops_listen = "127.0.0.1:0";
   options.host_lease = std::chrono::seconds(2);
   if (tune_) tune_(options);
-  managers_[index] = must(Manager::start(*store_, options));
+  managers_[index] = must(Manager::start(stores_.empty() ? *store_ : *stores_[index], options));
   ports_[index] = managers_[index]->port();
 }
 

@@ -1,11 +1,13 @@
-// A cluster for tests: a folder of credentials, one embedded store, as many managers on it as
-// wanted (the store in this process stands for etcd), and clients of theirs.
+// A cluster for tests: a folder of credentials, a store, as many managers on it as wanted, and
+// clients of theirs. On the embedded store the managers share it; on etcd each has a connection of
+// its own, as in processes of their own.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "cluster/store.h"
 #include "cluster/testing/simulated_host.h"
 #include "identity/certificate.h"
+#include "support/etcd.h"
 #include "support/temp_dir.h"
 
 namespace aloft::cluster::testing {
@@ -25,11 +28,13 @@ inline constexpr std::chrono::seconds kPatience{40};
 // Whether it became true in time.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
+enum class StoreKind : std::uint8_t { embedded, etcd };
+
 class Cluster {
  public:
   // `tenants`: the tenants file. `tune` changes the options of each manager.
   explicit Cluster(const std::string& tenants, std::function<void(ManagerOptions&)> tune = nullptr,
-                   int managers = 1);
+                   int managers = 1, StoreKind kind = StoreKind::embedded);
 
   [[nodiscard]] Manager& manager(std::size_t index = 0) { return *managers_.at(index); }
   void stop_manager(std::size_t index) { managers_.at(index).reset(); }
@@ -54,7 +59,9 @@ class Cluster {
   std::filesystem::path credentials_;
   std::function<void(ManagerOptions&)> tune_;
   std::unique_ptr<identity::Authority> authority_;
+  std::optional<aloft::testing::EtcdCluster> etcd_;
   std::unique_ptr<Store> store_;
+  std::vector<std::unique_ptr<Store>> stores_;  // of the managers; empty: they share one
   std::vector<std::uint16_t> ports_;
   std::vector<std::unique_ptr<Manager>> managers_;
 };
