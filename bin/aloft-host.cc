@@ -382,8 +382,8 @@ int main(int argc, char** argv) {
   ::sigwait(&signals, &signal);
   spdlog::info("signal {}: draining; again to end at once", signal);
   draining = true;
-  link->hurry();
   (*handler)->drain();
+  link->hurry(std::chrono::seconds(2));
   drain(**handler, signals, options.drain_limit);
   link.reset();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));

@@ -183,6 +183,8 @@ class Filter {
   void answer(int call, std::uint32_t action) { add(action, call, {}); }
 
   Result<void> load() {
+    // For the threads that there are, too.
+    if (status_ == 0) status_ = ::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
     if (status_ == 0) status_ = ::seccomp_load(context_.get());
     if (status_ == 0) return {};
     return fail(Errc::internal,
