@@ -4,9 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <random>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -16,9 +20,11 @@
 #include "base/units.h"
 #include "channel/address.h"
 #include "channel/tls.h"
+#include "host/compile_job.h"
 #include "host/execution_handler.h"
 #include "host/listening_socket.h"
 #include "host/supervisor.h"
+#include "host/tenant_worker.h"
 
 namespace {
 
@@ -39,6 +45,7 @@ struct Options {
   std::uint64_t max_memory_mib = 256;
   std::uint64_t call_limit_ms = 10'000;
   std::size_t max_sessions = 64;
+  std::int64_t spin_us = 100;
 };
 
 int say_error(const std::string& message) {
@@ -68,6 +75,7 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   handler.session.instance.memory_bytes = Bytes{options.max_memory_mib << 20U}.count();
   handler.session.call = std::chrono::milliseconds(options.call_limit_ms);
   handler.tls = options.tls_context;
+  handler.spin = std::chrono::microseconds(options.spin_us);
   std::random_device random;
   handler.boot_id = std::to_string((std::uint64_t{random()} << 32U) | random());
   return handler;
@@ -90,9 +98,26 @@ int work(const Options& options, const host::ListeningSocket& socket,
   ::_exit(0);  // a call that does not end is not waited for
 }
 
+void start_log(const char* name) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt(name));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
+}
+
+// As aloft-host starts it, which people never do: for one tenant, or to compile a module.
+std::optional<int> run_for_host(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  if (arguments.empty()) return std::nullopt;
+  if (arguments[0] == "--compile") return host::run_compile_job(std::span(arguments).subspan(1));
+  if (arguments[0] != "--tenant") return std::nullopt;
+  const std::string tenant = arguments.size() > 1 ? std::string(arguments[1]) : "?";
+  start_log(("aloft-exec " + tenant).c_str());
+  return host::serve_tenant();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto status = run_for_host(argc, argv)) return *status;
   Options options;
   options.cache = default_cache().string();
   CLI::App app{"An aloft Execution Handler: runs offloaded functions for the devices that connect"};
@@ -122,6 +147,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--call-limit", options.call_limit_ms, "ms that a call may take")
       ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  app.add_option("--spin-us", options.spin_us,
+                 "microseconds that an instance looks for the next call before it sleeps, where "
+                 "calls mostly come that soon; 0: it sleeps at once")
+      ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   app.add_option("--max-sessions", options.max_sessions, "devices at a time")
       ->check(CLI::Range(1, 4096))
@@ -166,8 +196,7 @@ int main(int argc, char** argv) {
   auto socket = host::ListeningSocket::open(*address);
   if (!socket) return say_error(socket.error().message);
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-exec"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
+  start_log("aloft-exec");
   return host::supervise(
       [&](host::SupervisorLink& supervisor) { return work(options, *socket, supervisor); },
       [&] {

@@ -3,7 +3,9 @@
 #   aloft_add_module(detect
 #     SOURCES detect.cc boxes.cc                   what the guest consists of; functions tagged ALOFT_OFFLOAD are elastic
 #     [INCLUDE_DIRECTORIES folder...]              for both builds
-#     [COMPILE_DEFINITIONS name=value...])         for both builds
+#     [COMPILE_DEFINITIONS name=value...]          for both builds
+#     [NAME name])                                 of the module, if it is not the target's: another version of that module,
+#                                                  for Runtime::upgrade(). Its native library is built when something links it.
 #
 # gives
 #   detect               a static library: the tagged functions as dispatching functions, and all else in the sources;
@@ -42,7 +44,7 @@ add_custom_target(aloft_guest_cpp DEPENDS ${_objects})
 set_property(GLOBAL PROPERTY ALOFT_GUEST_OBJECTS ${_objects})
 
 function(aloft_add_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "aloft_add_module(${name}): unknown argument '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -53,6 +55,10 @@ function(aloft_add_module name)
   get_property(compile GLOBAL PROPERTY ALOFT_GUEST_COMPILE)
   get_property(guest_objects GLOBAL PROPERTY ALOFT_GUEST_OBJECTS)
 
+  set(module ${name})
+  if(arg_NAME)
+    set(module ${arg_NAME})
+  endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.aloft)
   set(module_file ${CMAKE_BINARY_DIR}/modules/${name}.wasm)
   file(MAKE_DIRECTORY ${folder}/guest ${CMAKE_BINARY_DIR}/modules)
@@ -79,12 +85,12 @@ function(aloft_add_module name)
 
   # 1. Read the sources, write the copies. The manifest comes first: it is what the depfile speaks of.
   list(TRANSFORM flags PREPEND --flag= OUTPUT_VARIABLE reader_flags)
-  set(manifest ${folder}/${name}.manifest.json)
-  set(header ${folder}/${name}.aloft.h)
-  set(descriptor ${folder}/${name}.module.cc)
+  set(manifest ${folder}/${module}.manifest.json)
+  set(header ${folder}/${module}.aloft.h)
+  set(descriptor ${folder}/${module}.module.cc)
   add_custom_command(
     OUTPUT ${manifest} ${header} ${descriptor} ${native} ${guest}
-    COMMAND aloft-cc module --name ${name} --output ${folder} --depfile ${manifest}.d
+    COMMAND aloft-cc module --name ${module} --output ${folder} --depfile ${manifest}.d
       --sysroot ${ALOFT_GUEST_SYSROOT} --resource-dir ${Libclang_RESOURCE_DIR}
       --flag=-std=c++23 --flag=-I${root}/include ${reader_flags} ${sources}
     DEPENDS aloft-cc ${sources}
@@ -105,7 +111,7 @@ function(aloft_add_module name)
     list(APPEND objects ${copy}.o)
   endforeach()
   set(linked ${folder}/guest/linked.wasm)
-  set(digest ${folder}/${name}.digest.h)
+  set(digest ${folder}/${module}.digest.h)
   # The stack lies below the data: running out of it traps, and does not write over the data.
   add_custom_command(OUTPUT ${module_file} ${digest}
     COMMAND ${ALOFT_GUEST_CXX} --target=wasm32-wasi --sysroot=${ALOFT_GUEST_SYSROOT} ${ALOFT_GUEST_LINK_FLAGS}
@@ -118,7 +124,11 @@ function(aloft_add_module name)
   add_custom_target(${name}_module ALL DEPENDS ${module_file})
 
   # 3. The native library.
-  add_library(${name} STATIC ${native} ${descriptor} ${digest})
+  set(in_all)
+  if(arg_NAME)
+    set(in_all EXCLUDE_FROM_ALL)
+  endif()
+  add_library(${name} STATIC ${in_all} ${native} ${descriptor} ${digest})
   add_dependencies(${name} ${name}_module)
   foreach(copy source IN ZIP_LISTS native sources)
     cmake_path(GET source PARENT_PATH beside)

@@ -86,6 +86,8 @@ function(aloft_test name)
   endif()
   _aloft_executable(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
   target_link_libraries(${name} PRIVATE aloft_test_paths GTest::gmock GTest::gtest_main)
+  # What is tested is optimized; the tests themselves compile in half the time without.
+  target_compile_options(${name} PRIVATE -O0)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)

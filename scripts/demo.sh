@@ -24,6 +24,21 @@ option_value() {
   done
 }
 
+# Takes an option and its value out of the array `arguments`.
+drop_option() {
+  local option=$1 kept=() is_value='' argument
+  for argument in "${arguments[@]}"; do
+    if [[ -n $is_value ]]; then
+      is_value=''
+    elif [[ $argument == "$option" ]]; then
+      is_value=1
+    elif [[ $argument != "$option="* ]]; then
+      kept+=("$argument")
+    fi
+  done
+  arguments=("${kept[@]}")
+}
+
 # A port of the loopback interface where nothing listens.
 free_port() {
   local port
@@ -62,6 +77,30 @@ start_edge() {
   die "the edge did not start; its log is $log"
 }
 
+# Starts a cluster on this machine, of the user's own (aloft up), with the modules of this build and the user's; leaves its
+# process id in $edge_pid, and what the application needs to join it in $cluster_arguments. $1, $2: as for start_edge.
+start_cluster() {
+  local threads=$1 module=$2 log=$logs/cluster.log file modules=() keys=$demo_folder/cluster/cluster
+  [[ -z $module || $module == /* ]] || module=$caller/$module
+  for file in build/release/modules/detect.wasm ${module:+"$module"}; do
+    [[ ! -f $file ]] || modules+=(--module "$file")
+  done
+  rm -rf "$demo_folder/cluster"
+  mkdir -p "$demo_folder" "$logs"
+  build/release/bin/aloft up --dir "$demo_folder/cluster" --listen 127.0.0.1:0 --inference-threads "$threads" \
+    "${modules[@]}" > "$log" 2>&1 < /dev/null &
+  edge_pid=$!
+  for _ in {1..1200}; do
+    edge_address=$(sed -n 's/.*is up, its manager at \(.*\)\. Ctrl-C.*/\1/p' "$log")
+    [[ -z $edge_address ]] || break
+    kill -0 "$edge_pid" 2> /dev/null || break
+    sleep 0.05
+  done
+  [[ -n $edge_address ]] || { cat "$log" >&2 && die "the cluster did not start; its log is $log"; }
+  cluster_arguments=(--cluster "$edge_address" --cluster-ca "$keys/ca.pem" --cluster-cert "$keys/tenant-default.pem"
+    --cluster-key "$keys/tenant-default.key")
+}
+
 cmd_demo() {
   local build_only='' arguments=()
   while (($#)); do
@@ -72,15 +111,25 @@ cmd_demo() {
     esac
   done
   setup
-  build release aloft-detect aloft-exec detect_module
+  build release aloft-detect aloft-exec aloft-cli aloft-manager aloft-host detect_module
   [[ -z $build_only ]] || return 0
 
   has_option --video "${arguments[@]}" || arguments=(--video "$root/build/deps/video/vtest.avi" "${arguments[@]}")
   has_option --model "${arguments[@]}" || arguments=(--model "$root/models/pedestrian.onnx" "${arguments[@]}")
-  if ! has_option --edge "${arguments[@]}" && ! has_option --help "${arguments[@]}"; then
-    local threads
-    threads=$(option_value --inference-threads "${arguments[@]}")
-    [[ $threads =~ ^[0-9]+$ ]] || threads=1  # the application says what is wrong with it
+  local threads
+  threads=$(option_value --inference-threads "${arguments[@]}")
+  [[ $threads =~ ^[0-9]+$ ]] || threads=1  # the application says what is wrong with it
+  if has_option --help "${arguments[@]}" || has_option --edge "${arguments[@]}"; then
+    :
+  elif [[ $(option_value --cluster "${arguments[@]}") == auto ]] && ! has_option --cluster-ca "${arguments[@]}"; then
+    # With an authority, `auto` looks for that one's clusters on the network.
+    start_cluster "$threads" "$(option_value --module "${arguments[@]}")"
+    # shellcheck disable=SC2064  # the process of now
+    trap "kill $edge_pid 2> /dev/null && wait $edge_pid || true" EXIT
+    drop_option --cluster
+    arguments=("${cluster_arguments[@]}" "${arguments[@]}")
+    echo "cluster: aloft up, its manager at $edge_address (log: $logs/cluster.log)" >&2
+  elif ! has_option --cluster "${arguments[@]}"; then
     start_edge "$threads" "$(option_value --module "${arguments[@]}")"
     # shellcheck disable=SC2064  # the process of now
     trap "kill $edge_pid 2> /dev/null || true" EXIT

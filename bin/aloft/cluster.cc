@@ -192,7 +192,8 @@ void add_cluster_commands(CLI::App& app, Context& context) {
   first
       ->add_option("--hosts", options->hosts,
                    "DNS names and IP addresses of the manager [localhost,127.0.0.1,::1]")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   first->add_flag("--allow-unsigned", options->allow_unsigned,
                   "let the tenant `default` run modules that nobody has signed");
   first->callback([&context, options] { init(context, *options); });
@@ -203,7 +204,8 @@ void add_cluster_commands(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"manager", "host", "tenant", "operator"}));
   second->add_option("--name", options->name, "its name")->required();
   second->add_option("--hosts", options->hosts, "DNS names and IP addresses at which it is reached")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   second->add_option("--days", options->days, "how long it is valid")
       ->check(days)
       ->capture_default_str();

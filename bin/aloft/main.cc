@@ -26,7 +26,10 @@ int main(int argc, char** argv) {
   app.add_flag("--json", context.json, "print JSON in place of tables");
   app.fallthrough();  // --json may stand behind the command as well
   aloft::cli::add_cluster_commands(app, context);
+  aloft::cli::add_module_commands(app, context);
   aloft::cli::add_token_commands(app, context);
+  aloft::cli::add_up_command(app, context);
+  aloft::cli::add_operator_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

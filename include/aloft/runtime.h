@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include <aloft/call_record.h>
 #include <aloft/function_settings.h>
 #include <aloft/place.h>
 #include <aloft/policy.h>
@@ -44,41 +45,6 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
   }
   return "unknown";
 }
-
-// What happened to one call, told when its result is there.
-struct CallRecord {
-  std::uint64_t number =
-      0;  // rising over the calls of this runtime, from 0, in the order they were made
-  std::string_view function;             // qualified name
-  Place place = Place::here;             // where the result was computed in the end
-  Location location = Location::here();  // the same, with the edge's index
-  Reason reason;                         // the decision's reason
-  bool fell_back = false;         // decided for the edge, computed here because the edge failed
-  bool hedged = false;            // the edge was late: computed here, and faster, while it went on
-  std::uint32_t edges_tried = 0;  // at which the call was begun
-  std::optional<Error> remote_error;   // why the last of them failed it, if it did
-  std::optional<Error> error;          // why the call has no result (Future::get() lists the codes)
-  std::chrono::nanoseconds latency{};  // call to result
-  std::chrono::nanoseconds edge_run{};  // at the edge: guest time, inference included; 0 when here
-  std::chrono::nanoseconds edge_queue{};
-  std::chrono::nanoseconds edge_inference{};
-  std::uint64_t tx_bytes =
-      0;  // on the wire for this call, frame headers included; also of an attempt that failed
-  std::uint64_t rx_bytes = 0;
-  std::vector<std::string>
-      tensor_digests;  // SHA-256 of each input tensor, with RuntimeOptions::digest_tensors
-  // Of the first call that ran elsewhere because an edge was lost: last sign of life of that edge
-  // -> start of execution here, or at another edge.
-  std::optional<std::chrono::nanoseconds> takeover;
-};
-
-// Where one call was sent first, and why.
-struct DecisionRecord {
-  std::uint64_t number = 0;   // CallRecord::number
-  std::string_view function;  // qualified name
-  Location location = Location::here();
-  Reason reason;
-};
 
 struct RuntimeOptions {
   // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
@@ -108,15 +74,34 @@ struct RuntimeOptions {
   // Asynchronous calls that have not ended, wherever they are; further ones end with `overloaded`.
   std::size_t max_calls = 1024;
   std::chrono::milliseconds call_timeout{5000};  // an edge that takes longer has failed the call
+  // A thread that waits for an edge looks for its answer for so long before it sleeps, where
+  // answers mostly come that soon: it spends processor time to be spared the time of waking up. 0:
+  // it sleeps at once.
+  std::chrono::microseconds spin{100};
   bool digest_tensors = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
-  // the caller's thread, for others on a thread of the runtime. Must not block; must neither bind,
-  // unbind nor destroy the runtime.
+  // the caller's thread, for others on a thread of the runtime, or on one that waits in
+  // Future::get(). Must not block; must neither bind, unbind nor destroy the runtime.
   std::function<void(const CallRecord&)> on_call;
   // Guest output, traps, edge up and down, decisions (debug). From any thread, several at once;
   // must not block. Default: spdlog, to standard error.
   std::function<void(LogLevel level, std::string_view line)> log;
   LogLevel log_level = LogLevel::info;  // what is below it is not logged (and costs nothing)
+};
+
+struct UpgradeOptions {
+  // For the edges to open the new version, and for objects and channels to follow, each.
+  std::chrono::milliseconds timeout{30'000};
+  // Fallback::none: calls of the module that no edge could do do not run here from now on, where
+  // they would be run by the version that is part of this program.
+  Fallback fallback = Fallback::here;
+};
+
+// How an upgrade went.
+struct UpgradeReport {
+  std::size_t edges = 0;            // have the new version open
+  std::size_t carried = 0;          // objects and channels at edges that go on with it
+  std::chrono::nanoseconds took{};  // until all calls went to it
 };
 
 class Runtime {
@@ -138,7 +123,10 @@ class Runtime {
   // signature_mismatch, corrupt,
   // ...) or speaks another protocol or version; unreachable after `timeout`. invalid_argument
   // without such an edge.
-  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge = 0);
+  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout, std::size_t edge);
+  // Waits until any edge has. The reason is the first edge's: at once when every edge has one that
+  // does not pass by waiting, else after `timeout`.
+  [[nodiscard]] Result<void> wait_for_edge(std::chrono::milliseconds timeout);
   // Any edge is connected, and has opened every module. Changes at any time.
   [[nodiscard]] bool edge_ready() const;
   // This one is.
@@ -167,6 +155,27 @@ class Runtime {
   // one while this reads is left out.
   [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const;
   static constexpr std::size_t kDecisionsKept = 128;
+
+  // Hot upgrade: from some call on, each edge runs the version of this module that is in `file`, a
+  // .wasm that its repository has; calls that are under way end at the version before, which is
+  // closed then. An elastic object or channel that is at an edge goes on with the new version
+  // between two of its calls, state included. Nothing changes here, in this process: what runs
+  // here is always the version that was compiled into the program. So all versions of a module
+  // have functions of the same types and objects of the same state, as edges check; what they
+  // compute may differ, and a caller that cares where asks for Fallback::none.
+  //
+  // Blocks until calls go to the new version, or have stayed with the old one: a version that is
+  // not there, is refused, or traps as it is loaded or takes a state leaves the one before serving.
+  // An edge that is not connected now takes the new version when it is. With the version that is
+  // asked for already, nothing but the fallback changes. Errors: invalid_argument
+  // (no such module), not_found (no such file, or an edge has no module of this digest; or it lacks
+  // a function or class), signature_mismatch (a function has other types, an object another state),
+  // unreachable (no edge is connected), deadline_exceeded, and what else an edge says of it.
+  [[nodiscard]] Result<UpgradeReport> upgrade(std::string_view module,
+                                              const std::filesystem::path& file,
+                                              const UpgradeOptions& options = {});
+  // "sha256:..." of the version of this module that edges are asked for; empty: no such module.
+  [[nodiscard]] std::string module_digest(std::string_view module) const;
 
   // From now on the policy is this one (null: local_policy()). One that was replaced lives as long
   // as the runtime, so that deciding takes no lock.

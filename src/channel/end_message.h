@@ -100,6 +100,7 @@ struct Answer {
 };
 struct State {
   StateBlocks state;
+  std::optional<Error> error{};  // there is no copy, and the attachment goes on
 };
 struct Lost {
   Error why;

@@ -136,8 +136,8 @@ TEST_F(LifetimeTest, an_accepted_endpoint_may_be_destroyed_as_soon_as_it_is_hand
       return &recorder;
     }
     void ready(Receiver*, std::unique_ptr<Endpoint> endpoint) override {
+      ++count;  // before the peer can tell
       endpoint.reset();
-      ++count;
     }
     Recorder recorder;
     std::atomic<int> count{0};

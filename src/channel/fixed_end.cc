@@ -192,6 +192,12 @@ void FixedEnd::acknowledge(Attachment& to) {
 }
 
 void FixedEnd::take(State& message, Time now) {
+  if (message.error && options_.has_state && snapshot_wanted_) {
+    // Home has its state, only no copy of it can be had: a move ends, home does not.
+    snapshot_wanted_ = false;
+    if (relocation_ && !relocation_->recovery) abort_move(*std::move(message.error), now);
+    return;
+  }
   const StateBlocks& state = message.state;
   StateCopy& copy = home_.copy;
   const bool whole = state.base == 0;

@@ -145,6 +145,7 @@ class FixedEnd {
   [[nodiscard]] bool closed() const { return closed_; }  // by close(), or since all is lost
 
   [[nodiscard]] PlaceIndex home() const { return home_.place; }
+  [[nodiscard]] std::uint32_t module() const { return home_.module; }  // version at home
   [[nodiscard]] bool moving() const { return relocation_.has_value(); }
   // Nothing under way, waiting or moving, and home is here: the owner may run one message by
   // itself, now, on both ends (MovableEnd::skip), and take its number.

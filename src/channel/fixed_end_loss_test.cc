@@ -56,6 +56,33 @@ TEST(FixedEndLoss, a_home_that_does_not_come_back_is_recovered_elsewhere) {
   EXPECT_EQ(world.fixed.counters().recoveries, 1U);
 }
 
+TEST(FixedEndLoss, a_state_that_cannot_be_saved_ends_the_move_and_nothing_else) {
+  for (const PlaceIndex from : {kHere, PlaceIndex{1}}) {
+    World world({.has_state = true});
+    world.up(1);
+    world.up(2);
+    if (from != kHere) world.move(from);
+    world.send(1);
+    world.settle();
+    const std::size_t told = world.reports.size();
+    world.refuses_save = true;
+    ASSERT_TRUE(world.fixed.move(2, 0, world.now).has_value());
+    world.send(2);
+    world.settle();
+    ASSERT_EQ(world.reports.size(), told + 1);
+    ASSERT_FALSE(world.reports.back().result.has_value());
+    EXPECT_EQ(world.reports.back().result.error().code, Errc::resource_exhausted);
+    EXPECT_EQ(world.fixed.home(), from);
+    EXPECT_FALSE(world.fixed.closed());
+    world.refuses_save = false;
+    world.send(3);
+    world.move(2);
+    world.send(4);
+    world.settle();
+    world.expect_answers(4);
+  }
+}
+
 TEST(FixedEndLoss, only_what_the_checkpoint_does_not_cover_is_replayed) {
   World world({.has_state = true});
   world.up(1);

@@ -215,16 +215,22 @@ TEST_F(LinkFailureTest, attempts_become_rarer) {
 
 TEST_F(LinkFailureTest, an_endpoint_whose_own_thread_slept_does_not_blame_its_peer) {
   RawListener listener;
-  client.at_end = [slept = false](StreamId) mutable {
-    if (!std::exchange(slept, true)) std::this_thread::sleep_for(500ms);
+  std::latch awake(1);
+  client.at_end = [&awake, slept = false](StreamId) mutable {
+    if (std::exchange(slept, true)) return;
+    std::this_thread::sleep_for(1500ms);
+    awake.count_down();
   };
-  const auto endpoint = connect(listener.port());
+  EndpointOptions options;
+  options.dead_after = 1000ms;
+  const auto endpoint = connect(listener.port(), options);
   const RawPeer peer = listener.accept_and_greet();
   ASSERT_TRUE(up());
   peer.write_frame({FrameType::message, Part::whole, 0, 0, 0, 0});
-  ASSERT_TRUE(client.wait([&] { return client.messages.size() == 1; }));
-  // The peer says nothing while the other end's thread sleeps, and a little longer.
-  std::this_thread::sleep_for(600ms);
+  // The peer says nothing while the other end's thread sleeps, and a little longer: it is judged
+  // after the sleep, with nothing of it to be read.
+  awake.wait();
+  std::this_thread::sleep_for(100ms);
   peer.write_frame({FrameType::message, Part::whole, 0, 0, 0, 0});
   ASSERT_TRUE(client.wait([&] { return client.messages.size() == 2 || !client.downs.empty(); }));
   EXPECT_EQ(client.messages.size(), 2U);

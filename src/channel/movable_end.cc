@@ -170,15 +170,18 @@ void MovableEnd::executed(Result<SharedBytes> outcome, bool object_lives) {
   next();
 }
 
-void MovableEnd::saved(Result<SharedBytes> state) {
+void MovableEnd::saved(Result<SharedBytes> state, bool object_lives) {
   if (running_ != Running::save) return;
   running_ = Running::nothing;
   if (detached_ || dying_) return;
-  if (!state || *state == nullptr)
-    return lose(state ? Error{Errc::internal, "a state was saved as nothing"} : state.error());
-  if ((*state)->size() > kMaxState)
-    return lose({Errc::resource_exhausted, "the state is larger than can be moved"});
-  if (snapshot_base_) {
+  if (state && *state == nullptr) state = fail(Errc::internal, "a state was saved as nothing");
+  if (state && (*state)->size() > kMaxState)
+    state = fail(Errc::resource_exhausted, "the state is larger than can be moved");
+  if (!state) {
+    if (!object_lives) return lose(state.error());
+    if (std::exchange(snapshot_base_, std::nullopt))
+      transmit(State{.state = {}, .error = state.error()});
+  } else if (snapshot_base_) {
     const std::uint64_t base = *std::exchange(snapshot_base_, std::nullopt);
     const std::uint64_t version = copy_.version + 1;
     const bool known = base != 0 && copy_.bytes != nullptr &&

@@ -62,7 +62,8 @@ class MovableEnd {
   // answer is followed by Lost. Of an end without state the object always lives: a fresh instance
   // is the host's matter. An Error of an object that lives has changed nothing in it.
   void executed(Result<SharedBytes> outcome, bool object_lives);
-  void saved(Result<SharedBytes> state);
+  // An Error of an object that lives is told, and the end goes on.
+  void saved(Result<SharedBytes> state, bool object_lives = true);
   void loaded(Result<void> outcome);
   // The link is gone: the end goes on with what it has, and waits to be resumed or to be destroyed
   // by its owner.

@@ -8,10 +8,13 @@
 // it believes. A key put under a lease goes when the lease ends: a host that is gone, a manager
 // that is gone. Leases are for those two only, never for a session.
 //
-// Keys are paths, "sessions/3f2a..."; values are bytes (Protocol Buffers, by convention).
+// Keys are paths, "sessions/3f2a..."; values are bytes (Protocol Buffers, by convention). A cluster
+// has some 20,000 of them; `list` reads all of a prefix at once, and a manager that wants to know
+// them all the time lists once and watches from there.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +29,12 @@ namespace aloft::cluster {
 
 using Revision = std::uint64_t;  // 0: before everything; of a key that is not there
 using LeaseId = std::int64_t;    // 0: none
+
+// Bounds of a transaction; beyond them it is an invalid_argument.
+inline constexpr std::size_t kMaxKeyBytes = 512;  // and at least 1
+inline constexpr std::size_t kMaxConditions = 64;
+inline constexpr std::size_t kMaxChanges = 64;
+inline constexpr std::size_t kMaxTransactionBytes = std::size_t{1} << 20;  // of keys and values
 
 struct Entry {
   std::string key;
@@ -52,13 +61,17 @@ struct Change {
 
 struct Transaction {
   std::vector<Condition> conditions;
-  std::vector<Change> changes;  // at most 64, no key twice
+  std::vector<Change> changes;  // no key twice
 };
 
 struct Committed {
   bool succeeded = false;  // all conditions held, and all changes were made
-  Revision revision = 0;   // of the changes; or of the store when it did not
+  // Of the changes; of the store at that moment when it did not succeed, or changed nothing.
+  Revision revision = 0;
 };
+
+// Errors: invalid_argument, with what is wrong with it.
+[[nodiscard]] Result<void> check(const Transaction& transaction);
 
 // What was changed since; in order.
 struct Event {
@@ -67,15 +80,18 @@ struct Event {
   Revision revision = 0;
 };
 
-// Dropping it ends the watch, and waits for a running call of its function (unless called by it).
+// Dropping it ends the watch, and waits for a running call of its functions (unless called by one
+// of them). To be dropped before its store is.
 class Watch {
  public:
   virtual ~Watch() = default;
 };
 
-// Thread rule: any thread; the calls wait for the answer, at most `StoreOptions::timeout`.
-// Errors of all: unreachable (no store, no quorum, no answer in time: whether a commit was made is
-// not known then), resource_exhausted (no room on the disk), corrupt, invalid_argument.
+// Thread rule: any thread; many calls at a time make good use of it. They wait for the answer, at
+// most for the timeout that the store was opened with.
+// Errors of all: unreachable (no store, no quorum, no answer in time, a disk that fails: whether a
+// commit was made is not known then), resource_exhausted (no room on the disk: not made; reading
+// goes on), overloaded (too many calls wait), corrupt, invalid_argument.
 class Store {
  public:
   virtual ~Store() = default;
@@ -83,10 +99,13 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<Entry>> get(std::string_view key) = 0;
   // All keys that begin with `prefix`.
   [[nodiscard]] virtual Result<Snapshot> list(std::string_view prefix) = 0;
+  // Also not_found: a lease in it has ended; nothing was changed. On success it is on the disk (of
+  // a majority). Seen by every get and list that begins afterwards, at any manager.
   [[nodiscard]] virtual Result<Committed> commit(const Transaction& transaction) = 0;
 
   // A lease ends `ttl` after its last keep_alive; not earlier, and not much later (1 s). Whole
-  // seconds, at least 1.
+  // seconds, at least 2: etcd makes a shorter one longer. It counts anew where the store itself
+  // starts again (embedded) or its leader changes (etcd), so that its users have time to come back.
   [[nodiscard]] virtual Result<LeaseId> grant_lease(std::chrono::seconds ttl) = 0;
   // not_found: it has ended, and its keys are gone.
   [[nodiscard]] virtual Result<void> keep_alive(LeaseId lease) = 0;
@@ -94,15 +113,15 @@ class Store {
   [[nodiscard]] virtual Result<void> revoke_lease(LeaseId lease) = 0;
 
   struct WatchCalls {
-    // On a thread of the store's; must not block for long, may use the store. Events of one
-    // revision come together.
+    // On a thread of the store's, one call at a time; must not block for long, may use the store.
+    // In order; events of one revision come together, maybe with those of others.
     std::function<void(const std::vector<Event>&)> on_events;
     // Changes were missed (the store compacted them, or was replaced): list again, and go on from
     // there with a new watch. No event comes after.
     std::function<void()> on_lost;
   };
   // Tells each change of a key that begins with `prefix` after `since`. Goes on by itself when the
-  // store was unreachable meanwhile.
+  // store was unreachable meanwhile; what was changed meanwhile is told then.
   [[nodiscard]] virtual Result<std::unique_ptr<Watch>> watch(std::string_view prefix,
                                                              Revision since, WatchCalls calls) = 0;
 };

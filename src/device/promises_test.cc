@@ -239,6 +239,7 @@ TEST_F(Promises, an_edge_that_answers_before_the_hedge_has_ended_wins_without_wa
   EXPECT_EQ(last().place, Place::edge);
   EXPECT_EQ(later.get().value(), 1000);
   leave.count_down();  // only now can the hedges end
+  runtime_.reset();    // which use what is here
 }
 
 TEST_F(Promises, the_end_of_the_runtime_waits_for_hedges_that_nobody_wants) {

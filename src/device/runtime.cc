@@ -87,6 +87,13 @@ Result<void> check(const std::map<std::string, FunctionSettings>& functions) {
   return {};
 }
 
+const ModuleDescriptor* find_module(std::string_view name) {
+  for (const ModuleDescriptor* const module : function::registered_modules()) {
+    if (module->name == name) return module;
+  }
+  return nullptr;
+}
+
 // The modules of this program, each under the digest that the edge is asked for.
 Result<std::vector<function::ModuleToOpen>> modules_to_open(
     const std::map<std::string, std::filesystem::path>& files) {
@@ -189,6 +196,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       edge.modules = *modules;
       edge.limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
       edge.link.tls = tls;
+      edge.link.look = options.spin;
     }
   }
   auto models = device::load_models(
@@ -210,6 +218,24 @@ Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout, std::size
   return fail(Errc::invalid_argument,
               edge == 0 ? "the runtime was made without an edge"
                         : "the runtime was made without an edge " + std::to_string(edge));
+}
+
+Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  // Each edge in turn is waited for a little: sessions tell of themselves alone.
+  constexpr std::chrono::milliseconds kTurn{10};
+  if (edge_count() <= 1) return wait_for_edge(timeout, 0);
+  while (!edge_ready()) {
+    bool all_final = true;
+    for (std::size_t edge = 0; edge < edge_count(); ++edge) {
+      const auto ready = wait_for_edge(kTurn, edge);
+      if (ready) return {};
+      all_final = all_final && ready.error().code != Errc::unreachable;
+    }
+    if (all_final || std::chrono::steady_clock::now() >= until)
+      return wait_for_edge(std::chrono::milliseconds(0), 0);
+  }
+  return {};
 }
 
 bool Runtime::edge_ready() const {
@@ -270,6 +296,29 @@ std::vector<DecisionRecord> Runtime::recent_decisions() const {
 
 void Runtime::set_policy(std::shared_ptr<Policy> policy) {
   impl_->handler().dispatcher().set_policy(policy ? std::move(policy) : local_policy());
+}
+
+Result<UpgradeReport> Runtime::upgrade(std::string_view module, const std::filesystem::path& file,
+                                       const UpgradeOptions& options) {
+  const ModuleDescriptor* const known = find_module(module);
+  if (known == nullptr) {
+    return fail(Errc::invalid_argument,
+                "'" + std::string(module) + "' is no elastic module of this program");
+  }
+  const auto digest = sha256_file(file);
+  if (!digest) return std::unexpected(digest.error());
+  // Which of the models it uses, the module itself says.
+  function::ModuleToOpen next{
+      .module = known, .digest = "sha256:" + digest->digest.hex(), .graphs = {}};
+  for (const function::ModelFile& model : impl_->models().files) next.graphs.push_back(model.graph);
+  return impl_->handler().dispatcher().upgrade(std::move(next), options);
+}
+
+std::string Runtime::module_digest(std::string_view module) const {
+  const ModuleDescriptor* const known = find_module(module);
+  if (known == nullptr) return {};
+  const auto* const session = impl_->handler().session(0);
+  return session == nullptr ? std::string(known->digest) : session->module_digest(*known);
 }
 
 void bind(Runtime& runtime) { runtime.impl_->handler().bind(); }

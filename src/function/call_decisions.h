@@ -33,6 +33,7 @@ using SettingsByName = std::map<std::string, FunctionSettings, std::less<>>;
 struct KnownFunction {
   const FunctionDescriptor* function = nullptr;
   FunctionSettings settings;
+  std::atomic<bool> edges_only = false;  // Fallback::none, since an upgrade
   alignas(64) std::atomic<std::uint64_t> calls = 0;
 };
 

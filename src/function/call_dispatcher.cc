@@ -8,6 +8,7 @@
 #include "function/binding.h"
 #include "function/call_run.h"
 #include "function/elastic_calls.h"
+#include "function/module_upgrade.h"
 #include "function/tensor_digests.h"
 
 namespace aloft::function {
@@ -67,6 +68,32 @@ void CallDispatcher::prefer(EdgeIndex edge) {
   places_->prefer(edge);
 }
 
+void CallDispatcher::set_fallback(const ModuleDescriptor& module, Fallback fallback) {
+  for (const FunctionDescriptor& function : module.functions)
+    decisions_.known(function).edges_only = fallback == Fallback::none;
+}
+
+Result<UpgradeReport> CallDispatcher::upgrade(ModuleToOpen next, const UpgradeOptions& options) {
+  const std::lock_guard lock(upgrading_);
+  const bool is_served = std::ranges::all_of(sessions_, [&](const RemoteSession* session) {
+    return session->module_digest(*next.module) == next.digest;
+  });
+  if (is_served && !sessions_.empty()) {
+    set_fallback(*next.module, options.fallback);
+    return UpgradeReport{};
+  }
+  next.version = ++last_version_;
+  auto upgraded = upgrade_module(*places_, next, options.timeout);
+  if (upgraded) {
+    set_fallback(*next.module, options.fallback);
+    log_(LogLevel::info, "the module '" + std::string(next.module->name) + "' is " + next.digest +
+                             " at the edges from now on");
+  } else {
+    log_(LogLevel::warning, upgraded.error().message);
+  }
+  return upgraded;
+}
+
 // --- Deciding
 // ----------------------------------------------------------------------------------------------------
 
@@ -105,9 +132,9 @@ bool CallDispatcher::has_deadline(const KnownFunction& known) {
 CallPlan::Rules CallDispatcher::rules(const KnownFunction& known, TimePoint start) const {
   CallPlan::Rules rules;
   rules.repeat = known.function->once ? Repeat::never : Repeat::allowed;
-  rules.fallback = known.settings.fallback;
+  rules.fallback = known.edges_only ? Fallback::none : known.settings.fallback;
   rules.edge_limit = options_.call_timeout;
-  rules.hedge = known.settings.hedge;
+  if (rules.fallback == Fallback::here) rules.hedge = known.settings.hedge;
   const auto scope = scope_deadline();
   if (const auto deadline = scope ? scope : known.settings.deadline)
     rules.deadline = start + std::min<std::chrono::nanoseconds>(*deadline, kLongest);
@@ -203,9 +230,18 @@ void CallDispatcher::tell(ElasticCall& call) {
   // The owner may destroy the call, and with it the run, from here on; and this dispatcher as soon
   // as it is counted.
   if (detail::Task* const next = call.completion().end()) executor_.post_first(*next);
+  // Its waiter may be reading a link meanwhile.
+  if (lenders_.load(std::memory_order_seq_cst) > 0) {
+    for (RemoteSession* const session : sessions_) session->nudge();
+  }
   const std::lock_guard lock(async_mutex_);
   --async_calls_;
   async_changed_.notify_all();
+}
+
+bool CallDispatcher::lend(ElasticCall& call) {
+  auto* const run = dynamic_cast<Run*>(call.attachment.get());
+  return run != nullptr && run->lend(*this);
 }
 
 void CallDispatcher::cancel(ElasticCall& call) {

@@ -2,6 +2,7 @@
 // (call_plan.h), which says what is done when that place fails, is late or is given up.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -16,6 +17,7 @@
 #include "function/call_hedges.h"
 #include "function/call_plan.h"
 #include "function/call_watch.h"
+#include "function/elastic_calls.h"
 #include "function/elastic_places.h"
 #include "function/here_executor.h"
 #include "function/log.h"
@@ -55,11 +57,16 @@ class CallDispatcher final : public detail::Dispatcher {
   void bring_ends() { places_->bring_ends(); }
   // Of ends with a state: into this process. For when calls are no longer dispatched.
   void bring_home() { places_->bring_home(); }
+  // Fallback::here: what the settings of each function say.
+  void set_fallback(const ModuleDescriptor& module, Fallback fallback);
+  // As Runtime::upgrade(); gives `next` its version. One at a time.
+  [[nodiscard]] Result<UpgradeReport> upgrade(ModuleToOpen next, const UpgradeOptions& options);
   [[nodiscard]] std::vector<DecisionRecord> recent_decisions() const { return decisions_.recent(); }
 
   void run(detail::ElasticCall& call) override;
   void start(detail::ElasticCall& call) override;
   void cancel(detail::ElasticCall& call) override;
+  [[nodiscard]] bool lend(detail::ElasticCall& call) override;
   [[nodiscard]] std::shared_ptr<EndPlaces> end_places() override { return places_; }
 
  private:
@@ -91,6 +98,8 @@ class CallDispatcher final : public detail::Dispatcher {
   [[nodiscard]] bool start_at_end(detail::ElasticCall& call, const KnownFunction& known,
                                   const Decided& decided);
   [[nodiscard]] static bool has_deadline(const KnownFunction& known);
+  [[nodiscard]] static bool has_terms(const KnownFunction& known);
+  [[nodiscard]] EndCallTerms end_terms(const KnownFunction& known) const;
 
   const DispatchOptions options_;
   const inference::GraphTable& graphs_;
@@ -102,10 +111,13 @@ class CallDispatcher final : public detail::Dispatcher {
   std::condition_variable async_changed_;
   std::vector<Run*> async_runs_;  // until they end
   std::size_t async_calls_ = 0;   // these, and those whose end is being told
+  std::atomic<int> lenders_ = 0;  // threads inside lend()
 
   CallHedges hedges_;
   std::shared_ptr<EndPlaces> places_;
-  HereExecutor executor_;  // last: their threads use the rest
+  std::mutex upgrading_;
+  ModuleVersion last_version_ = 0;  // of any module; under upgrading_
+  HereExecutor executor_;           // last: their threads use the rest
   CallWatch watch_;
 };
 

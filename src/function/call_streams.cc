@@ -46,6 +46,11 @@ const RemoteCall* CallStreams::find(std::uint64_t number) const {
   return nullptr;
 }
 
+bool CallStreams::holds(const RemoteCall& call) const {
+  return std::ranges::find(streams_, &call, &Stream::call) != streams_.end() ||
+         std::ranges::find(waiting_, &call) != waiting_.end();
+}
+
 bool CallStreams::add(RemoteCall& call) {
   call.sent_ = false;
   call.over_ = false;

@@ -64,8 +64,9 @@ class CallStreams {
   // The call on a stream, or null.
   [[nodiscard]] const RemoteCall* call_on(channel::StreamId stream) const;
   [[nodiscard]] const RemoteCall* find(std::uint64_t number) const;
-
-  // No call is under way or waits.
+  // Whether this call is on a stream, or waits for one.
+  [[nodiscard]] bool holds(const RemoteCall& call) const;
+  // No call is, or does.
   [[nodiscard]] bool idle() const { return active_ == 0 && waiting_.empty(); }
 
   // Adds a call to those that wait. False when there are too many.

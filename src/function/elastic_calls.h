@@ -2,14 +2,26 @@
 // call's arguments are a message, its result is the answer.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "function/elastic_end.h"
 #include <aloft/detail/elastic_call.h>
+#include <aloft/function_settings.h>
 #include <aloft/place.h>
 
 namespace aloft::function {
+
+// What a call asks for.
+struct EndCallTerms {
+  // Its caller is told `deadline_exceeded` then. What has left is run all the same, and its result
+  // is dropped.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  // none: an object that came here only because its edge was lost does not take it.
+  Fallback fallback = Fallback::here;
+};
 
 // A handle, cheap to copy. Thread rule: any thread.
 class ElasticCalls {
@@ -18,9 +30,9 @@ class ElasticCalls {
 
   // Runs the call to its end, where the end is. Its result, exception or error is set then, and
   // the record's place and latency.
-  void run(detail::ElasticCall& call) const;
+  void run(detail::ElasticCall& call, const EndCallTerms& terms = {}) const;
   // Begins the call. It ends once, by EndPlacesOptions::on_settled.
-  void start(detail::ElasticCall& call) const;
+  void start(detail::ElasticCall& call, const EndCallTerms& terms = {}) const;
   // The same, once the end is at `to`; where that fails, where it is.
   void run(detail::ElasticCall& call, Location to) const;
   void start(detail::ElasticCall& call, Location to) const;
@@ -32,6 +44,10 @@ class ElasticCalls {
 
  private:
   class Waited;
+  void wait_for(detail::ElasticCall& call, channel::SharedBytes arguments,
+                const EndCallTerms& terms) const;
+  // Why the end does not take the call; nothing otherwise.
+  [[nodiscard]] std::optional<Error> refusal(const EndCallTerms& terms) const;
   class Async;
 
   std::shared_ptr<ElasticEnd> end_;

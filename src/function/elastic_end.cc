@@ -93,14 +93,16 @@ void ElasticEnd::ended(channel::Outcome outcome) {
   if (sent_.empty()) changed_.notify_all();
 }
 
-void ElasticEnd::transmit(PlaceIndex place, std::uint32_t, EndMessage message) {
+void ElasticEnd::transmit(PlaceIndex place, std::uint32_t version, EndMessage message) {
   if (place == kHere) {
     said_.push_back({kHere, std::move(message), Said::To::here});
     return;
   }
   const Epoch epoch = message.epoch;
-  if (auto sent = places_->links()[place - 1]->transmit(id_, message); !sent)
-    said_.push_back({place, {epoch, channel::Lost{std::move(sent.error())}}, Said::To::no_room});
+  auto sent = places_->links()[place - 1]->transmit(id_, version, message);
+  if (sent) return;
+  const auto to = sent.error().code == Errc::unreachable ? Said::To::fixed : Said::To::no_room;
+  said_.push_back({place, {epoch, channel::Lost{std::move(sent.error())}}, to});
 }
 
 void ElasticEnd::on_place_up(PlaceIndex place) {
@@ -220,6 +222,21 @@ void ElasticEnd::move(Location to, OnMoved then) {
   moves_.push_back({to, std::move(then)});  // settle() starts it
 }
 
+void ElasticEnd::follow_version(OnMoved then) {
+  const Step step(*this);
+  if (closed_) return tell(std::move(then), fail(Errc::refused, "this channel is closed"));
+  moves_.push_back({std::nullopt, std::move(then)});
+}
+
+bool ElasticEnd::follows_version() const {
+  const std::lock_guard lock(mutex_);
+  return closed_ || (!fixed_.moving() && has_its_version());
+}
+
+bool ElasticEnd::has_its_version() const {
+  return fixed_.home() == kHere || fixed_.module() == places_->version(*setup_.module);
+}
+
 Result<MoveReport> ElasticEnd::move(Location to) {
   std::promise<Result<MoveReport>> promise;
   auto report = promise.get_future();
@@ -231,14 +248,15 @@ void ElasticEnd::start_moves(TimePoint now) {
   while (!moves_.empty() && !moving_ && !fixed_.moving() && !closed_) {
     Move next = std::move(moves_.front());
     moves_.pop_front();
-    next.to = places_->destination(next.to);
-    if (fixed_.home() == next.to.number()) {
-      tell(std::move(next.then), MoveReport{.from = next.to, .to = next.to});
+    if (next.to) next.to = places_->destination(*next.to);
+    const Location to = next.to.value_or(location_of(fixed_.home()));
+    if (fixed_.home() == to.number() && (next.to || has_its_version())) {
+      tell(std::move(next.then), MoveReport{.from = to, .to = to});
       continue;
     }
     moving_ = std::move(next.then);
-    if (too_small_.erase(next.to.number()) != 0) fixed_.place_up(next.to.number(), now);
-    auto begun = fixed_.move(next.to.number(), 0, now);
+    if (too_small_.erase(to.number()) != 0) fixed_.place_up(to.number(), now);
+    auto begun = fixed_.move(to.number(), places_->version(*setup_.module), now);
     if (!begun && moving_)
       tell(*std::exchange(moving_, std::nullopt), std::unexpected(std::move(begun.error())));
   }
@@ -253,12 +271,16 @@ void ElasticEnd::moved(const channel::MoveReport& report) {
                                        .state_bytes = report.state_bytes,
                                        .copied_bytes = report.copied_bytes};
   if (!report.result) told = std::unexpected(report.result.error());
+  if (report.result) stranded_ = report.recovery && report.to == kHere;
   changed_.notify_all();
   told_.push_back([places = places_, setup = &setup_, self = shared_from_this(), report, told] {
     const Log& log = *places->options().log;
+    const bool stays = report.from == report.to && !report.recovery;
     const std::string what =
-        std::string(setup->name) + (report.recovery ? ": lost at " : ": from ") +
-        to_text(location_of(report.from)) + (report.recovery ? ", recovered " : " to ") +
+        std::string(setup->name) +
+        (stays ? ": another version of the module, "
+               : (report.recovery ? ": lost at " : ": from ") + to_text(location_of(report.from)) +
+                     (report.recovery ? ", recovered " : " to ")) +
         to_text(location_of(report.to));
     if (!told) {
       log(LogLevel::warning, what + " failed: " + told.error().message);
@@ -342,6 +364,12 @@ void ElasticEnd::close(const Error& why) {
 Location ElasticEnd::location() const {
   const std::lock_guard lock(mutex_);
   return location_of(fixed_.home());
+}
+
+void ElasticEnd::assist(const std::atomic<bool>& done, TimePoint until) const {
+  const Location at = location();
+  if (at.is_here()) return;
+  places_->options().sessions[at.number() - 1]->assist(done, until);
 }
 
 channel::FixedEnd::Counters ElasticEnd::counters() const {

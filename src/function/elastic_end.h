@@ -77,6 +77,10 @@ class ElasticEnd final : public EndPeer,
   // else was in the way; the end is then where it was.
   void move(Location to, OnMoved then);
   [[nodiscard]] Result<MoveReport> move(Location to);  // waits
+  // An end that is at an edge with another version of its module than EndPlaces::version() takes
+  // that one, by a move to where it is. `then` as above.
+  void follow_version(OnMoved then);
+  [[nodiscard]] bool follows_version() const;
   // Comes here, if need be by recovery, and waits until nothing is under way.
   void come_home();
 
@@ -85,11 +89,17 @@ class ElasticEnd final : public EndPeer,
   [[nodiscard]] bool begin_here();
   void end_here();
 
+  // It is here since its edge was lost, and nobody has moved it since.
+  [[nodiscard]] bool is_stranded() const { return stranded_.load(std::memory_order_acquire); }
+  // For a thread that waits for an answer: see RemoteSession::assist(). Nothing where it is here.
+  void assist(const std::atomic<bool>& done, TimePoint until) const;
+
   // Ends what is under way with `why`, and waits for what runs here. More than once is allowed.
   void close(const Error& why);
   [[nodiscard]] bool is_closed() const { return closed_.load(std::memory_order_acquire); }
 
   [[nodiscard]] bool has_state() const { return setup_.options.has_state; }
+  [[nodiscard]] const ModuleDescriptor& module() const { return *setup_.module; }
   [[nodiscard]] Location location() const;
   // The last move() that was asked for went to an edge.
   [[nodiscard]] bool wanted_at_edge() const {
@@ -108,7 +118,7 @@ class ElasticEnd final : public EndPeer,
   class Here;
   class Step;
   struct Move {
-    Location to;
+    std::optional<Location> to;  // none: where it is, with the version that it is to have
     OnMoved then;
   };
   struct Said {
@@ -132,6 +142,7 @@ class ElasticEnd final : public EndPeer,
   void sweep_here();
   [[nodiscard]] bool runs_here() const;
   [[nodiscard]] bool is_quiet() const;
+  [[nodiscard]] bool has_its_version() const;
 
   const std::shared_ptr<EndPlaces> places_;
   const EndSetup setup_;
@@ -157,6 +168,7 @@ class ElasticEnd final : public EndPeer,
   std::set<channel::PlaceIndex> too_small_;
   std::atomic<bool> closed_ = false;
   std::atomic<bool> wanted_at_edge_ = false;
+  std::atomic<bool> stranded_ = false;
 };
 
 }  // namespace aloft::function

@@ -128,12 +128,25 @@ testing::EdgeObject make_ledger(std::uint32_t) {
 class TestDispatcher final : public detail::Dispatcher {
  public:
   explicit TestDispatcher(std::shared_ptr<EndPlaces> places) : places_(std::move(places)) {}
-  void run(detail::ElasticCall& call) override { elastic_object_of(*places_, call).run(call); }
-  void start(detail::ElasticCall& call) override { elastic_object_of(*places_, call).start(call); }
+  void run(detail::ElasticCall& call) override {
+    elastic_object_of(*places_, call).run(call, terms());
+  }
+  void start(detail::ElasticCall& call) override {
+    elastic_object_of(*places_, call).start(call, terms());
+  }
   void cancel(detail::ElasticCall& call) override { ElasticCalls::cancel(call); }
   std::shared_ptr<EndPlaces> end_places() override { return places_; }
 
+  std::optional<std::chrono::milliseconds> deadline;  // of each call
+  Fallback fallback = Fallback::here;
+
  private:
+  [[nodiscard]] EndCallTerms terms() const {
+    EndCallTerms made{.deadline = {}, .fallback = fallback};
+    if (deadline) made.deadline = std::chrono::steady_clock::now() + *deadline;
+    return made;
+  }
+
   const std::shared_ptr<EndPlaces> places_;
 };
 
@@ -396,6 +409,52 @@ TEST_F(ElasticEndTest, a_method_that_aborts_at_an_edge_fails_alone) {
   EXPECT_EQ(add(ledger, 1), 2U) << "with the state from before";
   end();
   EXPECT_EQ(ledger.entries(), up_to(2));
+}
+
+Errc code_of(Ledger& ledger, std::uint64_t entry) {
+  try {
+    (void)add(ledger, entry);
+  } catch (const CallFailed& failed) {
+    return failed.error().code;
+  }
+  return Errc::internal;
+}
+
+TEST_F(ElasticEndTest, a_method_without_a_result_at_its_deadline_is_told_so) {
+  begin();
+  Ledger ledger;
+  ASSERT_TRUE(move_to(ledger, Location::edge(0)).has_value());
+  edge(0).pause();
+  dispatcher_->deadline = 30ms;
+  EXPECT_EQ(code_of(ledger, 0), Errc::deadline_exceeded);
+  auto future = add_async(ledger, 1);
+  const auto told = future.get();
+  ASSERT_FALSE(told.has_value());
+  EXPECT_EQ(told.error().code, Errc::deadline_exceeded);
+  edge(0).go_on();
+  dispatcher_->deadline = 10s;
+  EXPECT_EQ(add(ledger, 2), 3U) << "both had left, and took effect";
+  auto in_time = add_async(ledger, 3);
+  EXPECT_EQ(in_time.get().value_or(0), 4U);
+  ASSERT_TRUE(move_to(ledger, Location::here()).has_value());
+  EXPECT_EQ(ledger.entries(), up_to(4));
+  dispatcher_->deadline = 0ms;
+  EXPECT_EQ(code_of(ledger, 4), Errc::deadline_exceeded);
+  EXPECT_EQ(ledger.entries(), up_to(4));
+}
+
+TEST_F(ElasticEndTest, an_object_that_lost_its_edge_takes_no_call_that_is_not_to_run_here) {
+  begin();
+  Ledger ledger;
+  ASSERT_TRUE(move_to(ledger, Location::edge(0)).has_value());
+  EXPECT_EQ(add(ledger, 0), 1U);
+  for (auto& gone : edges_) gone.reset();
+  EXPECT_EQ(add(ledger, 1), 2U) << "recovered here";
+  dispatcher_->fallback = Fallback::none;
+  EXPECT_EQ(code_of(ledger, 2), Errc::unreachable);
+  EXPECT_EQ(add_async(ledger, 2).get().error().code, Errc::unreachable);
+  dispatcher_->fallback = Fallback::here;
+  EXPECT_EQ(add(ledger, 2), 3U);
 }
 
 TEST_F(ElasticEndTest, an_edge_that_takes_no_object_leaves_it_where_it_was) {

@@ -44,15 +44,15 @@ Result<std::shared_ptr<function::ElasticEnd>> ElasticObject::end_in(function::En
   return made;
 }
 
-void ElasticObject::run(ElasticCall& call) {
+void ElasticObject::run(ElasticCall& call, const function::EndCallTerms& terms) {
   const auto end = this->end();
   if (end == nullptr || end->is_closed()) return call.run_native();
-  function::ElasticCalls(end).run(call);
+  function::ElasticCalls(end).run(call, terms);
 }
 
-void ElasticObject::start(ElasticCall& call) {
+void ElasticObject::start(ElasticCall& call, const function::EndCallTerms& terms) {
   const auto end = this->end();
-  if (end != nullptr) return function::ElasticCalls(end).start(call);
+  if (end != nullptr) return function::ElasticCalls(end).start(call, terms);
   call.set_error({Errc::cancelled, "the runtime ended"});
   call.completion().finish();
 }

@@ -28,8 +28,8 @@ class ElasticObject {
   ElasticObject& operator=(const ElasticObject&) = delete;
 
   // As function::ElasticCalls; in place where the runtime has ended.
-  void run(ElasticCall& call);
-  void start(ElasticCall& call);
+  void run(ElasticCall& call, const function::EndCallTerms& terms = {});
+  void start(ElasticCall& call, const function::EndCallTerms& terms = {});
   static void cancel(ElasticCall& call) { function::ElasticCalls::cancel(call); }
 
   // The end in this runtime. Errors: cancelled (it ends).

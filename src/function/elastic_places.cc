@@ -70,6 +70,23 @@ std::vector<std::shared_ptr<ElasticEnd>> EndPlaces::ends() {
   return ends_;
 }
 
+void EndPlaces::set_version(const ModuleDescriptor& module, ModuleVersion version) {
+  const std::lock_guard lock(versions_mutex_);
+  versions_[&module] = version;
+}
+
+ModuleVersion EndPlaces::version(const ModuleDescriptor& module) const {
+  const std::lock_guard lock(versions_mutex_);
+  const auto found = versions_.find(&module);
+  return found == versions_.end() ? 0 : found->second;
+}
+
+std::vector<std::shared_ptr<ElasticEnd>> EndPlaces::ends_of(const ModuleDescriptor& module) {
+  auto all = ends();
+  std::erase_if(all, [&](const auto& end) { return &end->module() != &module; });
+  return all;
+}
+
 void EndPlaces::bring_home() {
   std::vector<std::jthread> each;
   for (const auto& end : ends()) {

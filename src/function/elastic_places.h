@@ -74,6 +74,11 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
     const std::uint32_t preferred = preferred_.load(std::memory_order_acquire);
     return preferred == 0 || to.is_here() ? to : Location::edge(preferred - 1);
   }
+  // The version that ends of this module are attached to at edges from now on. Those that are
+  // attached already stay with theirs until they follow (ElasticEnd::follow_version).
+  void set_version(const ModuleDescriptor& module, ModuleVersion version);
+  [[nodiscard]] ModuleVersion version(const ModuleDescriptor& module) const;
+  [[nodiscard]] std::vector<std::shared_ptr<ElasticEnd>> ends_of(const ModuleDescriptor& module);
 
   [[nodiscard]] const EndPlacesOptions& options() const { return options_; }
   [[nodiscard]] const std::vector<std::shared_ptr<EndLinks>>& links() const { return links_; }
@@ -86,6 +91,9 @@ class EndPlaces : public std::enable_shared_from_this<EndPlaces> {
   EndPlacesOptions options_;
   std::vector<std::shared_ptr<EndLinks>> links_;
   std::atomic<std::uint32_t> preferred_ = 0;  // a location's number; 0: edges are what they are
+
+  mutable std::mutex versions_mutex_;  // taken after an end's
+  std::map<const ModuleDescriptor*, ModuleVersion> versions_;
 
   std::mutex mutex_;
   bool ended_ = false;

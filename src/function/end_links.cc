@@ -36,7 +36,7 @@ void EndLinks::remove(const EndId& id) {
   ends_.erase(found);
 }
 
-Result<void> EndLinks::transmit(const EndId& id, const EndMessage& message) {
+Result<void> EndLinks::transmit(const EndId& id, ModuleVersion version, const EndMessage& message) {
   const std::lock_guard lock(mutex_);
   const auto found = ends_.find(id);
   if (found == ends_.end() || !found->second.up || endpoint_ == nullptr) return {};
@@ -44,7 +44,7 @@ Result<void> EndLinks::transmit(const EndId& id, const EndMessage& message) {
   const EndStream kind = stream_of(message);
   if (kind == EndStream::control) {
     if (std::holds_alternative<channel::Attach>(message.content)) give_up(end, message.epoch);
-    auto sent = send_control(id, end, message);
+    auto sent = send_control(id, end, version, message);
     if (std::holds_alternative<channel::Detach>(message.content)) {
       give_up(end, message.epoch);
       return {};  // the edge forgets it in time, if it did not hear of it
@@ -59,16 +59,22 @@ Result<void> EndLinks::transmit(const EndId& id, const EndMessage& message) {
   its.waiting.push_back(message);
   auto sent = send_waiting(stream, its);
   if (!sent) {
-    (void)send_control(id, end, {message.epoch, channel::Detach{}});
+    (void)send_control(id, end, version, {message.epoch, channel::Detach{}});
     give_up(end, message.epoch);
   }
   return sent;
 }
 
-Result<void> EndLinks::send_control(const EndId& id, const End& end, const EndMessage& message) {
+Result<void> EndLinks::send_control(const EndId& id, const End& end, ModuleVersion version,
+                                    const EndMessage& message) {
   EndHead head{.end = id, .message = message, .terms = {}, .streams = {}};
-  if (std::holds_alternative<channel::Attach>(message.content)) {
-    head.terms = {.module_id = open_modules_.at(end.terms.module),
+  if (const auto* const attach = std::get_if<channel::Attach>(&message.content)) {
+    const OpenVersions& versions = open_modules_[end.terms.module];
+    const auto open = versions.find(version);
+    // One that is resumed is known there with its module, whether that is open or not.
+    if (open == versions.end() && !attach->resume)
+      return fail(Errc::unreachable, "this version of the module is not open there");
+    head.terms = {.module_id = open == versions.end() ? 0 : open->second,
                   .object_class = end.terms.object_class,
                   .in_flight = end.terms.in_flight,
                   .priority = end.terms.priority,
@@ -134,14 +140,14 @@ void EndLinks::give_up_stream(StreamId id) {
 
 // --- For the session: the link
 
-void EndLinks::on_module_open(const ModuleDescriptor& module, std::uint32_t module_id,
+void EndLinks::on_module_open(const ModuleDescriptor& module, OpenVersions versions,
                               channel::Endpoint& endpoint) {
   std::vector<Addressee> told;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     endpoint_ = &endpoint;
-    open_modules_[&module] = module_id;
+    open_modules_[&module] = std::move(versions);
     for (auto& [id, end] : ends_) {
       if (end.terms.module != &module || std::exchange(end.up, true)) continue;
       told.push_back({end.peer.lock(), end.place});
@@ -150,6 +156,12 @@ void EndLinks::on_module_open(const ModuleDescriptor& module, std::uint32_t modu
   for (const Addressee& to : told) {
     if (to.peer != nullptr) to.peer->on_place_up(to.place);
   }
+}
+
+void EndLinks::forget_version(const ModuleDescriptor& module, ModuleVersion version) {
+  const std::lock_guard lock(mutex_);
+  if (const auto open = open_modules_.find(&module); open != open_modules_.end())
+    open->second.erase(version);
 }
 
 void EndLinks::on_down() {
@@ -228,7 +240,7 @@ EndLinks::Addressee EndLinks::lose(const Stream& stream) {
   const channel::Epoch epoch = stream.epoch;
   const auto end = ends_.find(id);
   if (end == ends_.end()) return {};
-  if (endpoint_ != nullptr) (void)send_control(id, end->second, {epoch, channel::Detach{}});
+  if (endpoint_ != nullptr) (void)send_control(id, end->second, 0, {epoch, channel::Detach{}});
   give_up(end->second, epoch);
   return {end->second.peer.lock(), end->second.place};
 }

@@ -47,6 +47,10 @@ class EndPeer {
   virtual void on_no_room(channel::PlaceIndex place, channel::Epoch epoch, const Error& why) = 0;
 };
 
+// 0 is the version that the program asked for first; each upgrade has the next number.
+using ModuleVersion = std::uint32_t;
+using OpenVersions = std::map<ModuleVersion, std::uint32_t>;  // and what it is called in messages
+
 // What an end is, for the edges.
 struct EndTerms {
   const ModuleDescriptor* module = nullptr;
@@ -72,13 +76,18 @@ class EndLinks {
   [[nodiscard]] Place add(const EndId& id, std::weak_ptr<EndPeer> peer, channel::PlaceIndex place,
                           const EndTerms& terms);
   void remove(const EndId& id);
-  // Nothing happens while the edge is down. An Error is what on_no_room() would say.
-  [[nodiscard]] Result<void> transmit(const EndId& id, const channel::EndMessage& message);
+  // Nothing happens while the edge is down. `version`: of the module, for an Attach. Errors:
+  // unreachable (that version is not open there); what on_no_room() would say.
+  [[nodiscard]] Result<void> transmit(const EndId& id, ModuleVersion version,
+                                      const channel::EndMessage& message);
 
   // --- For the session
-  // `endpoint` is used until close() or on_down().
-  void on_module_open(const ModuleDescriptor& module, std::uint32_t module_id,
+  // Which versions are open from now on, none of them pending. `endpoint` is used until close() or
+  // on_down().
+  void on_module_open(const ModuleDescriptor& module, OpenVersions versions,
                       channel::Endpoint& endpoint);
+  // Nothing is attached to this version from now on. Any thread.
+  void forget_version(const ModuleDescriptor& module, ModuleVersion version);
   void on_down();
   // The endpoint is about to be destroyed. Any thread.
   void close();
@@ -123,7 +132,8 @@ class EndLinks {
   };
 
   // All below: under the lock.
-  Result<void> send_control(const EndId& id, const End& end, const channel::EndMessage& message);
+  Result<void> send_control(const EndId& id, const End& end, ModuleVersion version,
+                            const channel::EndMessage& message);
   Result<void> send_waiting(channel::StreamId id, Stream& stream);
   void open_stream(channel::StreamId id, const EndId& end, channel::Epoch epoch,
                    std::uint8_t priority);
@@ -146,7 +156,7 @@ class EndLinks {
   std::mutex mutex_;
   channel::Endpoint* endpoint_ = nullptr;
   bool closed_ = false;
-  std::map<const ModuleDescriptor*, std::uint32_t> open_modules_;
+  std::map<const ModuleDescriptor*, OpenVersions> open_modules_;
   std::map<EndId, End> ends_;
   std::map<channel::StreamId, Stream> streams_;
 };

@@ -262,9 +262,13 @@ void read(FieldReader& in, EndHead&, SnapshotWanted& message, std::uint64_t) {
   in.get("base", message.base);
 }
 
-void write(HeadWriter& out, const EndHead&, const State& message) { out.put(message.state); }
+void write(HeadWriter& out, const EndHead&, const State& message) {
+  out.put(message.state);
+  if (message.error) out.put("error", *message.error);
+}
 void read(FieldReader& in, EndHead&, State& message, std::uint64_t body_size) {
   get(in, message.state, body_size);
+  if (in.has("error")) get(in, "error", message.error.emplace());
 }
 
 void write(HeadWriter&, const EndHead&, const Detach&) {}

@@ -71,7 +71,7 @@ class HeadWriter {
 };
 
 std::vector<std::byte> write(const OpenModule& message) {
-  HeadWriter out("open_module", 8);
+  HeadWriter out("open_module", message.objects.empty() ? 8 : 9);
   out.put("module_id", message.module_id);
   out.put("name", message.name);
   out.put("digest", message.digest);
@@ -80,6 +80,14 @@ std::vector<std::byte> write(const OpenModule& message) {
     out.map(2);
     out.put("export_name", function.export_name);
     out.put("signature_hash", function.signature_hash);
+  }
+  if (!message.objects.empty()) {
+    out.list("objects", message.objects.size());
+    for (const OpenModule::Object& object : message.objects) {
+      out.map(2);
+      out.put("name", object.name);
+      out.put("state_hash", object.state_hash);
+    }
   }
   out.list("models", message.models.size());
   for (const OpenModule::Model& model : message.models) {
@@ -90,6 +98,12 @@ std::vector<std::byte> write(const OpenModule& message) {
   }
   out.put("concurrency", message.concurrency);
   out.put("argument_bytes", message.argument_bytes);
+  return out.take();
+}
+
+std::vector<std::byte> write(const CloseModule& message) {
+  HeadWriter out("close_module", 2);
+  out.put("module_id", message.module_id);
   return out.take();
 }
 
@@ -218,6 +232,12 @@ void read(FieldReader& in, OpenModule& message) {
     fields.get("export_name", function.export_name);
     fields.get("signature_hash", function.signature_hash);
   });
+  if (in.has("objects")) {
+    get(in, "objects", message.objects, [](FieldReader& fields, OpenModule::Object& object) {
+      fields.get("name", object.name);
+      fields.get("state_hash", object.state_hash);
+    });
+  }
   get(in, "models", message.models, [](FieldReader& fields, OpenModule::Model& model) {
     fields.get("name", model.name);
     fields.get("sha256", model.sha256);
@@ -226,6 +246,8 @@ void read(FieldReader& in, OpenModule& message) {
   in.get("concurrency", message.concurrency);
   in.get("argument_bytes", message.argument_bytes);
 }
+
+void read(FieldReader& in, CloseModule& message) { in.get("module_id", message.module_id); }
 
 void read(FieldReader& in, NeedCapacity& message) {
   in.get("module_id", message.module_id);
@@ -295,6 +317,7 @@ constexpr Kind kKinds[] = {
     {"call", read_as<Call>},
     {"return", read_as<Return>},
     {"open_module", read_as<OpenModule>},
+    {"close_module", read_as<CloseModule>},
     {"need_capacity", read_as<NeedCapacity>},
     {"cancel_call", read_as<CancelCall>},
     {"model_bytes", read_as<ModelBytes>},

@@ -17,6 +17,7 @@
 //   NeedCapacity          stream s    ->
 //                                     <-   stream s    a credit that is large enough; or reset,
 //                                     then one as before
+//   CloseModule           stream 0    ->
 //
 // A call stream is one receive buffer of an instance: a credit says that it is free, and each
 // message on the stream takes it. The handler grants it anew once the buffer is free again,
@@ -52,10 +53,16 @@ struct OpenModule {
     std::string sha256;  // 64 hex digits
     std::uint64_t size = 0;
   };
-  std::uint32_t module_id = 0;  // chosen by the UE, unique in the session
+  // A class of which the program may attach an object.
+  struct Object {
+    std::string name;        // qualified
+    std::string state_hash;  // 64 hex digits; both ends compare
+  };
+  std::uint32_t module_id = 0;  // chosen by the UE, unique in the session, never used twice
   std::string name{};           // in the repository
   std::string digest{};         // "sha256:" + 64 hex digits of the .wasm file
   std::vector<Function> functions{};
+  std::vector<Object> objects{};  // AttachTerms::object_class is an index here
   std::vector<Model> models{};
   std::uint32_t concurrency = 1;  // calls the UE wants in flight; the handler may grant fewer
   std::uint64_t argument_bytes =
@@ -78,6 +85,12 @@ struct Call {
   std::uint64_t deadline_us =
       0;                        // time the call may take at the handler; 0: the handler's own limit
   bool digest_tensors = false;  // answer Return::tensor_digests
+};
+
+// stream 0. The UE calls nothing of this module any more: its instances are given back once what is
+// under way there has ended. Ends that are attached to it stay.
+struct CloseModule {
+  std::uint32_t module_id = 0;
 };
 
 // stream 0. Gives a call up; its Return still comes (cancelled, or the result if that was already
@@ -137,8 +150,8 @@ struct GuestLog {
   std::string line{};
 };
 
-using Message = std::variant<OpenModule, NeedCapacity, Call, CancelCall, ModelBytes, ModelWanted,
-                             ModuleOpened, ModuleRefused, Return, GuestLog>;
+using Message = std::variant<OpenModule, CloseModule, NeedCapacity, Call, CancelCall, ModelBytes,
+                             ModelWanted, ModuleOpened, ModuleRefused, Return, GuestLog>;
 
 // Texts for people are cut to this many bytes, so that a head stays within channel::kMaxHead. A
 // line of guest output and a backtrace may have twice as many.

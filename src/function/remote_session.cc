@@ -38,7 +38,7 @@ RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, cons
       link_options_(link_options(options.link, options.max_reply)),
       on_change_(std::move(options.on_change)),
       max_reply_(options.max_reply),
-      concurrency_(static_cast<std::uint32_t>(options.limits.calls)),
+      limits_(options.limits),
       log_(log),
       ends_(std::make_shared<EndLinks>(max_reply_)),
       uploads_(std::move(options.models), [this] {
@@ -47,8 +47,10 @@ RemoteSession::RemoteSession(SessionOptions options, channel::IoThread& io, cons
         send_uploads(effects);
       }) {
   for (ModuleToOpen& module : options.modules) {
-    modules_.push_back(std::make_unique<Module>(std::move(module), options.limits));
-    modules_.back()->id = static_cast<std::uint32_t>(modules_.size());
+    offers_.push_back(std::make_unique<Offer>());
+    offers_.back()->module = module.module;
+    modules_.push_back(std::make_unique<Module>(std::move(module), limits_));
+    modules_.back()->id = ++last_id_;
   }
   if (!options.edge) return;
   const std::lock_guard lock(mutex_);
@@ -100,23 +102,29 @@ void RemoteSession::start(RemoteCall& call) {
   send_calls(*module, effects);
 }
 
-void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+bool RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
   channel::Endpoint* endpoint = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (endpoint_ == nullptr) return;
+    if (endpoint_ == nullptr) return false;
     endpoint = endpoint_.get();
     ++assisting_;
   }
-  (void)endpoint->assist(done, until);
+  const bool assisted = endpoint->assist(done, until);
   const std::lock_guard lock(mutex_);
   --assisting_;
+  return assisted;
+}
+
+void RemoteSession::nudge() {
+  const std::lock_guard lock(mutex_);
+  if (endpoint_ != nullptr) endpoint_->nudge();
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
-  Module* const module = find_module(*call.request.function->module);
+  Module* const module = module_with(call);
   if (module == nullptr || endpoint_ == nullptr) return;
   const auto given_up = module->streams.give_up(call, why);
   switch (given_up.tell) {
@@ -134,6 +142,7 @@ void RemoteSession::send_calls(Module& module, Effects& effects) {
   if (draining_) changed_.notify_all();
   if (endpoint_ == nullptr) return;  // the session ends, and ends all calls
   while (const auto step = module.streams.next()) send_call(module, *step, effects);
+  close_if_over(module);
 }
 
 void RemoteSession::send_call(Module& module, const CallStreams::Step& step, Effects& effects) {
@@ -195,13 +204,15 @@ Result<std::span<std::byte>> RemoteSession::on_message_begin(channel::StreamId s
            "a result of " + std::to_string(body_size) + " bytes is larger than is allowed"};
   }
   effects.end(module->streams.on_failed(stream, why));
+  close_if_over(*module);
   return std::unexpected(why);
 }
 
 Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte> head,
                                                        std::uint64_t body_size) {
   auto message = decode(head);
-  const Module* opened = nullptr;
+  const ModuleDescriptor* settled = nullptr;
+  std::optional<OpenVersions> versions;
   channel::Endpoint* endpoint = nullptr;
   {
     Effects effects(log_);
@@ -217,13 +228,14 @@ Result<std::span<std::byte>> RemoteSession::on_control(std::span<const std::byte
       effects.log(LogLevel::error, "edge " + edge_ + ": " + describe(handled.error()));
       return std::unexpected(handled.error());
     }
-    opened = std::exchange(just_opened_, nullptr);
+    settled = std::exchange(just_settled_, nullptr);
+    if (settled != nullptr) versions = settled_versions(*settled);
     endpoint = endpoint_.get();
   }
-  if (opened == nullptr || endpoint == nullptr) return std::span<std::byte>{};
+  if (!versions || endpoint == nullptr) return std::span<std::byte>{};
   // Without the lock, since the ends go on from there; and before anybody is told that this edge is
   // ready, who may want to move one there.
-  ends_->on_module_open(*opened->to_open.module, opened->id, *endpoint);
+  ends_->on_module_open(*settled, *std::move(versions), *endpoint);
   Effects effects(log_);
   const std::lock_guard lock(mutex_);
   update_ready(effects);
@@ -316,8 +328,8 @@ Result<void> RemoteSession::handle(const GuestLog& line, Effects& effects) {
 // -------------------------------------------------------------------------------------------
 
 bool RemoteSession::is_open(const ModuleDescriptor& module) const {
-  return std::ranges::any_of(modules_, [&](const auto& candidate) {
-    return candidate->to_open.module == &module && candidate->open.load(std::memory_order_acquire);
+  return std::ranges::any_of(offers_, [&](const auto& offer) {
+    return offer->module == &module && offer->open.load(std::memory_order_acquire);
   });
 }
 
@@ -332,15 +344,24 @@ RemoteSession::Module* RemoteSession::module_of(channel::StreamId stream) {
   return nullptr;
 }
 
-RemoteSession::Module* RemoteSession::find_module(const ModuleDescriptor& module) {
+RemoteSession::Module* RemoteSession::find_module(const ModuleDescriptor& module,
+                                                  Module::Role role) const {
   for (const auto& candidate : modules_) {
-    if (candidate->to_open.module == &module) return candidate.get();
+    if (candidate->to_open.module == &module && candidate->role == role) return candidate.get();
   }
   return nullptr;
 }
 
-RemoteSession::Module* RemoteSession::find_module(std::uint32_t id) {
-  return id >= 1 && id <= modules_.size() ? modules_[id - 1].get() : nullptr;
+RemoteSession::Module* RemoteSession::find_module(std::uint32_t id) const {
+  const auto found = std::ranges::find(modules_, id, [](const auto& module) { return module->id; });
+  return found == modules_.end() ? nullptr : found->get();
+}
+
+RemoteSession::Module* RemoteSession::module_with(const RemoteCall& call) const {
+  for (const auto& module : modules_) {
+    if (module->streams.holds(call)) return module.get();
+  }
+  return nullptr;
 }
 
 std::string RemoteSession::wasm_engine() const {

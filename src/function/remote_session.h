@@ -21,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "channel/address.h"
 #include "channel/endpoint.h"
 #include "channel/io_thread.h"
 #include "function/call_streams.h"
@@ -30,38 +29,11 @@
 #include "function/log.h"
 #include "function/model_uploads.h"
 #include "function/protocol.h"
+#include "function/remote_session_options.h"
 #include <aloft/detail/binding.h>
 #include <aloft/result.h>
 
 namespace aloft::function {
-
-// A module to open at the edge.
-struct ModuleToOpen {
-  const ModuleDescriptor* module = nullptr;
-  std::string digest;               // "sha256:..." of the .wasm that is asked for
-  std::vector<std::string> graphs;  // names among SessionOptions::models
-};
-
-// Where a session's edge is at the moment, and what opens the door there.
-struct Route {
-  channel::Address edge;
-  std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
-  // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
-  std::string session;
-  std::vector<std::byte> ticket;  // empty: none is asked for there
-};
-
-struct SessionOptions {
-  std::optional<channel::Address> edge;  // none: idle until route()
-  std::vector<ModuleToOpen> modules;
-  std::vector<ModelFile> models;
-  CallStreams::Limits limits;                    // for each module
-  std::uint64_t max_reply = 256U * 1024 * 1024;  // bytes of a result; a larger one fails its call
-  channel::EndpointOptions link;  // without hello and the receiver's rules, which are the session's
-  // The link is up, ready, refused or gone: link_state() says which. From any thread, with a lock
-  // held: must not block, nor call the session.
-  std::function<void()> on_change{};
-};
 
 // Thread rule: any thread.
 class RemoteSession final : private channel::Receiver {
@@ -78,7 +50,8 @@ class RemoteSession final : private channel::Receiver {
   // the edge), protocol, cancelled.
   void start(RemoteCall& call);
   // Lends the calling thread, which waits for a call, to the link: see channel::Endpoint::assist().
-  void assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  bool assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  void nudge();
   // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);
@@ -112,6 +85,24 @@ class RemoteSession final : private channel::Receiver {
   // broke; else unreachable after `timeout`, with what was last in the way.
   [[nodiscard]] Result<void> wait_ready(std::chrono::milliseconds timeout) const;
 
+  // --- Hot upgrade, for upgrade_module() (module_upgrade.h): a version beside the one that serves.
+  // Opens it, now or when the link is up. What is prepared is adopted or discarded before the next.
+  void prepare(ModuleToOpen next);
+  enum class Prepared : std::uint8_t { open, no_link };
+  // Waits until it is open. Errors: why the edge refuses it, deadline_exceeded.
+  [[nodiscard]] Result<Prepared> wait_prepared(const ModuleDescriptor& module,
+                                               std::chrono::steady_clock::time_point until) const;
+  // Calls go to it from now on. The version before stays open, for the calls that it has and for
+  // ends that have to be recovered there.
+  void adopt(const ModuleDescriptor& module);
+  void discard(const ModuleDescriptor& module);
+  // No end needs a version but the one that serves: others are closed with their last call.
+  void retire(const ModuleDescriptor& module);
+  // Of the version that serves.
+  [[nodiscard]] std::string module_digest(const ModuleDescriptor& module) const;
+  // For tests and reports.
+  [[nodiscard]] std::size_t open_versions(const ModuleDescriptor& module) const;
+
   // The last sign of life of an edge that was ready and was lost since, once: to say how long a
   // takeover took.
   [[nodiscard]] bool loss_pending() const { return loss_pending_.load(std::memory_order_acquire); }
@@ -123,8 +114,15 @@ class RemoteSession final : private channel::Receiver {
   [[nodiscard]] channel::EndpointStats stats() const;
 
  private:
+  // A module of the program, for those without the lock.
+  struct Offer {
+    const ModuleDescriptor* module = nullptr;
+    std::atomic<bool> open = false;  // the version that serves is
+  };
+  // One version of a module.
   struct Module {
     enum class State : std::uint8_t { closed, opening, opened, refused };
+    enum class Role : std::uint8_t { serves, prepared, retiring };
 
     Module(ModuleToOpen wanted, CallStreams::Limits limits)
         : to_open(std::move(wanted)), streams(limits) {}
@@ -132,7 +130,8 @@ class RemoteSession final : private channel::Receiver {
     ModuleToOpen to_open;
     std::uint32_t id = 0;
     State state = State::closed;
-    std::atomic<bool> open = false;    // state == opened, for those without the lock
+    Role role = Role::serves;
+    bool unwanted = false;             // to be closed once it is open and has no call
     Error refusal;                     // while refused
     std::string logged_refusal;        // said once, not after every reconnect
     std::uint64_t argument_bytes = 0;  // the most that a call had
@@ -166,6 +165,11 @@ class RemoteSession final : private channel::Receiver {
   void take_down(const Error& why, std::chrono::steady_clock::time_point last_heard,
                  Effects& effects);
   void open(Module& module, Effects& effects);
+  // What open_modules_ of the ends is to be, unless a version is still being opened.
+  [[nodiscard]] std::optional<OpenVersions> settled_versions(const ModuleDescriptor& module) const;
+  void publish(const Module& module);
+  // Closes one that is unwanted, if it can be now; it is gone then.
+  void close_if_over(Module& module);
   void refuse(Module& module, Error why, Effects& effects);
   void send_uploads(Effects& effects);
   void send_calls(Module& module, Effects& effects);
@@ -173,8 +177,11 @@ class RemoteSession final : private channel::Receiver {
   Result<void> send_control(const Message& message);
   void update_ready(Effects& effects);
   [[nodiscard]] Module* module_of(channel::StreamId stream);
-  [[nodiscard]] Module* find_module(const ModuleDescriptor& module);
-  [[nodiscard]] Module* find_module(std::uint32_t id);
+  // The one that serves, by default.
+  [[nodiscard]] Module* find_module(const ModuleDescriptor& module,
+                                    Module::Role role = Module::Role::serves) const;
+  [[nodiscard]] Module* find_module(std::uint32_t id) const;
+  [[nodiscard]] Module* module_with(const RemoteCall& call) const;
   // Why no call of this module can go out.
   [[nodiscard]] Error why_not(const Module& module) const;
   // What will not pass by waiting.
@@ -191,9 +198,9 @@ class RemoteSession final : private channel::Receiver {
   const channel::EndpointOptions link_options_;
   const std::function<void()> on_change_;
   const std::uint64_t max_reply_;
-  const std::uint32_t concurrency_;
+  const CallStreams::Limits limits_;
   const Log& log_;
-  std::vector<std::unique_ptr<Module>> modules_;  // the list does not change
+  std::vector<std::unique_ptr<Offer>> offers_;  // the list does not change
   const std::shared_ptr<EndLinks> ends_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> loss_pending_ = false;
@@ -215,7 +222,10 @@ class RemoteSession final : private channel::Receiver {
   std::string wasm_engine_;
   std::string inference_engine_;
   ModelUploads uploads_;
-  const Module* just_opened_ = nullptr;  // its ends are not told yet
+  std::vector<std::unique_ptr<Module>> modules_;
+  std::uint32_t last_id_ = 0;
+  // The module of which a version was just opened or refused: its ends are not told yet.
+  const ModuleDescriptor* just_settled_ = nullptr;
   std::unique_ptr<channel::Endpoint> endpoint_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "function/fields.h"
 #include "function/remote_session.h"
+#include <aloft/detail/object_link.h>
 
 namespace aloft::function {
 namespace {
@@ -26,13 +27,16 @@ void RemoteSession::open(Module& module, Effects& effects) {
                      .name = std::string(module.to_open.module->name),
                      .digest = module.to_open.digest,
                      .functions = {},
+                     .objects = {},
                      .models = {},
-                     .concurrency = concurrency_,
+                     .concurrency = static_cast<std::uint32_t>(limits_.calls),
                      .argument_bytes = module.argument_bytes};
   for (const FunctionDescriptor& function : module.to_open.module->functions) {
     message.functions.push_back(
         {std::string(function.export_name), std::string(function.signature_hash)});
   }
+  for (const detail::ObjectClass& object : module.to_open.module->objects)
+    message.objects.push_back({std::string(object.qualified_name), std::string(object.state_hash)});
   for (const std::string& graph : module.to_open.graphs) {
     const auto model = std::ranges::find(uploads_.models(), graph, &ModelFile::graph);
     if (model != uploads_.models().end())
@@ -86,11 +90,12 @@ Result<void> RemoteSession::handle(const ModuleOpened& opened) {
   }
   module->streams.open(opened.call_streams);
   module->state = Module::State::opened;
-  module->open.store(true, std::memory_order_release);
   module->logged_refusal.clear();
   wasm_engine_ = opened.engine;
   inference_engine_ = opened.inference;
-  just_opened_ = module;  // ready once its ends are told
+  publish(*module);
+  just_settled_ = module->to_open.module;  // ready once its ends are told
+  close_if_over(*module);
   return {};
 }
 
@@ -102,20 +107,141 @@ Result<void> RemoteSession::handle(const ModuleRefused& refused, Effects& effect
     return fail(Errc::protocol, "a module was refused that was not asked for");
   }
   refuse(*module, refused.why, effects);
+  just_settled_ = module->to_open.module;
+  close_if_over(*module);
   return {};
 }
 
 void RemoteSession::refuse(Module& module, Error why, Effects& effects) {
-  module.open.store(false, std::memory_order_release);
   module.state = Module::State::refused;
+  publish(module);
   module.refusal = {why.code, "edge " + edge_ + " refused the module '" +
                                   std::string(module.to_open.module->name) + "': " + why.message};
+  if (module.role != Module::Role::serves) {
+    // Of a new version whoever prepares it is told; one that is to go is missed only in a recovery.
+    effects.log(LogLevel::info, module.refusal.message);
+    changed_.notify_all();
+    return;
+  }
   if (module.logged_refusal != module.refusal.message) {
     effects.log(LogLevel::error, module.refusal.message + " (" + std::string(to_string(why.code)) +
                                      "); its calls run here");
     module.logged_refusal = module.refusal.message;
   }
   update_ready(effects);
+}
+
+void RemoteSession::publish(const Module& module) {
+  if (module.role != Module::Role::serves) return;
+  for (const auto& offer : offers_) {
+    if (offer->module == module.to_open.module)
+      offer->open.store(module.state == Module::State::opened, std::memory_order_release);
+  }
+}
+
+std::optional<OpenVersions> RemoteSession::settled_versions(const ModuleDescriptor& module) const {
+  OpenVersions versions;
+  for (const auto& version : modules_) {
+    if (version->to_open.module != &module || version->unwanted) continue;
+    // One that is prepared is told of when it is open: the others do not wait for it.
+    if (version->state == Module::State::opening && version->role != Module::Role::prepared)
+      return std::nullopt;
+    if (version->state == Module::State::opened)
+      versions.emplace(version->to_open.version, version->id);
+  }
+  const Module* const serving = find_module(module);
+  if (serving == nullptr || serving->state != Module::State::opened) return std::nullopt;
+  return versions;
+}
+
+// --- Hot upgrade
+// -------------------------------------------------------------------------------------------------
+
+void RemoteSession::prepare(ModuleToOpen next) {
+  Effects effects(log_);
+  const std::lock_guard lock(mutex_);
+  const Module* const serving = find_module(*next.module);
+  if (serving == nullptr) return;
+  auto made = std::make_unique<Module>(std::move(next), limits_);
+  made->id = ++last_id_;
+  made->role = Module::Role::prepared;
+  made->argument_bytes = serving->argument_bytes;
+  modules_.push_back(std::move(made));
+  if (up_) open(*modules_.back(), effects);
+}
+
+Result<RemoteSession::Prepared> RemoteSession::wait_prepared(const ModuleDescriptor& module,
+                                                             steady_clock::time_point until) const {
+  std::unique_lock lock(mutex_);
+  const auto answered = [&] {
+    const Module* const next = find_module(module, Module::Role::prepared);
+    return !up_ || next == nullptr || next->state == Module::State::opened ||
+           next->state == Module::State::refused;
+  };
+  const bool in_time = changed_.wait_until(lock, until, answered);
+  const Module* const next = find_module(module, Module::Role::prepared);
+  if (!up_ || next == nullptr) return Prepared::no_link;
+  if (next->state == Module::State::refused) return std::unexpected(next->refusal);
+  if (in_time) return Prepared::open;
+  return fail(Errc::deadline_exceeded, "edge " + edge_ + " has not opened the new version of '" +
+                                           std::string(module.name) + "' in time");
+}
+
+void RemoteSession::adopt(const ModuleDescriptor& module) {
+  Effects effects(log_);
+  const std::lock_guard lock(mutex_);
+  Module* const next = find_module(module, Module::Role::prepared);
+  Module* const serving = find_module(module);
+  if (next == nullptr || serving == nullptr) return;
+  serving->role = Module::Role::retiring;
+  next->role = Module::Role::serves;
+  publish(*next);
+  update_ready(effects);
+}
+
+void RemoteSession::discard(const ModuleDescriptor& module) {
+  const std::lock_guard lock(mutex_);
+  Module* const next = find_module(module, Module::Role::prepared);
+  if (next == nullptr) return;
+  ends_->forget_version(module, next->to_open.version);
+  next->role = Module::Role::retiring;
+  next->unwanted = true;
+  close_if_over(*next);
+}
+
+void RemoteSession::retire(const ModuleDescriptor& module) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Module*> retiring;
+  for (const auto& version : modules_) {
+    if (version->to_open.module == &module && version->role == Module::Role::retiring)
+      retiring.push_back(version.get());
+  }
+  for (Module* const version : retiring) {
+    ends_->forget_version(module, version->to_open.version);
+    version->unwanted = true;
+    close_if_over(*version);
+  }
+}
+
+void RemoteSession::close_if_over(Module& module) {
+  if (!module.unwanted || module.state == Module::State::opening || !module.streams.idle()) return;
+  // What does not leave with this link ends with it.
+  if (module.state == Module::State::opened && up_ && endpoint_ != nullptr)
+    (void)send_control(CloseModule{module.id});
+  std::erase_if(modules_, [&](const auto& version) { return version.get() == &module; });
+}
+
+std::string RemoteSession::module_digest(const ModuleDescriptor& module) const {
+  const std::lock_guard lock(mutex_);
+  const Module* const serving = find_module(module);
+  return serving == nullptr ? std::string(module.digest) : serving->to_open.digest;
+}
+
+std::size_t RemoteSession::open_versions(const ModuleDescriptor& module) const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::ranges::count_if(modules_, [&](const auto& version) {
+    return version->to_open.module == &module && version->state == Module::State::opened;
+  }));
 }
 
 // --- The link
@@ -161,7 +287,7 @@ void RemoteSession::take_down(const Error& why, steady_clock::time_point last_he
     lost_last_heard_ = last_heard;
     loss_pending_.store(true, std::memory_order_release);
   }
-  for (const auto& module : modules_) module->open.store(false, std::memory_order_release);
+  for (const auto& offer : offers_) offer->open.store(false, std::memory_order_release);
   ready_.store(false, std::memory_order_release);
   const bool was_up = std::exchange(up_, false);
   if (was_up) since_ = steady_clock::now();
@@ -179,6 +305,7 @@ void RemoteSession::take_down(const Error& why, steady_clock::time_point last_he
       effects.end(call);
     }
   }
+  std::erase_if(modules_, [](const auto& module) { return module->unwanted; });
   if (was_up) {
     effects.log(LogLevel::warning, "edge " + edge_ + " lost: " + why.message +
                                        "; calls run here until it is back (" +
@@ -193,7 +320,14 @@ void RemoteSession::take_down(const Error& why, steady_clock::time_point last_he
 
 void RemoteSession::update_ready(Effects& effects) {
   const bool now = up_ && std::ranges::all_of(modules_, [](const auto& module) {
-                     return module->state == Module::State::opened;
+                     switch (module->role) {
+                       case Module::Role::serves: return module->state == Module::State::opened;
+                       // Ends are told of all versions at once.
+                       case Module::Role::retiring:
+                         return module->unwanted || module->state != Module::State::opening;
+                       case Module::Role::prepared: break;
+                     }
+                     return true;
                    });
   if (ready_.exchange(now, std::memory_order_acq_rel) != now && now) {
     loss_pending_.store(false, std::memory_order_release);
@@ -219,7 +353,7 @@ Result<void> RemoteSession::wait_ready(std::chrono::milliseconds timeout) const 
   const std::string waited = " (waited " + std::to_string(timeout.count()) + " ms)";
   if (!up_) return fail(Errc::unreachable, link_error_.message + waited);
   for (const auto& module : modules_) {
-    if (module->state != Module::State::opened)
+    if (module->role == Module::Role::serves && module->state != Module::State::opened)
       return fail(Errc::unreachable, why_not(*module).message + waited);
   }
   return fail(Errc::internal, "the edge is neither ready nor not");
@@ -228,7 +362,8 @@ Result<void> RemoteSession::wait_ready(std::chrono::milliseconds timeout) const 
 std::optional<Error> RemoteSession::final_error() const {
   if (!up_ && is_final(link_error_.code)) return link_error_;
   for (const auto& module : modules_) {
-    if (module->state == Module::State::refused) return module->refusal;
+    if (module->role == Module::Role::serves && module->state == Module::State::refused)
+      return module->refusal;
   }
   return std::nullopt;
 }

@@ -283,7 +283,7 @@ void EndRunner::run(const Job& job) {
     if (std::holds_alternative<Execute>(job)) {
       core_.executed(std::move(outcome), !spent_);
     } else if (std::holds_alternative<Save>(job)) {
-      core_.saved(std::move(outcome));
+      core_.saved(std::move(outcome), !spent_);
     } else if (outcome) {
       core_.loaded({});
     } else {

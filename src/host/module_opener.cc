@@ -1,7 +1,7 @@
 #include "host/module_opener.h"
 
 #include <algorithm>
-#include <array>
+#include <thread>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -10,8 +10,14 @@ namespace aloft::host {
 namespace {
 
 constexpr std::size_t kMaxWaitingRequests = 16;
-constexpr std::size_t kBuffers =
-    2;  // of each instance: one is received into while the other is computed
+// Of one session: a number is used once, since a credit for it may be unused when its module is
+// closed, and a peer keeps credits of 4096 streams.
+constexpr channel::StreamId kMaxCallStreams = 2048;
+// Of each instance, at the least: one is received into while the other is computed.
+constexpr std::size_t kBuffers = 2;
+// Two at the least, so that not all calls wait behind a long one. More threads than processors only
+// get in each other's way.
+const std::uint32_t kUsefulInstances = std::max(2U, std::thread::hardware_concurrency());
 
 }  // namespace
 
@@ -47,6 +53,18 @@ void ModuleOpener::open(function::OpenModule request) {
   wake_.notify_one();
 }
 
+void ModuleOpener::note_closed() {
+  const std::lock_guard lock(mutex_);
+  ++closed_;
+}
+
+void ModuleOpener::give_back(std::unique_ptr<OpenedModule> module) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(unsaid_, [&](const auto& one) { return one.second == module.get(); });
+  given_back_.push_back(std::move(module));
+  wake_.notify_one();
+}
+
 void ModuleOpener::stop() {
   upload_.stop();
   const std::lock_guard lock(mutex_);
@@ -62,7 +80,18 @@ std::optional<Digest> ModuleOpener::overdue(Clock::time_point now) const {
 void ModuleOpener::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !requests_.empty() || !given_back_.empty(); });
+    if (!given_back_.empty()) {
+      auto over = std::exchange(given_back_, {});
+      closed_ -= over.size();
+      lock.unlock();
+      for (const auto& module : over)
+        spdlog::info("session {}: module {} is closed", session_, module->id);
+      modules_ -= over.size();
+      over.clear();
+      lock.lock();
+      continue;
+    }
     if (stopping_) return;
     const function::OpenModule request = std::move(requests_.front());
     requests_.pop_front();
@@ -70,13 +99,19 @@ void ModuleOpener::work() {
 
     function::Message answer;
     auto made = make(request);
-    OpenedModule* module = nullptr;
+    std::uint64_t token = 0;
     if (made) {
-      module = made->get();
+      OpenedModule* const module = made->get();
       spdlog::info("session {}: module {} {} is open, {} instances", session_, request.name,
                    request.digest, module->workers.size());
       answer = function::ModuleOpened{request.module_id, module->streams, services_.wasm_engine,
                                       services_.inference_engine};
+      {
+        // Before anybody can close it.
+        const std::lock_guard saying(mutex_);
+        token = ++last_token_;
+        unsaid_.emplace(token, module);
+      }
       opened_(*std::move(made));
     } else {
       spdlog::warn("session {}: module {} {} is refused: {}: {}", session_, request.name,
@@ -84,12 +119,6 @@ void ModuleOpener::work() {
       answer = function::ModuleRefused{request.module_id, made.error()};
     }
     const auto head = function::encode(answer);
-    std::uint64_t token = 0;
-    if (module != nullptr) {
-      const std::lock_guard saying(mutex_);
-      token = ++last_token_;
-      unsaid_.emplace(token, module);
-    }
     if (endpoint_.send_quietly(
             {.stream = channel::kControlStream, .head = head, .body = {}, .token = token}) ==
         channel::Sending::done) {
@@ -113,7 +142,13 @@ void ModuleOpener::sent(std::uint64_t token) {
 
 Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenModule& request) {
   const SessionLimits& limits = services_.limits;
-  if (modules_ >= limits.modules) {
+  std::size_t closed = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = closed_;
+  }
+  // One that was closed takes no room soon, unless its UE goes on with calls all the same.
+  if (modules_ - closed >= limits.modules || modules_ >= 2 * limits.modules) {
     return fail(Errc::overloaded,
                 "this session has " + std::to_string(modules_) + " modules open already");
   }
@@ -128,11 +163,14 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
   const runtime::Manifest& manifest = *(*module)->manifest();
   if (auto checked = check_functions(request, manifest); !checked)
     return std::unexpected(checked.error());
+  auto classes = find_classes(request, manifest);
+  if (!classes) return std::unexpected(classes.error());
   auto models = get_models(request, manifest);
   if (!models) return std::unexpected(models.error());
 
   auto opened = std::make_unique<OpenedModule>();
   opened->id = request.module_id;
+  opened->classes = *std::move(classes);
   opened->context = {.session = session_,
                      .endpoint = &endpoint_,
                      .turns = &turns_,
@@ -197,6 +235,28 @@ Result<void> ModuleOpener::check_functions(const function::OpenModule& request,
   return {};
 }
 
+// A state that this class cannot take, or that the application's cannot, would be found out in the
+// middle of a move.
+Result<std::vector<std::uint32_t>> ModuleOpener::find_classes(
+    const function::OpenModule& request, const runtime::Manifest& manifest) const {
+  std::vector<std::uint32_t> classes;
+  for (const auto& wanted : request.objects) {
+    const auto has =
+        std::ranges::find(manifest.objects, wanted.name, &runtime::Manifest::Object::name);
+    if (has == manifest.objects.end())
+      return fail(Errc::not_found, "the module " + request.name + " has no class " + wanted.name);
+    if (has->state_hash != wanted.state_hash) {
+      return fail(Errc::signature_mismatch, "the state of the module's " + has->name + " is " +
+                                                has->state + " (" + has->state_hash.substr(0, 16) +
+                                                "...), that of the application's is another (" +
+                                                wanted.state_hash.substr(0, 16) +
+                                                "...): it cannot be carried over");
+    }
+    classes.push_back(static_cast<std::uint32_t>(has - manifest.objects.begin()));
+  }
+  return classes;
+}
+
 Result<std::vector<NamedModel>> ModuleOpener::get_models(const function::OpenModule& request,
                                                          const runtime::Manifest& manifest) {
   std::vector<NamedModel> models;
@@ -245,14 +305,21 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const auto count = share_out(std::clamp(request.concurrency, 1U, services_.limits.instances),
-                               module.context);
+  const std::uint32_t wanted = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const auto count = share_out(std::min(wanted, kUsefulInstances), module.context);
   if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
-  std::vector<std::array<channel::StreamId, kBuffers>> streams;
+  // Fewer instances have as many buffers in all, where their memory has room.
+  std::size_t buffers = (kBuffers * wanted + *count - 1) / *count;
+  if (buffers * capacity > module.context.instance_limits.memory_bytes / 4) buffers = kBuffers;
+  if (next_stream_ + *count * buffers > ModelUpload::kFirstCallStream + kMaxCallStreams) {
+    return fail(Errc::overloaded,
+                "too many modules were opened over this connection: the next one takes more");
+  }
+  std::vector<std::vector<channel::StreamId>> streams;
   for (std::uint32_t i = 0; i < *count; ++i) {
-    std::array<channel::StreamId, kBuffers> own{};
+    std::vector<channel::StreamId> own(buffers);
     for (channel::StreamId& stream : own) stream = next_stream_++;
     auto worker = InstanceWorker::create(module.context, own, capacity);
     if (!worker) {
@@ -261,9 +328,9 @@ Result<void> ModuleOpener::make_workers(const function::OpenModule& request, Ope
       return std::unexpected(worker.error());
     }
     module.workers.push_back(*std::move(worker));
-    streams.push_back(own);
+    streams.push_back(std::move(own));
   }
-  for (std::size_t buffer = 0; buffer < kBuffers; ++buffer) {
+  for (std::size_t buffer = 0; buffer < buffers; ++buffer) {
     for (const auto& own : streams) module.streams.push_back(own[buffer]);
   }
   return {};

@@ -62,6 +62,9 @@ struct OpenedModule {
   WorkerContext context;
   std::vector<std::unique_ptr<InstanceWorker>> workers;
   std::vector<channel::StreamId> streams;  // the first of each worker, then the second of each
+  // The module's number of each class that the UE named.
+  std::vector<std::uint32_t> classes;
+  bool closed = false;  // the UE calls nothing of it any more; under the session's mutex
 };
 
 class ModuleOpener {
@@ -69,14 +72,18 @@ class ModuleOpener {
   // `opened` is called on the opener's thread with a module that is ready, before the UE hears of
   // it. `rights` outlive the opener; null: no limits beside those of the services.
   ModuleOpener(std::uint64_t session, const SessionServices& services, const SessionRights* rights,
-               channel::Endpoint& endpoint,
-               InferenceTurns& turns, std::function<void(std::unique_ptr<OpenedModule>)> opened);
+               channel::Endpoint& endpoint, InferenceTurns& turns,
+               std::function<void(std::unique_ptr<OpenedModule>)> opened);
   ~ModuleOpener();  // finish()
   ModuleOpener(const ModuleOpener&) = delete;
   ModuleOpener& operator=(const ModuleOpener&) = delete;
 
   // I/O thread. The UE hears ModuleOpened or ModuleRefused.
   void open(function::OpenModule request);
+  // A module was closed, and is given back once nothing of it is under way.
+  void note_closed();
+  // Destroys a module that was closed, on the opener's thread, since that waits for its workers.
+  void give_back(std::unique_ptr<OpenedModule> module);
   [[nodiscard]] ModelUpload& upload() { return upload_; }
   // What was sent on stream 0 with this token, below kTokens, has left. Credits of a module's call
   // streams follow its ModuleOpened and must not overtake it, as they do what the kernel has not
@@ -97,6 +104,8 @@ class ModuleOpener {
   [[nodiscard]] Result<std::unique_ptr<OpenedModule>> make(const function::OpenModule& request);
   [[nodiscard]] Result<void> check_functions(const function::OpenModule& request,
                                              const runtime::Manifest& manifest) const;
+  [[nodiscard]] Result<std::vector<std::uint32_t>> find_classes(
+      const function::OpenModule& request, const runtime::Manifest& manifest) const;
   [[nodiscard]] Result<std::vector<NamedModel>> get_models(const function::OpenModule& request,
                                                            const runtime::Manifest& manifest);
   [[nodiscard]] Result<std::shared_ptr<inference::Graph>> get_model(std::uint32_t module_id,
@@ -116,12 +125,14 @@ class ModuleOpener {
   InferenceTurns& turns_;
   const std::function<void(std::unique_ptr<OpenedModule>)> opened_;
   ModelUpload upload_;
-  std::size_t modules_ = 0;  // opened so far
+  std::size_t modules_ = 0;  // opened, and not given back; the opener's thread
   channel::StreamId next_stream_ = ModelUpload::kFirstCallStream;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<function::OpenModule> requests_;
+  std::vector<std::unique_ptr<OpenedModule>> given_back_;
+  std::size_t closed_ = 0;  // of modules_
   bool stopping_ = false;
   std::map<std::uint64_t, OpenedModule*> unsaid_;  // by the token of their ModuleOpened
   std::uint64_t last_token_ = 0;

@@ -1,5 +1,6 @@
 #include "host/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -144,8 +145,13 @@ Result<void> Session::on_control(std::span<const std::byte> head, std::uint64_t 
   if (function::is_end_head(head)) return on_end_message(head);
   auto message = function::decode(head);
   if (!message) return std::unexpected(message.error());
+  sweep_closed();
   if (auto* const open = std::get_if<function::OpenModule>(&*message)) {
     opener_->open(std::move(*open));
+    return {};
+  }
+  if (const auto* const closed = std::get_if<function::CloseModule>(&*message)) {
+    close_module(closed->module_id);
     return {};
   }
   if (const auto* const cancelled = std::get_if<function::CancelCall>(&*message)) {
@@ -156,6 +162,37 @@ Result<void> Session::on_control(std::span<const std::byte> head, std::uint64_t 
     return {};
   }
   return fail(Errc::protocol, "a message on the control stream that a UE does not send there");
+}
+
+void Session::close_module(std::uint32_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& module : modules_) {
+      if (module->id != id || std::exchange(module->closed, true)) continue;
+      ++closing_;
+      opener_->note_closed();
+    }
+  }
+  sweep_closed();
+}
+
+// On the I/O thread, which alone leads messages to workers: after it took one off the table, none
+// comes to it any more.
+void Session::sweep_closed() {
+  if (closing_ == 0) return;
+  std::vector<std::unique_ptr<OpenedModule>> over;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& module : modules_) {
+      if (!module->closed || !std::ranges::all_of(module->workers, &InstanceWorker::idle)) continue;
+      for (const channel::StreamId stream : module->streams)
+        workers_[stream - ModelUpload::kFirstCallStream] = nullptr;
+      over.push_back(std::move(module));
+    }
+    std::erase(modules_, nullptr);
+  }
+  closing_ -= over.size();
+  for (auto& module : over) opener_->give_back(std::move(module));
 }
 
 Result<void> Session::on_end_message(std::span<const std::byte> head) {
@@ -169,7 +206,7 @@ Result<void> Session::on_end_message(std::span<const std::byte> head) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& opened : modules_) {
-      if (opened->id == message->terms.module_id) module = opened.get();
+      if (opened->id == message->terms.module_id && !opened->closed) module = opened.get();
     }
   }
   ends_->attach(std::move(*message), module, turns_);
@@ -227,7 +264,8 @@ void Session::on_sent(channel::StreamId stream, std::uint64_t token, const Resul
     return opener_->sent(token);
   if (stream == channel::kControlStream || stream >= SessionEnds::kFirstEndStream)
     return ends_->sent(stream, token);
-  if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream);
+  if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream, token);
+  sweep_closed();
 }
 
 void Session::on_up(std::span<const std::byte>) {}

@@ -81,6 +81,10 @@ class Session final : public channel::Receiver {
                                                             std::uint64_t body_size);
   // Null when no instance has this stream.
   [[nodiscard]] InstanceWorker* worker_of(channel::StreamId stream) const;
+  void close_module(std::uint32_t id);
+  // Gives modules that were closed back once nothing of them is under way. What runs on when its
+  // module is closed (a call that was given up) is looked at again with a later message.
+  void sweep_closed();
   void add(std::unique_ptr<OpenedModule> module);
   void stop();
 
@@ -94,6 +98,7 @@ class Session final : public channel::Receiver {
   const std::shared_ptr<InferenceTurns> turns_ = std::make_shared<InferenceTurns>();
   std::unique_ptr<channel::Endpoint> endpoint_;
   std::unique_ptr<SessionEnds> ends_;  // I/O thread
+  std::size_t closing_ = 0;            // modules that were closed; I/O thread
 
   mutable std::mutex mutex_;  // for what the opener adds to while the I/O thread reads
   std::vector<std::unique_ptr<OpenedModule>> modules_;

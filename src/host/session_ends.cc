@@ -45,6 +45,9 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                          std::to_string(of.instance_limits.memory_bytes >> 20U) + " MiB"});
     }
   }
+  auto& object_class = head.terms.object_class;
+  if (object_class && *object_class < module->classes.size())
+    object_class = module->classes[*object_class];
   auto added = table_.add(key,
                           {.session = session_,
                            .turns = turns,

@@ -111,7 +111,7 @@ TEST(SigningKey, is_not_written_over_another_one) {
 TEST(SigningKey, that_others_may_read_is_refused) {
   const TempDir folder;
   ASSERT_TRUE(SigningKey::generate().save(folder / "a.key"));
-  for (const mode_t mode : {0604, 0602, 0620, 0666, 0601}) {
+  for (const mode_t mode : {0604U, 0602U, 0620U, 0666U, 0601U}) {
     ASSERT_EQ(::chmod((folder / "a.key").c_str(), mode), 0);
     const auto loaded = SigningKey::load(folder / "a.key");
     ASSERT_FALSE(loaded) << std::oct << mode;

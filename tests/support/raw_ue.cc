@@ -64,6 +64,11 @@ bool RawUe::wait_up(Limit limit) {
   return changed_.wait_for(lock, limit, [this] { return up_; });
 }
 
+std::vector<std::byte> RawUe::edge_hello() const {
+  const std::lock_guard lock(mutex_);
+  return edge_hello_;
+}
+
 std::optional<Error> RawUe::wait_down(Limit limit) {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, limit, [this] { return downs_.size() > downs_told_; }))
@@ -283,8 +288,9 @@ void RawUe::on_sent(channel::StreamId, std::uint64_t token, const Result<void>&)
   arguments_.erase(token);
 }
 
-void RawUe::on_up(std::span<const std::byte>) {
+void RawUe::on_up(std::span<const std::byte> edge_hello) {
   const std::lock_guard lock(mutex_);
+  edge_hello_.assign(edge_hello.begin(), edge_hello.end());
   up_ = true;
   changed_.notify_all();
 }

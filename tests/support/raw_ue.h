@@ -106,6 +106,8 @@ class RawUe final : private channel::Receiver {
   ~RawUe() override;
 
   [[nodiscard]] bool wait_up(Limit limit);
+  // What the edge showed in the last handshake.
+  [[nodiscard]] std::vector<std::byte> edge_hello() const;
   // The next loss of the link after those already told.
   [[nodiscard]] std::optional<Error> wait_down(Limit limit);
 
@@ -161,6 +163,7 @@ class RawUe final : private channel::Receiver {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool up_ = false;
+  std::vector<std::byte> edge_hello_;
   std::vector<Error> downs_;
   std::size_t downs_told_ = 0;
   std::uint32_t last_module_ = 0;

@@ -44,7 +44,10 @@ class World final : public FixedEndPort {
       };
     }
     void save() override {
-      job = [this] { end.saved(std::make_shared<const Bytes>(object.state())); };
+      job = [this] {
+        if (world.refuses_save) return end.saved(fail(Errc::resource_exhausted, "too long"));
+        end.saved(std::make_shared<const Bytes>(object.state()));
+      };
     }
     void load(SharedBytes state) override {
       job = [this, state] {
@@ -214,6 +217,7 @@ class World final : public FixedEndPort {
   const std::size_t state_size;
   const FixedEndOptions fixed_options;
   bool refuses_load = false;
+  bool refuses_save = false;
   Time now{std::chrono::hours(1)};
   std::map<PlaceIndex, Place> places;
   std::map<Sequence, int> executed;  // how often

@@ -1,0 +1,321 @@
+// aloft up: a cluster of one machine, for developing against it: a manager with an embedded store,
+// a host, and a folder as the repository. It needs no set-up and leaves nothing running: the
+// processes end with this one, and are started again when they end by themselves.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "identity/certificate.h"
+#include "identity/cluster_folder.h"
+
+namespace aloft::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kStartLimit = 30s;
+// One that ends sooner would do so again.
+constexpr auto kStays = 2s;
+// A host waits so long for its sessions to move, and there is nowhere to.
+constexpr auto kEndLimit = 10s;
+
+struct Options {
+  fs::path folder;
+  std::string listen = "127.0.0.1:7400";
+  std::string ops_listen;
+  std::vector<fs::path> modules;
+  std::string inference_threads = "1";
+  bool require_isolation = false;
+};
+
+fs::path default_folder() {
+  if (const char* const state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0')
+    return fs::path(state) / "aloft" / "up";
+  if (const char* const home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return fs::path(home) / ".local" / "state" / "aloft" / "up";
+  return {};
+}
+
+// A program of aloft's, in a process that ends when this one does.
+class Daemon {
+ public:
+  // `name` is beside this program. Its standard output comes here, line by line, and to the user.
+  static Result<Daemon> start(const std::string& name, std::vector<std::string> arguments) {
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path() / name;
+    std::array<int, 2> pipe{};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+      return fail(Errc::resource_exhausted, "no file descriptor is left");
+    arguments.insert(arguments.begin(), program.string());
+    std::vector<char*> raw;
+    for (std::string& argument : arguments) raw.push_back(argument.data());
+    raw.push_back(nullptr);
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      // Ctrl-C is for this program, which ends the others in their order.
+      ::setpgid(0, 0);
+      sigset_t none;
+      ::sigemptyset(&none);
+      ::sigprocmask(SIG_SETMASK, &none, nullptr);
+      ::dup2(pipe[1], STDOUT_FILENO);
+      if (::getppid() == parent) ::execv(program.c_str(), raw.data());
+      ::_exit(127);
+    }
+    ::close(pipe[1]);
+    if (child < 0) {
+      ::close(pipe[0]);
+      return fail(Errc::resource_exhausted, "no process can be started");
+    }
+    return Daemon(name, child, pipe[0]);
+  }
+  Daemon(Daemon&& other) noexcept
+      : name_(std::move(other.name_)),
+        process_(std::exchange(other.process_, -1)),
+        output_(std::exchange(other.output_, -1)),
+        read_(std::move(other.read_)) {}
+  Daemon& operator=(Daemon&&) = delete;
+  ~Daemon() {
+    end(kEndLimit);
+    if (output_ >= 0) ::close(output_);
+  }
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] pid_t process() const { return process_; }
+  // It has been waited for by somebody else.
+  void is_gone() { process_ = -1; }
+
+  // The next line that contains `text`. Errors: internal (it ended, or said nothing in time).
+  Result<std::string> wait_for(std::string_view text) {
+    const auto until = Clock::now() + kStartLimit;
+    for (;;) {
+      for (auto end = read_.find('\n'); end != std::string::npos; end = read_.find('\n')) {
+        std::string line = read_.substr(0, end);
+        read_.erase(0, end + 1);
+        if (line.find(text) != std::string::npos) return line;
+      }
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+      pollfd waiting{output_, POLLIN, 0};
+      if (left <= 0ms || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
+        return fail(Errc::internal, name_ + " did not start in time; what it said is above");
+      std::array<char, 4096> some{};
+      const ssize_t size = ::read(output_, some.data(), some.size());
+      if (size <= 0) return fail(Errc::internal, name_ + " did not start; what it said is above");
+      read_.append(some.data(), static_cast<std::size_t>(size));
+    }
+  }
+
+  // Tells it to end, and waits; kills it after `limit`.
+  void end(std::chrono::milliseconds limit) {
+    if (process_ < 0) return;
+    ::kill(process_, SIGTERM);
+    const auto until = Clock::now() + limit;
+    sigset_t child;
+    ::sigemptyset(&child);
+    ::sigaddset(&child, SIGCHLD);
+    while (::waitpid(process_, nullptr, WNOHANG) == 0) {
+      const auto left = until - Clock::now();
+      if (left <= 0ms) {
+        ::kill(process_, SIGKILL);
+        ::waitpid(process_, nullptr, 0);
+        break;
+      }
+      // SIGCHLD is blocked, so one that came before this is not missed.
+      const auto wait = std::min<Clock::duration>(left, 200ms);
+      const timespec time{0, std::chrono::duration_cast<std::chrono::nanoseconds>(wait).count()};
+      ::sigtimedwait(&child, nullptr, &time);
+    }
+    process_ = -1;
+  }
+
+ private:
+  Daemon(std::string name, pid_t process, int output)
+      : name_(std::move(name)), process_(process), output_(output) {}
+
+  std::string name_;
+  pid_t process_;
+  int output_;
+  std::string read_;
+};
+
+// A program as it is started, and started again.
+struct Part {
+  std::string program;
+  std::vector<std::string> arguments;
+  std::string ready;  // in the line that says that it is
+  std::optional<Daemon> daemon{};
+  Clock::time_point started{};
+
+  // The line that says that it is ready.
+  Result<std::string> start() {
+    auto made = Daemon::start(program, arguments);
+    if (!made) return std::unexpected(made.error());
+    daemon.emplace(*std::move(made));
+    started = Clock::now();
+    return daemon->wait_for(ready);
+  }
+  // After SIGCHLD. Errors: internal (it does not stay).
+  Result<void> look_after() {
+    int status = 0;
+    if (::waitpid(daemon->process(), &status, WNOHANG) != daemon->process()) return {};
+    daemon->is_gone();
+    if (Clock::now() - started < kStays)
+      return fail(Errc::internal, program + " has ended by itself; what it said is above");
+    std::fprintf(stderr, "warning: %s has ended by itself (%s %d): starting it again\n",
+                 program.c_str(), WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    auto again = start();
+    if (!again) return std::unexpected(again.error());
+    return {};
+  }
+};
+
+// A command of this program, in a process of its own: what it prints goes where this one's does.
+Result<void> run_own(std::vector<std::string> arguments) {
+  auto program = Daemon::start("aloft", arguments);
+  if (!program) return std::unexpected(program.error());
+  int status = 0;
+  ::waitpid(program->process(), &status, 0);
+  program->is_gone();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return fail(Errc::internal, "aloft " + arguments[0] + " " + arguments[1] + " failed");
+}
+
+Result<void> make_credentials(const fs::path& folder) {
+  if (!fs::exists(folder / "ca.pem")) {
+    // The modules are the user's own, on the user's own machine.
+    auto made = identity::create_cluster_folder(
+        folder, {.name = "local", .modules = identity::Unsigned::allowed});
+    if (!made) return made;
+  }
+  if (fs::exists(folder / "host-local.pem")) return {};
+  auto authority = identity::Authority::load(folder);
+  if (!authority) return std::unexpected(authority.error());
+  auto issued = authority->issue({.identity = {authority->cluster(), identity::Role::host, "local"},
+                                  .hosts = {"localhost", "127.0.0.1", "::1"}});
+  if (!issued) return std::unexpected(issued.error());
+  return identity::save(*issued, folder, "host-local");
+}
+
+// What the user does next.
+void explain(const Options& options, const fs::path& credentials, const fs::path& repository,
+             const std::string& manager) {
+  const std::string keys = credentials.string();
+  std::printf(
+      "aloft: a cluster of one machine is up, its manager at %s. Ctrl-C ends it.\n"
+      "\n"
+      "  put a module there:  aloft module push --repository %s MODULE.wasm\n"
+      "  use it:              aloft-detect --cluster %s --cluster-ca %s/ca.pem \\\n"
+      "                         --cluster-cert %s/tenant-default.pem --cluster-key "
+      "%s/tenant-default.key ...\n"
+      "  look at it:          aloft hosts --manager %s --credentials %s\n",
+      manager.c_str(), repository.c_str(), manager.c_str(), keys.c_str(), keys.c_str(),
+      keys.c_str(), manager.c_str(), keys.c_str());
+  if (!options.ops_listen.empty())
+    std::printf("  its metrics:         http://%s/metrics\n", options.ops_listen.c_str());
+  std::fflush(stdout);
+}
+
+Result<void> up(const Options& options) {
+  if (options.folder.empty())
+    return fail(Errc::invalid_argument, "no folder to work in: pass --dir DIR");
+  std::error_code error;
+  const fs::path folder = fs::absolute(options.folder, error);
+  const fs::path credentials = folder / "cluster";
+  const fs::path repository = folder / "repository";
+  fs::create_directories(folder, error);
+  fs::permissions(folder, fs::perms::owner_all, error);
+  if (error) return fail(Errc::refused, folder.string() + ": " + error.message());
+  if (auto made = make_credentials(credentials); !made) return made;
+  for (const fs::path& module : options.modules) {
+    auto pushed = run_own({"module", "push", "--repository", repository.string(), module.string()});
+    if (!pushed) return pushed;
+  }
+  fs::create_directories(repository, error);
+
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+  Part manager{
+      .program = "aloft-manager",
+      .arguments = {"--listen", options.listen, "--credentials", credentials.string(),
+                    "--store-data", (folder / "state.sqlite").string(), "--log-level", "warn"},
+      .ready = "listening on port "};
+  if (!options.ops_listen.empty())
+    manager.arguments.insert(manager.arguments.end(), {"--ops-listen", options.ops_listen});
+  const auto listening = manager.start();
+  if (!listening) return std::unexpected(listening.error());
+  const std::string address = options.listen.substr(0, options.listen.rfind(':') + 1) +
+                              listening->substr(listening->rfind(' ') + 1);
+  manager.arguments[1] = address;  // where it is to be found again
+
+  Part host{
+      .program = "aloft-host",
+      .arguments = {"--managers", address, "--credentials", credentials.string(), "--id", "local",
+                    "--repository", repository.string(), "--state", (folder / "host").string(),
+                    "--isolation", options.require_isolation ? "required" : "best-effort",
+                    "--inference-threads", options.inference_threads, "--drain-limit", "0s",
+                    "--log-level", "warn"},
+      .ready = "registered"};
+  if (auto started = host.start(); !started) return std::unexpected(started.error());
+  explain(options, credentials, repository, address);
+
+  for (;;) {
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    if (signal != SIGCHLD) break;
+    for (Part* const part : {&manager, &host}) {
+      if (auto there = part->look_after(); !there) return there;
+    }
+  }
+  host.daemon->end(kEndLimit);  // while there is a manager to tell it to
+  return {};
+}
+
+}  // namespace
+
+void add_up_command(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  options->folder = default_folder();
+  auto* const command =
+      app.add_subcommand("up", "a cluster on this machine: manager, host and repository");
+  command->add_option("--dir", options->folder, "folder of its keys, modules and state")
+      ->capture_default_str();
+  command->add_option("--listen", options->listen, "HOST:PORT of the manager; port 0: a free one")
+      ->capture_default_str();
+  command->add_option("--ops-listen", options->ops_listen,
+                      "IP:PORT of the manager's /metrics, /healthz and /readyz");
+  command->add_option("--module", options->modules, "a .wasm file to put into the repository first")
+      ->check(CLI::ExistingFile);
+  command->add_option("--inference-threads", options->inference_threads, "threads of one inference")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command->add_flag("--require-isolation", options->require_isolation,
+                    "fail where this machine cannot sandbox what runs here in full");
+  command->callback([&context, options] {
+    if (auto ended = up(*options); !ended) failed(context, ended.error());
+  });
+}
+
+}  // namespace aloft::cli

@@ -1,0 +1,272 @@
+#include "cluster/caretaker.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include <spdlog/spdlog.h>
+
+namespace aloft::cluster {
+namespace {
+
+constexpr std::size_t kMaxWaiting = 4096;  // tasks
+constexpr std::chrono::milliseconds kAfterNothing{1000};
+
+// The same at every manager, of whatever build.
+std::uint64_t weight(std::string_view manager, std::string_view session) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const std::string_view text : {manager, std::string_view("/"), session}) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    }
+  }
+  hash ^= hash >> 33U;
+  hash *= 0xff51afd7ed558ccdU;
+  return hash ^ (hash >> 33U);
+}
+
+}  // namespace
+
+Caretaker::Caretaker(Store& store, Tables& tables, Ledger& ledger, SessionTable& sessions,
+                     Placer& placer, SessionTable::Now now, TenantTableSource tenants,
+                     CaretakerOptions options)
+    : store_(store),
+      tables_(tables),
+      ledger_(ledger),
+      sessions_(sessions),
+      placer_(placer),
+      now_(std::move(now)),
+      tenants_(std::move(tenants)),
+      options_(std::move(options)),
+      pool_(options_.threads, kMaxWaiting),
+      thread_([this] { work(); }) {}
+
+Caretaker::~Caretaker() { stop(); }
+
+void Caretaker::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::exchange(ending_, true)) return;
+  }
+  changed_.notify_all();
+  thread_.join();
+  pool_.end();
+  if (lease_ != 0) (void)store_.revoke_lease(lease_);
+}
+
+void Caretaker::wake() {
+  {
+    const std::scoped_lock lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_all();
+}
+
+bool Caretaker::in_contact() const {
+  const std::scoped_lock lock(mutex_);
+  return in_contact_;
+}
+
+Caretaker::Counts Caretaker::counts() const {
+  const std::scoped_lock lock(mutex_);
+  return counts_;
+}
+
+void Caretaker::work() {
+  auto register_next = Clock::now();
+  for (;;) {
+    if (Clock::now() >= register_next) {
+      stay_registered();
+      register_next = Clock::now() + std::chrono::seconds(1);
+    }
+    look_after_all();
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, options_.period, [&] { return ending_ || woken_; });
+    if (ending_) return;
+    woken_ = false;
+  }
+}
+
+// Also the test whether the store can be reached: it is the one call that is made all the time.
+void Caretaker::stay_registered() {
+  Result<void> contact = tables_.follow(store_);
+  if (contact && lease_ != 0) {
+    contact = store_.keep_alive(lease_);
+    if (!contact && contact.error().code == Errc::not_found) lease_ = 0;
+  }
+  if (lease_ == 0) {
+    if (auto granted = store_.grant_lease(options_.manager_lease)) {
+      lease_ = *granted;
+      contact = ledger_.run([&](Draft& draft) -> Result<void> {
+        auto record = draft.edit(tables_.managers, options_.manager);
+        record.set_lease(lease_);
+        record.set_address(options_.address);
+        draft.write(tables_.managers, options_.manager, std::move(record), lease_);
+        return {};
+      });
+    } else {
+      contact = std::unexpected(granted.error());
+    }
+  }
+  bool had = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    had = std::exchange(in_contact_, contact.has_value());
+  }
+  if (contact && !had) {
+    contact_since_ = Clock::now();
+    spdlog::info("the cluster's state can be reached");
+  }
+  if (!contact && had) {
+    spdlog::warn("the cluster's state cannot be reached: {}; running sessions go on",
+                 contact.error().message);
+  }
+}
+
+bool Caretaker::is_mine(const std::string& id) const {
+  const std::string* best = nullptr;
+  std::uint64_t most = 0;
+  for (const std::string& manager : managers_) {
+    const std::uint64_t its = weight(manager, id);
+    if (best == nullptr || its > most) {
+      best = &manager;
+      most = its;
+    }
+  }
+  return best == nullptr || *best == options_.manager;
+}
+
+Caretaker::Task Caretaker::task_for(const SessionRecord& session, ClusterTime now) const {
+  const bool could_renew = Clock::now() - contact_since_ > options_.session_lives;
+  const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(now.count(), 0));
+  if (could_renew && session.expires_ms() <= at) return Task::expire;
+  if (session.host().empty()) return Task::place_waiting;
+  const auto host = boots_.find(session.host());
+  if (host == boots_.end() || host->second != session.host_boot()) return Task::place_again;
+  if (session.address().empty()) return Task::settle;
+  if (!session.leaving_host().empty()) {
+    return session.leaving_until_ms() <= at || !boots_.contains(session.leaving_host())
+               ? Task::leave
+               : Task::none;
+  }
+  if (draining_.contains(session.host())) return Task::move;
+  return Task::none;
+}
+
+void Caretaker::look_after_all() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!in_contact_) return;
+  }
+  if (!tables_.following()) return;
+  managers_.clear();
+  tables_.managers.for_each([&](const std::string& id, const auto&) { managers_.push_back(id); });
+  boots_.clear();
+  draining_.clear();
+  tables_.hosts.for_each([&](const std::string& id, const auto& host) {
+    boots_.emplace(id, host->host().boot_id());
+    if (host->draining()) draining_.insert(id);
+  });
+  tables_.drains.for_each([&](const std::string& id, const auto&) { draining_.insert(id); });
+
+  const ClusterTime now = now_();
+  std::vector<std::pair<KnownSession, Task>> found;
+  tables_.sessions.for_each([&](const std::string& id, const auto& session) {
+    const Task task = task_for(*session, now);
+    if (task != Task::none) found.push_back({KnownSession{id, session}, task});
+  });
+
+  const auto clock = Clock::now();
+  std::map<std::string, Clock::time_point> still;
+  std::vector<std::pair<KnownSession, Task>> started;
+  {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= clock; });
+    for (auto& [session, task] : found) {
+      if (busy_.contains(session.id) || not_before_.contains(session.id)) continue;
+      std::chrono::milliseconds patience{0};
+      if (task == Task::settle) {
+        patience = options_.unprepared_after;
+      } else if (!is_mine(session.id)) {
+        patience = options_.others_after;
+      }
+      if (patience.count() > 0) {
+        const auto seen = seen_.find(session.id);
+        const auto since = seen == seen_.end() ? clock : seen->second;
+        still.emplace(session.id, since);
+        if (clock - since < patience) continue;
+      }
+      if (task == Task::move) {
+        if (moving_ >= options_.moving_at_once) continue;
+        ++moving_;
+      }
+      busy_.insert(session.id);
+      started.emplace_back(std::move(session), task);
+    }
+    seen_ = std::move(still);
+  }
+  for (auto& [known, its_task] : started) {
+    const bool posted = pool_.post([this, session = known, task = its_task] {
+      carry_out(session, task);
+      const std::scoped_lock lock(mutex_);
+      busy_.erase(session.id);
+      if (task == Task::move) {
+        --moving_;
+        woken_ = true;  // the next one may go
+        changed_.notify_all();
+      }
+    });
+    if (posted) continue;
+    const std::scoped_lock lock(mutex_);
+    busy_.erase(known.id);
+    if (its_task == Task::move) --moving_;
+  }
+}
+
+void Caretaker::carry_out(const KnownSession& session, Task task) {
+  const auto wait_a_while = [&] {
+    const std::scoped_lock lock(mutex_);
+    not_before_[session.id] = Clock::now() + kAfterNothing;
+  };
+  const auto count = [&](std::uint64_t Counts::* which) {
+    const std::scoped_lock lock(mutex_);
+    ++(counts_.*which);
+  };
+  if (task == Task::expire) {
+    auto closed = sessions_.close(session.id, SessionTable::End::if_expired);
+    if (!closed) return wait_a_while();
+    if (!*closed) return;
+    count(&Counts::expired);
+    spdlog::info("session {} of tenant {} was not renewed: closed", session.id,
+                 session.record->tenant());
+    return placer_.release(**closed);
+  }
+  if (task == Task::leave) {
+    if (!sessions_.leave(session.id, session.record->leaving_generation())) return wait_a_while();
+    return placer_.release(session, session.record->leaving_host(),
+                           session.record->leaving_generation());
+  }
+
+  const auto table = tenants_();
+  const Tenant* const tenant = table->find(session.record->tenant());
+  if (tenant == nullptr) return wait_a_while();  // no longer in the tenants file: it ends by itself
+  const bool again = task == Task::place_again;
+  Result<KnownSession> placed = session;
+  if (task != Task::settle) {
+    placed = sessions_.replace(
+        session.id, {.generation = session.record->generation(),
+                     .why = again ? SessionTable::Why::host_gone : SessionTable::Why::move,
+                     .avoid = placer_.silent_hosts()});
+  }
+  if (placed) placed = placer_.settle(*std::move(placed), *tenant);
+  if (!placed) {
+    spdlog::warn("session {} could not be placed: {}", session.id, placed.error().message);
+    return wait_a_while();
+  }
+  if (placed->waiting()) return wait_a_while();
+  count(again ? &Counts::placed_again : &Counts::moved);
+  spdlog::info("session {} went from host {} to host {}", session.id,
+               session.record->host().empty() ? "(none)" : session.record->host(),
+               placed->record->host());
+}
+
+}  // namespace aloft::cluster

@@ -1,0 +1,72 @@
+// The hosts of a cluster, as its managers hear of them: the gRPC service aloft.v1.Hosts.
+//
+// A host is there while its lease lives, which any manager keeps alive for it with each heartbeat;
+// so a host may speak to another manager each time. Its record is written again only when what it
+// says changes what a placement would come to: heartbeats of many hosts cost the store next to
+// nothing.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <grpcpp/server_context.h>
+
+#include "aloft/v1/host.grpc.pb.h"
+#include "cluster/authenticator.h"
+#include "cluster/caretaker.h"
+#include "cluster/ledger.h"
+#include "cluster/metrics.h"
+#include "cluster/pool.h"
+#include "cluster/session_table.h"
+#include "cluster/store.h"
+#include "cluster/table.h"
+#include "identity/signing_key.h"
+
+namespace aloft::cluster {
+
+struct HostsServiceOptions {
+  std::chrono::seconds lease{3};
+  std::size_t threads = 8, waiting = 2048;
+};
+
+struct HostsServiceParts {
+  Store& store;
+  Tables& tables;
+  Ledger& ledger;
+  Authenticator& authenticator;
+  Metrics& metrics;
+  SessionTable::Now now;
+  // A host says that cluster time is so late at least; a manager that is new may have less.
+  std::function<void(ClusterTime)> at_least;
+  std::vector<identity::VerifyingKey> ticket_keys;  // the signing one first
+};
+
+// Thread rule: gRPC's.
+class HostsService final : public v1::Hosts::CallbackService {
+ public:
+  HostsService(HostsServiceParts parts, HostsServiceOptions options);
+
+  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
+                                     const v1::RegisterHostRequest* request,
+                                     v1::HeartbeatResponse* response) override;
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* response) override;
+
+ private:
+  template <class Function>
+  grpc::ServerUnaryReactor* handle(grpc::CallbackServerContext* context, const char* method,
+                                   const std::string& host, Function function);
+  [[nodiscard]] Result<void> enter(const v1::RegisterHostRequest& request);
+  // False: it has to register.
+  [[nodiscard]] Result<bool> hear(const v1::HeartbeatRequest& request);
+  void answer(const std::string& host, v1::HeartbeatResponse& response) const;
+
+  const HostsServiceParts parts_;
+  const HostsServiceOptions options_;
+  Pool pool_;
+};
+
+}  // namespace aloft::cluster

@@ -1,0 +1,425 @@
+#include "cluster/offload_manager.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <spdlog/spdlog.h>
+
+#include "cluster/rpc_status.h"
+#include "identity/name.h"
+
+namespace aloft::cluster {
+namespace {
+
+constexpr std::uint32_t kApiVersion = 1;
+constexpr std::uint32_t kPageSize = 1000;
+
+bool is_session_id(const std::string& id) {
+  return id.size() == 32 && std::ranges::all_of(id, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// Goes with a request from the device to the guest; only as a log may show it.
+std::string trace_of(const grpc::ServerContextBase& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("traceparent");
+  if (found == metadata.end() || found->second.size() != 55) return "-";
+  const std::string trace(found->second.data(), found->second.size());
+  const bool good = std::ranges::all_of(
+      trace, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'; });
+  return good ? trace : "-";
+}
+
+}  // namespace
+
+OffloadManagerService::Answer::Answer(const Error& error) : status(to_status(error)) {
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) retry_after = kRetryWhenFull;
+}
+
+OffloadManagerService::OffloadManagerService(OffloadManagerParts parts,
+                                             OffloadManagerOptions options)
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      placing_(options_.placing_threads, options_.placing_waiting),
+      pool_(options_.threads, options_.waiting) {}
+
+OffloadManagerService::~OffloadManagerService() = default;
+
+Result<OffloadManagerService::Who> OffloadManagerService::who(
+    const grpc::ServerContextBase& context, Rights rights, grpc::Status& refused) const {
+  auto caller = parts_.authenticator.who(context);
+  if (!caller) {
+    refused = {grpc::StatusCode::UNAUTHENTICATED, caller.error().message};
+    return std::unexpected(caller.error());
+  }
+  Who who{.caller = *std::move(caller), .table = parts_.tenants()};
+  const auto no = [&](std::string message) {
+    refused = {grpc::StatusCode::PERMISSION_DENIED, message};
+    return fail(Errc::refused, std::move(message));
+  };
+  if (who.caller.role == identity::Role::tenant) {
+    who.tenant = who.table->find(who.caller.name);
+    if (who.tenant == nullptr) {
+      return no("tenant " + who.caller.name + " is not in the tenants file of this cluster");
+    }
+    who.is_operator = who.tenant->is_operator;
+  } else if (who.caller.role == identity::Role::operator_) {
+    who.is_operator = true;
+  } else {
+    return no("a certificate of a " + std::string(to_string(who.caller.role)) +
+              " opens nothing here: show one of a tenant or of an operator");
+  }
+  if (rights == Rights::operator_ && !who.is_operator) {
+    return no("this is for operators: tenant " + who.caller.name + " has no `operator = true`");
+  }
+  return who;
+}
+
+template <class Function>
+grpc::ServerUnaryReactor* OffloadManagerService::handle(Pool& pool, Context* context,
+                                                        const char* method, Rights rights,
+                                                        Function function) {
+  Reactor* const reactor = context->DefaultReactor();
+  const auto begun = std::chrono::steady_clock::now();
+  const auto finish = [this, context, reactor, method, begun](const Answer& answer) {
+    if (answer.retry_after.count() > 0) {
+      context->AddTrailingMetadata(kRetryAfter, std::to_string(answer.retry_after.count()));
+    }
+    parts_.metrics.answered(method, answer.status.error_code(),
+                            std::chrono::steady_clock::now() - begun);
+    reactor->Finish(answer.status);
+  };
+  const bool posted = pool.post([this, context, rights, finish, function = std::move(function)] {
+    if (context->IsCancelled()) {
+      return finish(Answer({Errc::cancelled, "the caller gave it up"}));
+    }
+    Answer refused;
+    const auto caller = who(*context, rights, refused.status);
+    finish(caller ? function(*caller) : refused);
+  });
+  if (!posted) {
+    Answer answer({Errc::overloaded, "this manager has too many requests waiting"});
+    finish(answer);
+  }
+  return reactor;
+}
+
+OffloadManagerService::Answer OffloadManagerService::answer_with(const KnownSession& session,
+                                                                 v1::Session& response) const {
+  auto view = parts_.placer.owners_view(session);
+  if (!view) return Answer(view.error());
+  response = *std::move(view);
+  return {};
+}
+
+Result<KnownSession> OffloadManagerService::session_of(const Who& who,
+                                                       const std::string& id) const {
+  if (!is_session_id(id)) return fail(Errc::invalid_argument, "id: not a session's");
+  auto known = parts_.sessions.find(id);
+  if (!known) {
+    // It may have been opened at another manager a moment ago.
+    if (auto read = parts_.tables.sessions.refresh(parts_.store, id); !read) {
+      return std::unexpected(read.error());
+    }
+    known = parts_.sessions.find(id);
+  }
+  if (!known) return fail(Errc::not_found, "no such session: " + id);
+  if (!who.is_operator && known->record->tenant() != who.caller.name) {
+    return fail(Errc::refused, "session " + id + " is another tenant's");
+  }
+  return *std::move(known);
+}
+
+OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
+                                                          const v1::OpenSessionRequest& asked,
+                                                          v1::Session& response) {
+  if (who.tenant == nullptr) {
+    return Answer({Errc::refused, "an operator has no sessions: show a tenant's certificate"});
+  }
+  const Tenant& tenant = *who.tenant;
+  // Before all else, so that wrong requests are counted, too.
+  if (const auto wait = admission_.refuse(tenant, Admission::Clock::now())) {
+    Answer answer({Errc::overloaded, "tenant " + tenant.name + " opens sessions too fast"});
+    answer.retry_after = *wait;
+    return answer;
+  }
+  if (auto checked = check(asked); !checked) return Answer(checked.error());
+  for (const auto& module : asked.modules()) {
+    if (!tenant.allows_module(module.name(), *Digest::parse(module.digest()))) {
+      return Answer(
+          {Errc::refused, "tenant " + tenant.name + " may not run module " + module.name()});
+    }
+  }
+  v1::OpenSessionRequest request = asked;
+  auto& resources = *request.mutable_resources();
+  if (resources.memory_bytes() == 0) resources.set_memory_bytes(options_.default_memory_bytes);
+  if (resources.cpu_millicores() == 0) {
+    resources.set_cpu_millicores(options_.default_cpu_millicores);
+  }
+
+  const std::string id = SessionTable::id_of(tenant.name, request);
+  auto session = parts_.sessions.open(id, tenant, request, parts_.placer.silent_hosts());
+  if (!session) return Answer(session.error());
+  if (session->waiting()) {
+    session = parts_.sessions.replace(
+        id, {.generation = session->record->generation(), .avoid = parts_.placer.silent_hosts()});
+  }
+  if (session) session = parts_.placer.settle(*std::move(session), tenant);
+  if (session && session->placed()) return answer_with(*session, response);
+
+  const Error error =
+      session ? Error{Errc::overloaded, "no host that has room answers"} : session.error();
+  if (auto closed = parts_.sessions.close(id, SessionTable::End::now); closed && *closed) {
+    parts_.placer.release(**closed);
+  }
+  return Answer(error);
+}
+
+OffloadManagerService::Answer OffloadManagerService::move(const Who& who,
+                                                          const v1::MoveSessionRequest& request,
+                                                          v1::Session& response) {
+  auto session = session_of(who, request.id());
+  if (!session) return Answer(session.error());
+  const Tenant* const tenant = who.table->find(session->record->tenant());
+  if (tenant == nullptr)
+    return Answer({Errc::refused, "its tenant is in no tenants file any more"});
+  if (!request.to_host().empty() && !identity::is_name(request.to_host())) {
+    return Answer({Errc::invalid_argument, "to_host: not a host's name"});
+  }
+  if (const auto wait = admission_.refuse(*tenant, Admission::Clock::now())) {
+    Answer answer({Errc::overloaded, "tenant " + tenant->name + " moves sessions too fast"});
+    answer.retry_after = *wait;
+    return answer;
+  }
+  std::vector<std::string> avoid(request.avoid_hosts().begin(), request.avoid_hosts().end());
+  // A device that asks twice to get away from one host, or was moved away already, is where it
+  // wanted to be.
+  const bool is_away = !avoid.empty() && session->placed() && request.to_host().empty() &&
+                       std::ranges::find(avoid, session->record->host()) == avoid.end();
+  if (is_away) return answer_with(*session, response);
+
+  const auto silent = parts_.placer.silent_hosts();
+  avoid.insert(avoid.end(), silent.begin(), silent.end());
+  session = parts_.sessions.replace(session->id, {.generation = session->record->generation(),
+                                                  .avoid = std::move(avoid),
+                                                  .only = request.to_host()});
+  if (session) session = parts_.placer.settle(*std::move(session), *tenant);
+  if (!session) return Answer(session.error());
+  return answer_with(*session, response);
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::OpenSession(Context* context,
+                                                             const v1::OpenSessionRequest* request,
+                                                             v1::Session* response) {
+  return handle(placing_, context, "OpenSession", Rights::tenant, [=, this](const Who& who) {
+    Answer answer = open(who, *request, *response);
+    if (answer.status.ok()) {
+      spdlog::debug("session {} of tenant {} opened at host {} trace={}", response->id(),
+                    response->tenant(), response->placement().host_id(), trace_of(*context));
+    } else {
+      spdlog::debug("an open of {} failed: {} trace={}", who.caller.name,
+                    answer.status.error_message(), trace_of(*context));
+    }
+    return answer;
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::MoveSession(Context* context,
+                                                             const v1::MoveSessionRequest* request,
+                                                             v1::Session* response) {
+  return handle(placing_, context, "MoveSession", Rights::tenant,
+                [=, this](const Who& who) { return move(who, *request, *response); });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::RenewSession(
+    Context* context, const v1::RenewSessionRequest* request, v1::Session* response) {
+  return handle(pool_, context, "RenewSession", Rights::tenant, [=, this](const Who& who) {
+    auto session = session_of(who, request->id());
+    // A session of a tenant that is no more ends by itself; so does one whose module is no longer
+    // allowed.
+    if (session) {
+      const Tenant* const tenant = who.table->find(session->record->tenant());
+      if (tenant == nullptr) return Answer({Errc::refused, "its tenant is no more"});
+      for (const auto& module : session->record->modules()) {
+        const auto digest = Digest::parse(module.digest());
+        if (!digest || !tenant->allows_module(module.name(), *digest)) {
+          return Answer(
+              {Errc::refused, "tenant " + tenant->name + " may not run module " + module.name()});
+        }
+      }
+      session = parts_.sessions.renew(session->id);
+    }
+    if (!session) return Answer(session.error());
+    return answer_with(*session, *response);
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::CloseSession(
+    Context* context, const v1::CloseSessionRequest* request, v1::CloseSessionResponse*) {
+  return handle(pool_, context, "CloseSession", Rights::tenant, [=, this](const Who& who) {
+    auto session = session_of(who, request->id());
+    if (!session && session.error().code == Errc::not_found) return Answer();  // again
+    if (!session) return Answer(session.error());
+    auto closed = parts_.sessions.close(session->id, SessionTable::End::now);
+    if (!closed) return Answer(closed.error());
+    if (*closed) parts_.placer.release(**closed);
+    return Answer();
+  });
+}
+
+grpc::ServerWriteReactor<v1::Session>* OffloadManagerService::WatchSession(
+    Context* context, const v1::WatchSessionRequest* request) {
+  struct Refusal final : grpc::ServerWriteReactor<v1::Session> {
+    explicit Refusal(const grpc::Status& status) { Finish(status); }
+    void OnDone() override { delete this; }
+  };
+  auto opened = parts_.watchers.open();
+  if (opened.reactor == nullptr) {
+    return new Refusal({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watch at this manager"});
+  }
+  // As with all others: who it is, and a look at the store for a session that is not known here.
+  using Decision = Result<std::string, grpc::Status>;
+  const auto decide = [this, context, request, opened] {
+    Decision decision = std::unexpected(grpc::Status());
+    if (const auto caller = who(*context, Rights::tenant, decision.error())) {
+      const auto session = session_of(*caller, request->id());
+      if (session) {
+        decision = session->id;
+      } else {
+        decision = std::unexpected(to_status(session.error()));
+      }
+    }
+    parts_.metrics.answered("WatchSession",
+                            decision ? grpc::StatusCode::OK : decision.error().error_code(), {});
+    opened.decide(decision);
+  };
+  if (!pool_.post(decide)) {
+    opened.decide(std::unexpected(
+        to_status({Errc::overloaded, "this manager has too many requests waiting"})));
+  }
+  return opened.reactor;
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::ExplainSession(
+    Context* context, const v1::ExplainSessionRequest* request, v1::PlacementReason* response) {
+  return handle(pool_, context, "ExplainSession", Rights::tenant, [=, this](const Who& who) {
+    const auto session = session_of(who, request->id());
+    if (!session) return Answer(session.error());
+    const auto reason = parts_.store.get("reasons/" + session->id);
+    if (!reason) return Answer(reason.error());
+    if (!*reason || !response->ParseFromString((*reason)->value)) {
+      return Answer({Errc::not_found, "no reason is known for session " + session->id});
+    }
+    return Answer();
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::Ping(Context* context, const v1::PingRequest*,
+                                                      v1::PingResponse* response) {
+  response->set_cluster(options_.cluster);
+  response->set_api_version(kApiVersion);
+  Reactor* const reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::ListSessions(
+    Context* context, const v1::ListSessionsRequest* request, v1::ListSessionsResponse* response) {
+  return handle(pool_, context, "ListSessions", Rights::operator_, [=, this](const Who&) {
+    const std::uint32_t size =
+        request->page_size() == 0 ? kPageSize : std::min(request->page_size(), kPageSize);
+    std::vector<KnownSession> page;
+    parts_.tables.sessions.for_each([&](const std::string& id, const auto& session) {
+      if (page.size() > size || id <= request->page_token()) return;
+      if (!request->tenant().empty() && session->tenant() != request->tenant()) return;
+      page.push_back({id, session});
+    });
+    if (page.size() > size) {
+      page.pop_back();
+      response->set_next_page_token(page.back().id);
+    }
+    for (const KnownSession& session : page) {
+      *response->add_sessions() = parts_.placer.view(session);
+    }
+    return Answer();
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::ListHosts(Context* context,
+                                                           const v1::ListHostsRequest*,
+                                                           v1::ListHostsResponse* response) {
+  return handle(pool_, context, "ListHosts", Rights::operator_, [=, this](const Who&) {
+    std::vector<std::pair<std::string, std::shared_ptr<const records::HostRecord>>> hosts;
+    parts_.tables.hosts.for_each(
+        [&](const std::string& id, const auto& host) { hosts.emplace_back(id, host); });
+    for (const auto& [id, host] : hosts) {
+      auto* const view = response->add_hosts();
+      view->set_id(id);
+      view->set_address(host->host().control_address());
+      view->set_draining(host->draining() || parts_.tables.drains.find(id) != nullptr);
+      *view->mutable_capacity() = host->host().capacity();
+      *view->mutable_capabilities() = host->host().capabilities();
+      view->set_load(host->load_permille() / 1000.0);
+      if (const auto reservation = parts_.tables.reservations.find(id)) {
+        *view->mutable_reserved() = reservation->reserved();
+        view->set_sessions(reservation->sessions());
+      }
+    }
+    return Answer();
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::ListTenants(Context* context,
+                                                             const v1::ListTenantsRequest*,
+                                                             v1::ListTenantsResponse* response) {
+  return handle(pool_, context, "ListTenants", Rights::operator_, [=, this](const Who& who) {
+    for (const auto& [name, tenant] : who.table->tenants) {
+      auto* const view = response->add_tenants();
+      view->set_name(name);
+      view->set_max_sessions(tenant.max_sessions);
+      view->mutable_limits()->set_memory_bytes(tenant.memory.count());
+      view->mutable_limits()->set_cpu_millicores(tenant.cpu_millicores);
+      view->mutable_limits()->set_gpus(tenant.gpus);
+      if (const auto quota = parts_.tables.quotas.find(name)) {
+        view->set_sessions(quota->sessions());
+        *view->mutable_reserved() = quota->reserved();
+      }
+    }
+    return Answer();
+  });
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::DrainHost(Context* context,
+                                                           const v1::DrainHostRequest* request,
+                                                           v1::DrainHostResponse* response) {
+  return handle(pool_, context, "DrainHost", Rights::operator_, [=, this](const Who& who) {
+    const std::string& host = request->host_id();
+    if (!identity::is_name(host)) return Answer({Errc::invalid_argument, "host_id: not a name"});
+    auto run = parts_.ledger.run([&](Draft& draft) -> Result<void> {
+      const bool is_there = draft.read(parts_.tables.hosts, host) != nullptr;
+      if (request->undo()) {
+        draft.erase(parts_.tables.drains, host);
+        return {};
+      }
+      if (!is_there) return fail(Errc::not_found, "no such host: " + host);
+      draft.write(parts_.tables.drains, host, records::DrainRecord{});
+      return {};
+    });
+    if (!run) return Answer(run.error());
+    spdlog::info("host {} {} drained, says {}", host, request->undo() ? "is no longer" : "is",
+                 who.caller.name);
+    std::uint32_t moving = 0;
+    if (!request->undo()) {
+      parts_.tables.sessions.for_each([&](const std::string&, const auto& session) {
+        moving += session->host() == host ? 1U : 0U;
+      });
+    }
+    response->set_sessions_moving(moving);
+    parts_.caretaker.wake();
+    return Answer();
+  });
+}
+
+}  // namespace aloft::cluster

@@ -1,0 +1,124 @@
+// The Offload Manager: what a device and an operator ask of a cluster, as the gRPC service
+// aloft.v1.OffloadManager.
+//
+// Each request: who is it (authenticator.h), may it (here, by the tenants file), is it its turn
+// (admission.h), then the deed (session_table.h, placer.h). gRPC's threads only take requests in;
+// those that wait for the store or for a host do so in pools of a bounded size, opens and moves in
+// one of their own, so that a host that answers slowly never keeps a session from being renewed.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <grpcpp/server_context.h>
+
+#include "aloft/v1/offload_manager.grpc.pb.h"
+#include "cluster/admission.h"
+#include "cluster/authenticator.h"
+#include "cluster/caretaker.h"
+#include "cluster/metrics.h"
+#include "cluster/placer.h"
+#include "cluster/pool.h"
+#include "cluster/session_table.h"
+#include "cluster/session_watchers.h"
+#include "cluster/store.h"
+
+namespace aloft::cluster {
+
+struct OffloadManagerOptions {
+  std::string cluster;
+  // For a session that asks for none.
+  std::uint64_t default_memory_bytes = std::uint64_t{64} << 20U;
+  std::uint32_t default_cpu_millicores = 100;
+  std::size_t placing_threads = 32, placing_waiting = 256;
+  std::size_t threads = 8, waiting = 4096;
+};
+
+// What it works with; all outlive it.
+struct OffloadManagerParts {
+  Store& store;
+  Tables& tables;
+  Ledger& ledger;
+  SessionTable& sessions;
+  Placer& placer;
+  Caretaker& caretaker;
+  Authenticator& authenticator;
+  SessionWatchers& watchers;
+  Metrics& metrics;
+  std::function<std::shared_ptr<const TenantTable>()> tenants;
+};
+
+// Thread rule: gRPC's.
+class OffloadManagerService final : public v1::OffloadManager::CallbackService {
+ public:
+  OffloadManagerService(OffloadManagerParts parts, OffloadManagerOptions options);
+  ~OffloadManagerService() override;  // after the server has gone
+
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  Reactor* OpenSession(Context* context, const v1::OpenSessionRequest* request,
+                       v1::Session* response) override;
+  Reactor* RenewSession(Context* context, const v1::RenewSessionRequest* request,
+                        v1::Session* response) override;
+  Reactor* MoveSession(Context* context, const v1::MoveSessionRequest* request,
+                       v1::Session* response) override;
+  Reactor* CloseSession(Context* context, const v1::CloseSessionRequest* request,
+                        v1::CloseSessionResponse* response) override;
+  grpc::ServerWriteReactor<v1::Session>* WatchSession(
+      Context* context, const v1::WatchSessionRequest* request) override;
+  Reactor* ExplainSession(Context* context, const v1::ExplainSessionRequest* request,
+                          v1::PlacementReason* response) override;
+  Reactor* Ping(Context* context, const v1::PingRequest* request,
+                v1::PingResponse* response) override;
+  Reactor* ListSessions(Context* context, const v1::ListSessionsRequest* request,
+                        v1::ListSessionsResponse* response) override;
+  Reactor* ListHosts(Context* context, const v1::ListHostsRequest* request,
+                     v1::ListHostsResponse* response) override;
+  Reactor* ListTenants(Context* context, const v1::ListTenantsRequest* request,
+                       v1::ListTenantsResponse* response) override;
+  Reactor* DrainHost(Context* context, const v1::DrainHostRequest* request,
+                     v1::DrainHostResponse* response) override;
+
+ private:
+  enum class Rights : std::uint8_t { tenant, operator_ };
+  struct Who {
+    Caller caller;
+    std::shared_ptr<const TenantTable> table;  // keeps the tenant
+    const Tenant* tenant = nullptr;            // null: an operator by certificate
+    bool is_operator = false;
+  };
+  // What a request comes to: all right, or why not, and when to ask again.
+  struct Answer {
+    grpc::Status status;
+    std::chrono::milliseconds retry_after{0};  // 0: nothing to wait for
+
+    Answer() = default;
+    explicit Answer(const Error& error);
+  };
+
+  template <class Function>
+  Reactor* handle(Pool& pool, Context* context, const char* method, Rights rights,
+                  Function function);
+  [[nodiscard]] Result<Who> who(const grpc::ServerContextBase& context, Rights rights,
+                                grpc::Status& refused) const;
+  // The caller's own, or anyone's to an operator; looked for in the store, too.
+  [[nodiscard]] Result<KnownSession> session_of(const Who& who, const std::string& id) const;
+  [[nodiscard]] Answer open(const Who& who, const v1::OpenSessionRequest& asked,
+                            v1::Session& response);
+  [[nodiscard]] Answer move(const Who& who, const v1::MoveSessionRequest& request,
+                            v1::Session& response);
+  [[nodiscard]] Answer answer_with(const KnownSession& session, v1::Session& response) const;
+
+  const OffloadManagerParts parts_;
+  const OffloadManagerOptions options_;
+  Admission admission_;
+  Pool placing_;
+  Pool pool_;
+};
+
+// Whether a request to open a session is one; what it says otherwise is for people.
+[[nodiscard]] Result<void> check(const v1::OpenSessionRequest& request);
+
+}  // namespace aloft::cluster

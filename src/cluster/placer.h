@@ -1,0 +1,53 @@
+// Goes with a session until a host has prepared for it: the host that was reserved, and where that
+// one does not answer, the next. And what a session's owner is told: the view, with a ticket.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "aloft/v1/session.pb.h"
+#include "cluster/host_clients.h"
+#include "cluster/session_table.h"
+#include "cluster/tenants.h"
+#include "identity/signing_key.h"
+#include <aloft/result.h>
+
+namespace aloft::cluster {
+
+struct PlacerOptions {
+  int hosts_tried = 3;  // of one placement
+  std::chrono::milliseconds ticket_lives{120'000};
+  std::chrono::milliseconds session_lives{60'000};
+  std::string authority_pem{};  // what a handler's certificate ends in
+};
+
+// Thread rule: any thread.
+class Placer {
+ public:
+  Placer(Tables& tables, SessionTable& sessions, HostClients& hosts, identity::SigningKey key,
+         SessionTable::Now now, PlacerOptions options);
+
+  // Until it has an address; where no host prepares, it waits (KnownSession::waiting). Errors: what
+  // a host says that no other host could do better (no such module, a bad signature); the store's.
+  // What is reserved stays reserved then.
+  [[nodiscard]] Result<KnownSession> settle(KnownSession session, const Tenant& tenant);
+  // All hosts that it is at are told that it is there no more.
+  void release(const KnownSession& session);
+  void release(const KnownSession& session, const std::string& host, std::uint64_t generation);
+
+  // With a ticket where it is placed. Errors: of identity::seal.
+  [[nodiscard]] Result<v1::Session> owners_view(const KnownSession& session) const;
+  [[nodiscard]] v1::Session view(const KnownSession& session) const;
+  [[nodiscard]] std::vector<std::string> silent_hosts() { return hosts_.silent(); }
+
+ private:
+  Tables& tables_;
+  SessionTable& sessions_;
+  HostClients& hosts_;
+  const identity::SigningKey key_;
+  const SessionTable::Now now_;
+  const PlacerOptions options_;
+};
+
+}  // namespace aloft::cluster

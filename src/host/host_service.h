@@ -1,0 +1,34 @@
+// The gRPC service HostOffloadHandler (proto/aloft/v1/host.proto) of one host, for managers alone.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "aloft/v1/host.grpc.pb.h"
+#include "host/offload_handler.h"
+
+namespace aloft::host {
+
+// Thread rule: gRPC's. `handler` outlives it.
+class HostService final : public v1::HostOffloadHandler::Service {
+ public:
+  // `cluster`: whose managers are obeyed.
+  HostService(OffloadHandler& handler, std::string cluster)
+      : handler_(handler), cluster_(std::move(cluster)) {}
+
+  grpc::Status Prepare(grpc::ServerContext* context, const v1::PrepareRequest* request,
+                       v1::PrepareResponse* response) override;
+  grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
+                       v1::ReleaseResponse* response) override;
+
+ private:
+  [[nodiscard]] grpc::Status check(const grpc::ServerContext& context) const;
+
+  OffloadHandler& handler_;
+  const std::string cluster_;
+};
+
+// As managers understand it.
+[[nodiscard]] grpc::Status to_status(const Error& error);
+
+}  // namespace aloft::host

@@ -1,0 +1,367 @@
+#include "host/offload_handler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include "identity/name.h"
+#include "identity/public_key.h"
+
+namespace aloft::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxModules = 64;
+constexpr std::size_t kMaxId = 128;
+constexpr std::string_view kWasi = "wasi_snapshot_preview1";
+// Threads of a tenant's process: of each session a few, of each instance one.
+constexpr std::uint32_t kThreads = 16'384;
+constexpr std::uint32_t kLeastCpu = 100;  // millicores
+
+std::string random_id() {
+  Digest random;
+  (void)::RAND_bytes(reinterpret_cast<unsigned char*>(random.bytes.data()), 16);
+  return random.hex().substr(0, 32);
+}
+
+}  // namespace
+
+struct OffloadHandler::Wanted {
+  struct Module {
+    std::string name;
+    Digest digest;
+  };
+  std::vector<Module> modules;
+  oci::Verification verification;
+  std::set<std::string, std::less<>> imports{std::string(kWasi)};
+};
+
+struct OffloadHandler::Tenant {
+  std::string name;
+  fs::path folder;
+  std::optional<uid_t> user;
+  std::atomic<int> preparing = 0;  // it is wanted, and not to be ended
+
+  std::mutex mutex;
+  std::unique_ptr<TenantProcess> process;  // null: not started yet
+  struct Session {
+    std::uint64_t generation = 0;
+    v1::Resources resources;
+  };
+  std::map<std::string, Session, std::less<>> sessions;
+  std::uint64_t memory = 0;  // the limit that it has; it never shrinks under what may be in use
+};
+
+Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOptions options) {
+  std::error_code error;
+  fs::create_directories(options.state, error);
+  fs::permissions(options.state, fs::perms::owner_all, error);
+  fs::remove_all(options.state / "tenants", error);
+  fs::create_directories(options.state / "tenants", error);
+  if (error)
+    return fail(Errc::internal, "cannot use " + options.state.string() + ": " + error.message());
+  if (!fs::exists(options.program, error))
+    return fail(Errc::not_found, "no such program: " + options.program.string());
+  std::unique_ptr<OffloadHandler> handler(new OffloadHandler(std::move(options)));
+  const auto& given = handler->options_;
+  auto modules = HostModules::open({.state = given.state,
+                                    .fetch = given.fetch,
+                                    .compile = {.program = given.program,
+                                                .root = given.state / "compile-root",
+                                                .user = given.first_user,
+                                                .need = given.need,
+                                                .limit = given.compile_limit,
+                                                .memory_bytes = given.compile_memory},
+                                    .max_modules = given.max_modules,
+                                    .max_compiled = given.max_compiled});
+  if (!modules) return std::unexpected(std::move(modules).error());
+  handler->modules_ = *std::move(modules);
+  return handler;
+}
+
+OffloadHandler::OffloadHandler(OffloadHandlerOptions options) : options_(std::move(options)) {}
+OffloadHandler::~OffloadHandler() { end(); }
+
+Result<OffloadHandler::Wanted> OffloadHandler::read(const v1::PrepareRequest& request) const {
+  const auto wrong = [](std::string what) { return fail(Errc::invalid_argument, std::move(what)); };
+  if (!identity::is_name(request.tenant())) return wrong("tenant: not a name");
+  if (request.session_id().empty() || request.session_id().size() > kMaxId)
+    return wrong("session_id: 1 to 128 bytes");
+  if (request.modules().empty() || request.modules_size() > kMaxModules)
+    return wrong("modules: 1 to 64");
+  Wanted wanted;
+  for (const auto& module : request.modules()) {
+    auto digest = Digest::parse(module.digest());
+    if (!digest) return wrong("modules: " + digest.error().message);
+    wanted.modules.push_back({module.name(), *digest});
+  }
+  for (const std::string& der : request.module_signers()) {
+    auto key = identity::PublicKey::from_der(std::as_bytes(std::span(der)));
+    if (!key) return wrong("module_signers: " + key.error().message);
+    wanted.verification.signers.push_back(*std::move(key));
+  }
+  wanted.verification.unsigned_artifacts =
+      request.allow_unsigned_modules() ? oci::Unsigned::allow : oci::Unsigned::refuse;
+  wanted.imports.insert(request.host_functions().begin(), request.host_functions().end());
+  return wanted;
+}
+
+Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& request) {
+  if (draining_) return fail(Errc::unreachable, "host " + options_.host_id + " is going away");
+  const auto wanted = read(request);
+  if (!wanted) return std::unexpected(wanted.error());
+
+  std::vector<HostModules::Module> modules;
+  std::chrono::microseconds compile_time{};
+  for (const auto& [name, digest] : wanted->modules) {
+    auto module = modules_->get(digest, wanted->verification);
+    if (!module) return std::unexpected(std::move(module).error());
+    for (const std::string& import : module->imports) {
+      if (wanted->imports.contains(import)) continue;
+      return fail(Errc::refused, "the module " + name + " imports " + import +
+                                     ", which the tenant " + request.tenant() +
+                                     " is not granted (host_functions of the tenants file)");
+    }
+    compile_time += module->compile_time;
+    modules.push_back(*std::move(module));
+  }
+
+  auto found = tenant(request.tenant());
+  if (!found) return std::unexpected(std::move(found).error());
+  const std::shared_ptr<Tenant> tenant = *std::move(found);
+  const struct Wish {
+    Tenant& of;
+    ~Wish() { --of.preparing; }
+  } wish{*tenant};
+
+  const std::lock_guard lock(tenant->mutex);
+  if (!tenant->process) {
+    if (auto started = start(*tenant); !started) return std::unexpected(started.error());
+  }
+  for (const HostModules::Module& module : modules) {
+    if (auto shown = modules_->show(module, tenant->folder / "modules", tenant->folder / "compiled",
+                                    tenant->user);
+        !shown)
+      return std::unexpected(std::move(shown).error());
+  }
+  auto& session = tenant->sessions[request.session_id()];
+  if (request.generation() >= session.generation)
+    session = {request.generation(), request.resources()};
+  limit(*tenant);
+  tenant->process->expect(request.session_id(), request.generation());
+  if (draining_) {
+    tenant->process->release(request.session_id(), request.generation());
+    return fail(Errc::unreachable, "host " + options_.host_id + " is going away");
+  }
+
+  v1::PrepareResponse response;
+  const channel::Address& at = tenant->process->address();
+  const std::string& host = options_.advertise.empty() ? at.host : options_.advertise;
+  response.set_address(channel::Address{host, at.port}.to_string());
+  response.set_boot_id(tenant->process->boot_id());
+  response.set_compile_us(static_cast<std::uint64_t>(compile_time.count()));
+  return response;
+}
+
+Result<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenant(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  while (true) {
+    if (const auto known = tenants_.find(name); known != tenants_.end()) {
+      ++known->second->preparing;
+      return known->second;
+    }
+    if (tenants_.size() < options_.max_tenants) break;
+    if (!make_room_for_a_tenant()) {
+      return fail(Errc::overloaded, "host " + options_.host_id + " has the processes of " +
+                                        std::to_string(tenants_.size()) + " tenants, all in use");
+    }
+  }
+  auto made = std::make_shared<Tenant>();
+  made->name = name;
+  made->folder = options_.state / "tenants" / name;
+  if (options_.first_user) {
+    // The first is the compiler's.
+    uid_t user = *options_.first_user + 1;
+    while (users_.contains(user)) ++user;
+    users_.insert(user);
+    made->user = user;
+  }
+  ++made->preparing;
+  tenants_.emplace(name, made);
+  return made;
+}
+
+bool OffloadHandler::make_room_for_a_tenant() {
+  for (auto at = tenants_.begin(); at != tenants_.end(); ++at) {
+    const std::shared_ptr<Tenant> idle = at->second;
+    if (idle->preparing != 0) continue;
+    // Nobody who has this mutex waits for the one that is held here, but prepare(): see above.
+    const std::lock_guard lock(idle->mutex);
+    if (!idle->sessions.empty()) continue;
+    tenants_.erase(at);
+    // Its folder's name may be wanted again at once, so it is waited for with the mutex held.
+    idle->process.reset();
+    std::error_code ignored;
+    fs::remove_all(idle->folder, ignored);
+    if (idle->user) users_.erase(*idle->user);
+    return true;
+  }
+  return false;
+}
+
+Result<void> OffloadHandler::start(Tenant& tenant) {
+  std::error_code error;
+  fs::remove_all(tenant.folder, error);
+  fs::create_directories(tenant.folder / "root", error);
+  if (error)
+    return fail(Errc::internal, "cannot make " + tenant.folder.string() + ": " + error.message());
+  const fs::path modules = tenant.folder / "modules";
+  const fs::path compiled = tenant.folder / "compiled";
+  if (auto made = make_shown_folders(modules, compiled, tenant.user); !made) return made;
+  TenantProcessOptions options{.program = options_.program,
+                               .setup = {.tenant = tenant.name,
+                                         .host = options_.host_id,
+                                         .boot_id = random_id(),
+                                         .certificate = options_.certificate,
+                                         .key = options_.key,
+                                         .modules = modules,
+                                         .compiled = compiled,
+                                         .root = tenant.folder / "root",
+                                         .user = tenant.user,
+                                         .need = options_.need,
+                                         .inference_threads = options_.inference_threads,
+                                         .inferences = options_.inferences,
+                                         .instance_memory = options_.instance_memory,
+                                         .scratch_bytes = options_.tenant_memory,
+                                         .max_sessions = options_.max_sessions},
+                               .listen = {options_.listen, 0}};
+  auto process = TenantProcess::start(std::move(options));
+  if (!process) return std::unexpected(std::move(process).error());
+  tenant.process = *std::move(process);
+  spdlog::info("tenant {}: its Execution Handler listens on {}", tenant.name,
+               tenant.process->address().to_string());
+  const std::lock_guard lock(mutex_);
+  tenant.process->trust(keys_);
+  if (const auto now = time_.now()) tenant.process->hear_time(*now);
+  return {};
+}
+
+void OffloadHandler::limit(Tenant& tenant) {
+  std::uint64_t memory = options_.tenant_memory;
+  std::uint64_t cpu = 0;
+  bool all_memory = true;
+  bool all_cpu = true;
+  for (const auto& [id, session] : tenant.sessions) {
+    memory += session.resources.memory_bytes();
+    cpu += session.resources.cpu_millicores();
+    all_memory &= session.resources.memory_bytes() != 0;
+    all_cpu &= session.resources.cpu_millicores() != 0;
+  }
+  // A session without a limit leaves none for the process.
+  tenant.memory = std::max(tenant.memory, memory);
+  tenant.process->limit(
+      {.memory_bytes = all_memory ? tenant.memory : 0,
+       .cpu_millicores = all_cpu && cpu != 0 ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                                                   cpu, kLeastCpu, 10'000'000))
+                                             : 0,
+       .processes = kThreads});
+}
+
+Result<void> OffloadHandler::release(const v1::ReleaseRequest& request) {
+  std::shared_ptr<Tenant> tenant;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = tenants_.find(request.tenant());
+    if (found == tenants_.end()) return {};
+    tenant = found->second;
+  }
+  const std::lock_guard lock(tenant->mutex);
+  const auto session = tenant->sessions.find(request.session_id());
+  if (session != tenant->sessions.end() && session->second.generation <= request.generation())
+    tenant->sessions.erase(session);
+  if (!tenant->process) return {};
+  tenant->process->release(request.session_id(), request.generation());
+  limit(*tenant);
+  return {};
+}
+
+void OffloadHandler::hear(const v1::HeartbeatResponse& heartbeat) {
+  std::vector<std::array<std::byte, 32>> keys;
+  for (const auto& key : heartbeat.ticket_keys()) {
+    std::array<std::byte, 32> raw{};
+    const auto bytes = std::as_bytes(std::span(key.ed25519_public_key()));
+    if (bytes.size() != raw.size()) continue;
+    std::ranges::copy(bytes, raw.begin());
+    keys.push_back(raw);
+  }
+  std::optional<identity::ClusterTime> now;
+  {
+    const std::lock_guard lock(mutex_);
+    // A manager that has none to tell is no reason to trust nobody.
+    if (!keys.empty()) keys_ = keys;
+    if (heartbeat.cluster_time_ms() != 0)
+      time_.hear(identity::ClusterTime{static_cast<std::int64_t>(heartbeat.cluster_time_ms())});
+    now = time_.now();
+    keys = keys_;
+  }
+  for (const auto& tenant : tenants()) {
+    // One that is being started hears it at the end of that.
+    const std::unique_lock lock(tenant->mutex, std::try_to_lock);
+    if (!lock || !tenant->process) continue;
+    tenant->process->trust(keys);
+    if (now) tenant->process->hear_time(*now);
+  }
+}
+
+std::optional<identity::ClusterTime> OffloadHandler::cluster_time() {
+  const std::lock_guard lock(mutex_);
+  return time_.now();
+}
+
+std::vector<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenants() {
+  std::vector<std::shared_ptr<Tenant>> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, tenant] : tenants_) all.push_back(tenant);
+  return all;
+}
+
+std::size_t OffloadHandler::sessions() {
+  std::size_t count = 0;
+  for (const auto& tenant : tenants()) {
+    const std::lock_guard lock(tenant->mutex);
+    count += tenant->sessions.size();
+  }
+  return count;
+}
+
+std::vector<std::string> OffloadHandler::missing() {
+  std::vector<std::string> all;
+  for (const auto& tenant : tenants()) {
+    const std::lock_guard lock(tenant->mutex);
+    if (!tenant->process) continue;
+    for (const std::string& what : tenant->process->missing())
+      all.push_back(tenant->name + ": " + what);
+  }
+  return all;
+}
+
+void OffloadHandler::end() {
+  draining_ = true;
+  std::map<std::string, std::shared_ptr<Tenant>> tenants;
+  {
+    const std::lock_guard lock(mutex_);
+    tenants.swap(tenants_);
+  }
+  for (const auto& [name, tenant] : tenants) {
+    const std::lock_guard lock(tenant->mutex);
+    if (tenant->process) tenant->process->end();
+    tenant->process.reset();
+    std::error_code ignored;
+    fs::remove_all(tenant->folder, ignored);
+  }
+}
+
+}  // namespace aloft::host

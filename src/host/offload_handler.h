@@ -1,0 +1,113 @@
+// The Host Offload Handler: what a host of a cluster does for its managers.
+//
+//   Prepare(tenant, session, modules)
+//     -> modules fetched, verified, compiled          host_modules.h
+//     -> the tenant's Execution Handler runs          tenant_process.h
+//     -> it is shown the modules, and told of the placement
+//     -> its address and boot id go into the session's ticket
+//   Release(tenant, session, generation)
+//     -> the placement's devices are let in no more
+//
+// A tenant's process stays when its last session is gone, for the next one; it goes when its room
+// is needed for another tenant's.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "aloft/v1/host.pb.h"
+#include "host/host_modules.h"
+#include "host/tenant_process.h"
+#include <aloft/result.h>
+
+namespace aloft::host {
+
+struct OffloadHandlerOptions {
+  std::string host_id;
+  std::filesystem::path state;       // a folder that is this process's alone
+  std::filesystem::path program;     // aloft-exec
+  std::string listen = "127.0.0.1";  // where tenants' processes listen, each at a port of its own
+  std::string advertise;             // the host as devices call it; empty: as `listen`
+  std::filesystem::path certificate, key;  // of the data plane
+  std::optional<uid_t>
+      first_user;  // tenants get this user and those after it; none: this process's
+  Need need = Need::everything;
+  std::size_t max_tenants = 64;
+  std::size_t max_sessions = 1024;  // of a tenant
+  int inference_threads = 1;
+  int inferences = 2;  // at a time, of a tenant
+  std::uint64_t instance_memory = std::uint64_t{256} << 20U;
+  // What a tenant's process may have beside the memory of its sessions: models, buffers, itself.
+  std::uint64_t tenant_memory = std::uint64_t{1} << 30U;
+  FetchModule fetch;
+  std::chrono::milliseconds compile_limit{60'000};
+  std::uint64_t compile_memory = std::uint64_t{1} << 30U;
+  Bytes max_modules = 2_GiB;
+  Bytes max_compiled = 4_GiB;
+};
+
+// Thread rule: any thread; prepare() takes as long as fetching and compiling do.
+class OffloadHandler {
+ public:
+  // Removes what a former process left of its tenants. Errors: internal, refused, not_found.
+  [[nodiscard]] static Result<std::unique_ptr<OffloadHandler>> create(
+      OffloadHandlerOptions options);
+  ~OffloadHandler();  // end()
+  OffloadHandler(const OffloadHandler&) = delete;
+  OffloadHandler& operator=(const OffloadHandler&) = delete;
+
+  // Errors: invalid_argument; refused (a module is not signed as the tenant wants it, or imports
+  // what it may not have); not_found, corrupt (a module); unreachable (the repository; or the host
+  // is going away); overloaded, resource_exhausted, deadline_exceeded, internal.
+  [[nodiscard]] Result<v1::PrepareResponse> prepare(const v1::PrepareRequest& request);
+  // Errors: invalid_argument. What is not here is no error.
+  [[nodiscard]] Result<void> release(const v1::ReleaseRequest& request);
+
+  // What the managers say with each heartbeat.
+  void hear(const v1::HeartbeatResponse& heartbeat);
+  [[nodiscard]] std::optional<identity::ClusterTime> cluster_time();
+
+  [[nodiscard]] std::vector<Digest> compiled_modules() const { return modules_->compiled(1024); }
+  // What compiled modules depend on, as text.
+  [[nodiscard]] std::string compiled_for() const { return modules_->compiled_for(); }
+  [[nodiscard]] std::size_t sessions();  // that are placed here; waits for what is being prepared
+  // "TENANT: what", for each measure of confinement that could not be had.
+  [[nodiscard]] std::vector<std::string> missing();
+  // Prepares no more.
+  void drain() { draining_ = true; }
+  // All devices are told to go, all processes ended.
+  void end();
+
+ private:
+  struct Tenant;
+  struct Wanted;
+
+  explicit OffloadHandler(OffloadHandlerOptions options);
+  [[nodiscard]] Result<Wanted> read(const v1::PrepareRequest& request) const;
+  [[nodiscard]] Result<std::shared_ptr<Tenant>> tenant(const std::string& name);
+  [[nodiscard]] Result<void> start(Tenant& tenant);
+  [[nodiscard]] bool make_room_for_a_tenant();  // with mutex_ held
+  [[nodiscard]] std::vector<std::shared_ptr<Tenant>> tenants();
+  void limit(Tenant& tenant);  // with its mutex held
+
+  const OffloadHandlerOptions options_;
+  std::unique_ptr<HostModules> modules_;
+  std::atomic<bool> draining_ = false;
+
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Tenant>> tenants_;
+  std::set<uid_t> users_;  // that tenants have
+  std::vector<std::array<std::byte, 32>> keys_;
+  ClusterTimeHere time_{time_since_boot};
+};
+
+}  // namespace aloft::host

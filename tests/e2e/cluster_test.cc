@@ -1,0 +1,125 @@
+// A cluster of one machine as a newcomer starts it (aloft up), and the application on it: manager,
+// host, a sandboxed Execution Handler, the repository, tickets, all in processes of their own.
+#include <csignal>
+#include <fstream>
+#include <optional>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "support/demo.h"
+#include "support/temp_dir.h"
+#include "test_paths.h"
+
+namespace aloft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string program(const char* name) { return binary_dir() / "bin" / name; }
+
+class ClusterTest : public ::testing::Test {
+ protected:
+  void start_cluster() {
+    auto up = Process::start({program("aloft"), "up", "--dir", state_.path(), "--listen",
+                              "127.0.0.1:0", "--module", binary_dir() / "modules" / "detect.wasm"});
+    ASSERT_TRUE(up.has_value()) << up.error().message;
+    up_.emplace(std::move(*up));
+    const auto line = up_->wait_for_line("is up, its manager at ", 60s);
+    ASSERT_TRUE(line) << up_->transcript();
+    const auto begin = line->find("manager at ") + 11;
+    manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
+  }
+
+  [[nodiscard]] std::string credentials() const { return state_ / "cluster"; }
+
+  // Of aloft-detect, for the tenant that `aloft cluster init` made.
+  [[nodiscard]] std::vector<std::string> demo(std::vector<std::string> arguments) const {
+    const std::string keys = credentials();
+    arguments.insert(arguments.end(),
+                     {"--cluster", manager_, "--cluster-ca", keys + "/ca.pem", "--cluster-cert",
+                      keys + "/tenant-default.pem", "--cluster-key", keys + "/tenant-default.key",
+                      "--device-cpu", "100"});
+    return demo_command(out_.path(), std::move(arguments));
+  }
+
+  // What an operator's command prints with --json.
+  nlohmann::json ask(const std::string& command) {
+    auto process = Process::start({program("aloft"), command, "--json", "--manager", manager_,
+                                   "--credentials", credentials()});
+    if (!process || process->wait(20s) != 0) {
+      ADD_FAILURE() << (process ? process->transcript() : process.error().message);
+      return {};
+    }
+    return nlohmann::json::parse(process->standard_output());
+  }
+
+  std::size_t sessions() {
+    return ask("sessions").value("sessions", nlohmann::json::array()).size();
+  }
+
+  [[nodiscard]] nlohmann::json report() const {
+    return nlohmann::json::parse(std::ifstream(out_ / "report.json"));
+  }
+
+  void expect_nothing_lost(int frames) {
+    const auto result = report();
+    EXPECT_EQ(result.at("frames"), frames);
+    for (const char* none : {"frames_lost", "frames_duplicated", "frames_reordered", "fallbacks"})
+      EXPECT_EQ(result.at(none), 0) << none;
+  }
+
+  // The process of this name that `parent` has started.
+  static std::optional<pid_t> child_of(pid_t parent, const std::string& name) {
+    const std::string of = std::to_string(parent);
+    std::ifstream children("/proc/" + of + "/task/" + of + "/children");
+    for (pid_t child = 0; children >> child;) {
+      std::string command;
+      std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), command);
+      if (command == name) return child;
+    }
+    return std::nullopt;
+  }
+
+  TempDir state_;
+  TempDir out_;
+  std::optional<Process> up_;
+  std::string manager_;
+};
+
+TEST_F(ClusterTest, the_demonstration_hops_on_it_and_loses_nothing) {
+  ASSERT_NO_FATAL_FAILURE(start_cluster());
+  auto application = Process::start(demo({"--frames", "60", "--switch-every", "10"}));
+  ASSERT_TRUE(application.has_value());
+  EXPECT_EQ(application->wait(100s), 0) << application->transcript() << up_->transcript();
+  expect_nothing_lost(60);
+  EXPECT_EQ(report().at("switches"), 5);
+
+  const auto hosts = ask("hosts").value("hosts", nlohmann::json::array());
+  ASSERT_EQ(hosts.size(), 1U) << hosts;
+  EXPECT_EQ(hosts[0].at("id"), "local");
+  EXPECT_EQ(sessions(), 0U) << "the application closed it at its end";
+
+  up_->signal(SIGINT);
+  EXPECT_EQ(up_->wait(20s), 0) << up_->transcript();
+}
+
+TEST_F(ClusterTest, a_session_goes_on_when_the_manager_is_killed) {
+  ASSERT_NO_FATAL_FAILURE(start_cluster());
+  auto application = Process::start(demo({"--frames", "120", "--place", "remote"}));
+  ASSERT_TRUE(application.has_value());
+  // Not before it has a session: that is what is to go on.
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while (sessions() == 0 && std::chrono::steady_clock::now() < until) {
+  }
+  ASSERT_EQ(sessions(), 1U) << application->transcript();
+  const auto manager = child_of(up_->pid(), "aloft-manager");
+  ASSERT_TRUE(manager);
+  ASSERT_EQ(::kill(*manager, SIGKILL), 0);
+  EXPECT_EQ(application->wait(100s), 0) << application->transcript();
+  expect_nothing_lost(120);
+}
+
+}  // namespace
+}  // namespace aloft::testing
