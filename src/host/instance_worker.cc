@@ -110,9 +110,8 @@ std::vector<channel::StreamId> InstanceWorker::streams() const {
 
 bool InstanceWorker::idle() const {
   const std::lock_guard lock(mutex_);
-  return leaving_.empty() && std::ranges::all_of(slots_, [](const Slot& slot) {
-           return slot.state == State::free;
-         });
+  return leaving_.empty() &&
+         std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == State::free; });
 }
 
 void InstanceWorker::end(channel::StreamId stream) {
