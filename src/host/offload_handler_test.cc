@@ -352,7 +352,7 @@ TEST_F(HostTest, a_compiler_that_takes_too_much_is_ended_with_the_reason) {
   EXPECT_EQ(prepare({&probe_}).error().code, Errc::deadline_exceeded);
   handler_.reset();
   small = options();
-  small.compile_memory = 20U << 20U;
+  small.compile_memory = 1U << 20U;
   start(std::move(small));
   const auto prepared = prepare({&probe_});
   ASSERT_FALSE(prepared);
