@@ -19,7 +19,7 @@ constexpr std::size_t kInFlight = 8;
 
 class AloftSide final : public Side {
  public:
-  AloftSide(const std::filesystem::path& cache, const TlsFiles* tls) {
+  AloftSide(const std::filesystem::path& cache, const TlsFiles* tls, int spin_us) {
     std::vector<std::string> command{"taskset",
                                      "-c",
                                      std::string(kServerCore),
@@ -36,6 +36,7 @@ class AloftSide final : public Side {
             tls->key.string(), std::string("--tls-ca"), tls->authority.string()})
         command.push_back(argument);
     }
+    if (spin_us >= 0) command.insert(command.end(), {"--spin-us", std::to_string(spin_us)});
     auto started = testing::Process::start(std::move(command));
     if (!started) die(started.error().message);
     server_ = std::make_unique<testing::Process>(std::move(*started));
@@ -48,6 +49,7 @@ class AloftSide final : public Side {
       options.tls_certificate = tls->certificate;
       options.tls_key = tls->key;
     }
+    if (spin_us >= 0) options.spin = std::chrono::microseconds(spin_us);
     options.policy = remote_policy();
     options.max_in_flight = kInFlight;
     options.log_level = LogLevel::warning;
@@ -121,8 +123,9 @@ double nanoseconds_each(Call call) {
 
 }  // namespace
 
-std::unique_ptr<Side> make_aloft_side(const std::filesystem::path& cache, const TlsFiles* tls) {
-  return std::make_unique<AloftSide>(cache, tls);
+std::unique_ptr<Side> make_aloft_side(const std::filesystem::path& cache, const TlsFiles* tls,
+                                      int spin_us) {
+  return std::make_unique<AloftSide>(cache, tls, spin_us);
 }
 
 double measure_dispatch() {

@@ -32,7 +32,9 @@ struct Options {
   int rounds = 7;
   double block_ms = 150;
   std::size_t in_flight = 8;
-  std::string only;  // of the sides
+  std::string only;       // of the sides
+  int spin_us = -1;       // of aloft; negative: as by default
+  std::size_t bytes = 0;  // only requests of this size, in clear; 0: everything
 };
 
 // CPU time of a process and those that it started, in microseconds.
@@ -62,6 +64,7 @@ double quantile(std::vector<double> values, double q) {
 // One block of calls of one side.
 struct Block {
   double p50 = 0, p99 = 0, calls_per_second = 0, cpu_us_per_call = 0;
+  double calls = 0;
 };
 
 Block measure(Side& side, std::size_t bytes, std::size_t in_flight, double milliseconds) {
@@ -99,7 +102,7 @@ Block measure(Side& side, std::size_t bytes, std::size_t in_flight, double milli
   const std::chrono::duration<double> time = Clock::now() - start;
   const double cpu = cpu_us(side.server()) + own_cpu_us() - cpu_before;
   const auto count = static_cast<double>(calls);
-  return {quantile(times, 0.5), quantile(times, 0.99), count / time.count(), cpu / count};
+  return {quantile(times, 0.5), quantile(times, 0.99), count / time.count(), cpu / count, count};
 }
 
 using Key = std::tuple<std::string, bool, std::size_t, std::size_t>;  // side, tls, bytes, in flight
@@ -140,11 +143,16 @@ Options parse(int argc, char** argv) {
       options.block_ms = std::max(1.0, std::atof(value));
     } else if (option == "--in-flight") {
       options.in_flight = std::max<std::size_t>(2, static_cast<std::size_t>(std::atoi(value)));
+    } else if (option == "--bytes") {
+      options.bytes = static_cast<std::size_t>(std::max(0, std::atoi(value)));
+    } else if (option == "--spin-us") {
+      options.spin_us = std::max(0, std::atoi(value));
     } else if (option == "--only") {
       options.only = value;
     } else {
       die("unknown option " + std::string(option) +
-          "; there are --json FILE, --rounds N, --block-ms N, --in-flight N, --only SIDES");
+          "; there are --json FILE, --rounds N, --block-ms N, --in-flight N, --only SIDES, "
+          "--spin-us N, --bytes N");
     }
   }
   return options;
@@ -157,6 +165,22 @@ void pin(std::string_view core) {
   if (::sched_setaffinity(0, sizeof set, &set) != 0) die("two processors are needed");
 }
 
+// For a closer look at one kind of call with other tools: how many there were, and what they took.
+int run_one_size(const Options& options, std::vector<SideInfo>& sides) {
+  for (int round = 0; round < options.rounds; ++round) {
+    for (SideInfo& info : sides) {
+      for (const std::size_t in_flight : {std::size_t{1}, options.in_flight}) {
+        if (in_flight > 1 && !info.side->has_pipeline()) continue;
+        const Block block = measure(*info.side, options.bytes, in_flight, options.block_ms);
+        std::printf("%-6s %zu B x%zu: %.0f calls, p50 %.1f us, p99 %.1f us, cpu %.1f us/call\n",
+                    info.name.c_str(), options.bytes, in_flight, block.calls, block.p50, block.p99,
+                    block.cpu_us_per_call);
+      }
+    }
+  }
+  return 0;
+}
+
 int run(const Options& options) {
   const testing::TempDir folder;
   pin(kClientCore);
@@ -167,11 +191,14 @@ int run(const Options& options) {
   if (wanted("tcp")) sides.push_back({"tcp", false, make_tcp_side()});
   if (wanted("grpc")) sides.push_back({"grpc", false, make_grpc_side(nullptr)});
   if (wanted("aloft"))
-    sides.push_back({"aloft", false, make_aloft_side(folder.path() / "cache", nullptr)});
+    sides.push_back(
+        {"aloft", false, make_aloft_side(folder.path() / "cache", nullptr, options.spin_us)});
+  if (options.bytes != 0) return run_one_size(options, sides);
   const TlsFiles tls = channel::testing::Authority(folder.path()).issue("127.0.0.1", "both");
   if (wanted("grpc")) sides.push_back({"grpc", true, make_grpc_side(&tls)});
   if (wanted("aloft"))
-    sides.push_back({"aloft", true, make_aloft_side(folder.path() / "cache", &tls)});
+    sides.push_back(
+        {"aloft", true, make_aloft_side(folder.path() / "cache", &tls, options.spin_us)});
 
   constexpr std::size_t kSizes[] = {64, 102'400, 921'600, 3'145'728};
   std::map<Key, std::vector<Block>> all;

@@ -60,8 +60,9 @@ struct SideInfo {
 
 [[nodiscard]] std::unique_ptr<Side> make_tcp_side();
 [[nodiscard]] std::unique_ptr<Side> make_grpc_side(const TlsFiles* tls);
+// `spin_us`: how long either end looks for what comes before it sleeps; negative: as by default.
 [[nodiscard]] std::unique_ptr<Side> make_aloft_side(const std::filesystem::path& cache,
-                                                    const TlsFiles* tls);
+                                                    const TlsFiles* tls, int spin_us);
 
 // The server processes, this program under `--serve`. They print their port, and never return.
 [[noreturn]] void serve_tcp();

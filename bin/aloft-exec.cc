@@ -45,6 +45,7 @@ struct Options {
   std::uint64_t max_memory_mib = 256;
   std::uint64_t call_limit_ms = 10'000;
   std::size_t max_sessions = 64;
+  std::int64_t spin_us = 100;
 };
 
 int say_error(const std::string& message) {
@@ -74,6 +75,7 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   handler.session.instance.memory_bytes = Bytes{options.max_memory_mib << 20U}.count();
   handler.session.call = std::chrono::milliseconds(options.call_limit_ms);
   handler.tls = options.tls_context;
+  handler.spin = std::chrono::microseconds(options.spin_us);
   std::random_device random;
   handler.boot_id = std::to_string((std::uint64_t{random()} << 32U) | random());
   return handler;
@@ -145,6 +147,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--call-limit", options.call_limit_ms, "ms that a call may take")
       ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  app.add_option("--spin-us", options.spin_us,
+                 "microseconds that an instance looks for the next call before it sleeps, where "
+                 "calls mostly come that soon; 0: it sleeps at once")
+      ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   app.add_option("--max-sessions", options.max_sessions, "devices at a time")
       ->check(CLI::Range(1, 4096))

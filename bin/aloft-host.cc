@@ -159,7 +159,8 @@ std::string random_id() {
       .read(reinterpret_cast<char*>(bytes.data()), bytes.size());
   std::string id;
   for (const unsigned char byte : bytes) {
-    for (const unsigned half : {byte >> 4U, byte & 15U}) id += "0123456789abcdef"[half];
+    for (const unsigned half : {unsigned{byte} >> 4U, unsigned{byte} & 15U})
+      id += "0123456789abcdef"[half];
   }
   return id;
 }
@@ -381,8 +382,8 @@ int main(int argc, char** argv) {
   ::sigwait(&signals, &signal);
   spdlog::info("signal {}: draining; again to end at once", signal);
   draining = true;
-  link->hurry();
   (*handler)->drain();
+  link->hurry(std::chrono::seconds(2));
   drain(**handler, signals, options.drain_limit);
   link.reset();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));

@@ -5,7 +5,7 @@
 
 namespace touch {
 
-ALOFT_OFFLOAD std::vector<std::uint8_t> call(const std::vector<std::uint8_t>& data) {
+ALOFT_OFFLOAD std::vector<std::uint8_t> call(std::span<const std::uint8_t> data) {
   std::uint8_t sum = 0;
   const volatile std::uint8_t* const bytes = data.data();
   for (std::size_t i = 0; i < data.size(); i += 64) sum = static_cast<std::uint8_t>(sum + bytes[i]);

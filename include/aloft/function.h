@@ -61,7 +61,7 @@ class Future {
   // version_mismatch, signature_mismatch, resource_exhausted, not_found, protocol, ...
   [[nodiscard]] Result<R> get() {
     if (call_ == nullptr) return fail(Errc::invalid_argument, "this future has no call");
-    call_->completion().wait();
+    detail::wait(*call_);
     return call_->take_result();
   }
   // Asks the call to end early, at the edge and here: get() then gives `cancelled`, unless it has

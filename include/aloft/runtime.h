@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include <aloft/call_record.h>
 #include <aloft/function_settings.h>
 #include <aloft/place.h>
 #include <aloft/policy.h>
@@ -44,41 +45,6 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
   }
   return "unknown";
 }
-
-// What happened to one call, told when its result is there.
-struct CallRecord {
-  std::uint64_t number =
-      0;  // rising over the calls of this runtime, from 0, in the order they were made
-  std::string_view function;             // qualified name
-  Place place = Place::here;             // where the result was computed in the end
-  Location location = Location::here();  // the same, with the edge's index
-  Reason reason;                         // the decision's reason
-  bool fell_back = false;         // decided for the edge, computed here because the edge failed
-  bool hedged = false;            // the edge was late: computed here, and faster, while it went on
-  std::uint32_t edges_tried = 0;  // at which the call was begun
-  std::optional<Error> remote_error;   // why the last of them failed it, if it did
-  std::optional<Error> error;          // why the call has no result (Future::get() lists the codes)
-  std::chrono::nanoseconds latency{};  // call to result
-  std::chrono::nanoseconds edge_run{};  // at the edge: guest time, inference included; 0 when here
-  std::chrono::nanoseconds edge_queue{};
-  std::chrono::nanoseconds edge_inference{};
-  std::uint64_t tx_bytes =
-      0;  // on the wire for this call, frame headers included; also of an attempt that failed
-  std::uint64_t rx_bytes = 0;
-  std::vector<std::string>
-      tensor_digests;  // SHA-256 of each input tensor, with RuntimeOptions::digest_tensors
-  // Of the first call that ran elsewhere because an edge was lost: last sign of life of that edge
-  // -> start of execution here, or at another edge.
-  std::optional<std::chrono::nanoseconds> takeover;
-};
-
-// Where one call was sent first, and why.
-struct DecisionRecord {
-  std::uint64_t number = 0;   // CallRecord::number
-  std::string_view function;  // qualified name
-  Location location = Location::here();
-  Reason reason;
-};
 
 struct RuntimeOptions {
   // HOST:PORT of each, at most 64; none: everything runs here. A call goes to the first that is
@@ -108,10 +74,14 @@ struct RuntimeOptions {
   // Asynchronous calls that have not ended, wherever they are; further ones end with `overloaded`.
   std::size_t max_calls = 1024;
   std::chrono::milliseconds call_timeout{5000};  // an edge that takes longer has failed the call
+  // A thread that waits for an edge looks for its answer for so long before it sleeps, where
+  // answers mostly come that soon: it spends processor time to be spared the time of waking up. 0:
+  // it sleeps at once.
+  std::chrono::microseconds spin{100};
   bool digest_tensors = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
-  // the caller's thread, for others on a thread of the runtime. Must not block; must neither bind,
-  // unbind nor destroy the runtime.
+  // the caller's thread, for others on a thread of the runtime, or on one that waits in
+  // Future::get(). Must not block; must neither bind, unbind nor destroy the runtime.
   std::function<void(const CallRecord&)> on_call;
   // Guest output, traps, edge up and down, decisions (debug). From any thread, several at once;
   // must not block. Default: spdlog, to standard error.

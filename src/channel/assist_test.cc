@@ -114,6 +114,37 @@ TEST_F(AssistTest, the_end_of_the_link_ends_it) {
   EXPECT_EQ(client.downs[0].message, "enough");
 }
 
+// More than the kernel takes at once: who assists writes the rest.
+TEST_F(AssistTest, it_writes_on_what_the_kernel_did_not_take) {
+  session->endpoint->grant(7, 16'000'000);
+  ASSERT_TRUE(client.wait([&] { return !client.credits.empty(); }));
+  session->recorder.at_end = [this](StreamId) {
+    EXPECT_TRUE(send(*session->endpoint, 5, "second"));
+  };
+  const auto body = pattern(16'000'000, 1);
+  const std::span<const std::byte> whole(body);
+  const auto sending = ue->send_quietly({.stream = 7, .head = {}, .body = {&whole, 1}, .token = 1});
+  ASSERT_TRUE(sending);
+  EXPECT_EQ(*sending, Sending::under_way);
+  stay();
+  ASSERT_EQ(session->recorder.messages.size(), 1U);
+  EXPECT_TRUE(session->recorder.messages[0].body == body);
+  ASSERT_TRUE(client.wait([&] { return client.sent.size() == 1; }));
+}
+
+// Without haste a message waits for the next, but not for long.
+TEST_F(AssistTest, what_has_no_haste_is_sent_all_the_same) {
+  for (int i = 0; i < 100; ++i) {
+    done = true;
+    EXPECT_TRUE(ue->assist(done, Clock::time_point::max()));
+    session->endpoint->grant(7, 10);
+    ASSERT_TRUE(client.wait([&] { return client.credits.size() == std::size_t(i) + 1; }));
+    ASSERT_TRUE(ue->send_quietly({.stream = 7, .head = {}, .body = {}, .haste = Haste::none}));
+    ASSERT_TRUE(session->recorder.wait(
+        [&] { return session->recorder.messages.size() == std::size_t(i) + 1; }));
+  }
+}
+
 TEST_F(AssistTest, a_peer_that_falls_silent_ends_it) {
   EndpointOptions options = with_hello("deaf");
   options.receive = CreditRule::not_required;

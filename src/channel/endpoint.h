@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -104,6 +105,12 @@ inline constexpr std::uint8_t kBulk = 0;    // states, models
 inline constexpr std::uint8_t kNormal = 1;  // calls
 inline constexpr std::uint8_t kUrgent = 2;  // small messages that somebody waits for
 
+// Whether a message may wait a moment for more to be sent, so that one write does for both.
+enum class Haste : std::uint8_t {
+  none,  // the endpoint waits for the next message, 300 us at the longest; only send_quietly()
+  now,
+};
+
 // One message to send. `head` is copied; `body` is not: its buffers stay untouched until
 // on_sent(token).
 struct Outgoing {
@@ -112,6 +119,11 @@ struct Outgoing {
   std::span<const std::span<const std::byte>> body;  // the list is copied, the bytes are not
   std::uint64_t token = 0;                           // the caller's own, handed back by on_sent
   std::uint8_t priority = kNormal;                   // kBulk, kNormal, kUrgent
+  // Grants a credit on `stream` as grant() does, behind the message's last byte: in the same write,
+  // and never before the endpoint has read the body. Also where the message is dropped; not where
+  // sending it was refused.
+  std::optional<std::uint64_t> then_grant{};
+  Haste haste = Haste::now;
 };
 
 // What became of a message by the time that send_quietly() returns.
@@ -138,6 +150,9 @@ struct EndpointOptions {
   std::chrono::milliseconds connect_timeout{1000};
   // Before the first attempt after a loss; doubles up to 2 s until a handshake succeeds.
   std::chrono::milliseconds reconnect_delay{100};
+  // A thread that assists looks for bytes for so long before it sleeps, where they mostly come that
+  // soon (patience.h). 0: it sleeps at once.
+  std::chrono::microseconds look{100};
   // With it (tls.h) the link is TLS 1.3 and nothing else; without it, in clear and nothing else.
   std::shared_ptr<const TlsContext> tls{};
 };

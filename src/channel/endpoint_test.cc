@@ -194,6 +194,30 @@ TEST_F(EndpointTest, a_message_uses_the_oldest_credit_that_holds_it) {
   EXPECT_EQ(remote->messages[1].head, "small");
 }
 
+TEST_F(EndpointTest, a_message_may_bring_a_credit) {
+  const auto body = kept(200'000, 1);
+  ASSERT_TRUE(
+      handler->send({.stream = 5, .head = {}, .body = {&body, 1}, .token = 1, .then_grant = 10}));
+  ASSERT_TRUE(client.wait([&] { return client.credits.size() == 1; }));
+  EXPECT_EQ(client.credits[0], std::pair(StreamId{5}, std::uint64_t{10}));
+  EXPECT_EQ(client.messages.size(), 1U);
+  EXPECT_TRUE(send(*ue, 5, "uses it", kept(10, 0)));
+  EXPECT_EQ(send(*ue, 5, "used up").error().code, Errc::overloaded);
+  ASSERT_TRUE(remote->wait([&] { return remote->messages.size() == 1; }));
+}
+
+TEST_F(EndpointTest, a_message_that_is_taken_back_brings_its_credit_all_the_same) {
+  const auto body = kept(64'000'000, 1);
+  ASSERT_TRUE(
+      handler->send({.stream = 5, .head = {}, .body = {&body, 1}, .token = 1, .then_grant = 10}));
+  ASSERT_TRUE(client.wait([&] { return client.begun.size() == 1; }));
+  ue->reset(5, {Errc::cancelled, "not wanted"});
+  ASSERT_TRUE(client.wait([&] { return client.credits.size() == 1; }));
+  EXPECT_TRUE(client.messages.empty());
+  EXPECT_TRUE(send(*ue, 5, "uses it", kept(10, 0)));
+  ASSERT_TRUE(remote->wait([&] { return remote->messages.size() == 1; }));
+}
+
 TEST_F(EndpointTest, what_cannot_be_sent_is_refused_at_once) {
   const std::string head(kMaxHead + 1, 'h');
   EXPECT_EQ(send(*ue, kControlStream, head).error().code, Errc::invalid_argument);

@@ -56,6 +56,7 @@ Link::Link(boost::asio::io_context& io, Connection connection, const EndpointOpt
       owner_(&owner),
       counters_(std::move(counters)),
       inbox_(options.receive, options.max_body, *this),
+      patience_(options.look),
       outbox_(peer_rule),
       liveness_(options.heartbeat, std::max(options.dead_after - kMargin, kMargin),
                 steady_clock::now()) {
@@ -97,10 +98,20 @@ Link::Visit::~Visit() {
 
 // --- what endpoints ask for ---
 
+Result<std::uint64_t> Link::push(const Outgoing& message) {
+  auto id = outbox_.push(message);
+  if (id && message.then_grant && message.stream != kControlStream) {
+    // Before any of it is written, and the peer can know of it.
+    const std::lock_guard lock(granted_mutex_);
+    granted_.add(message.stream, std::min(*message.then_grant, wire::kMaxBody));
+  }
+  return id;
+}
+
 Result<void> Link::send(const Outgoing& message) {
   std::unique_lock lock(mutex_);
   if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
-  const auto id = outbox_.push(message);
+  const auto id = push(message);
   written(std::move(lock));
   if (!id) return std::unexpected(id.error());
   return {};
@@ -109,8 +120,10 @@ Result<void> Link::send(const Outgoing& message) {
 Result<Sending> Link::send_quietly(const Outgoing& message) {
   std::unique_lock lock(mutex_);
   if (state_ != State::open) return fail(Errc::unreachable, "the link is down or closing");
-  const auto id = outbox_.push(message);
-  if (!visiting()) write_some();
+  const auto id = push(message);
+  // What waits is written with the next message, or when the I/O thread looks.
+  const bool held = id && message.haste == Haste::none && resuming_ && !blocked_;
+  if (!visiting() && !held) write_some();
   const std::size_t told =
       !id ? 0 : std::erase_if(done_, [&](const Outbox::Done& done) { return done.id == *id; });
   wake_if_needed(std::move(lock));
@@ -142,6 +155,7 @@ void Link::reset(StreamId stream, const Error& why) {
   const std::uint32_t seen = inbox_.seen();
   outbox_.drop(stream, why, done_);
   push_error(wire::FrameType::reset, stream, seen, why);
+  grant_untold();
   written(std::move(lock));
   boost::asio::post(io_, [self = shared_from_this(), stream, seen, why] {
     const Visit visit(*self);

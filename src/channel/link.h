@@ -35,6 +35,7 @@
 #include "channel/liveness.h"
 #include "channel/outbox.h"
 #include "channel/pace.h"
+#include "channel/patience.h"
 #include "channel/socket_watch.h"
 #include "channel/transport.h"
 #include <aloft/result.h>
@@ -125,6 +126,16 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   enum class Reading { nothing, more, lost, broken };
   [[nodiscard]] Reading read_some();
   [[nodiscard]] bool understand(std::size_t size);
+  // One look of a thread that assists: writes on what waits for the kernel, and reads.
+  struct Look {
+    Reading reading = Reading::nothing;
+    bool moved = false;  // something was read or written
+    bool ended = false;  // the link is
+  };
+  [[nodiscard]] Look look();
+  // Looks again and again until something moves, or `until`; then, or at `limit`, sleeps till then.
+  [[nodiscard]] Look look_or_sleep(const std::atomic<bool>& done, Time limit);
+  void sleep(Time until);
   // On the I/O thread: what reading found out about the link's end.
   void end_if_lost(Reading reading);
   // Ends every visit: writes, tells on_sent, waits for what there is to wait for.
@@ -135,11 +146,16 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void fail_peer(const Error& why);
 
   // With the mutex held:
+  [[nodiscard]] Result<std::uint64_t> push(const Outgoing& message);
   void write_some();
   [[nodiscard]] bool can_go_on(Transport::Then then);
   void measure();
   [[nodiscard]] Outbox::Room room();
   void go_on_closing();
+  // Grants what was to follow messages that were dropped.
+  void grant_untold();
+  // The I/O thread hears when the kernel takes more, unless an assistant waits for it.
+  void watch_writable();
   void push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload);
   void push_error(wire::FrameType type, StreamId stream, std::uint32_t number, const Error& why);
   void push_ping(Time now);
@@ -172,9 +188,10 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   std::optional<Error> violation_;
   std::optional<Error> closed_by_peer_;
   bool told_ = false;                                     // the receiver was called in this visit
-  bool resuming_ = false;                                 // resume_timer_ runs
   Time assisted_until_;                                   // when the last assistant left
   std::atomic<std::thread::id> assistant_;                // the thread that assists
+  bool read_ = false;                                     // something, since this was cleared
+  Patience patience_;                                     // the assistant's
   int nudge_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // what wakes it
   std::vector<Outbox::Done> delivering_;
 
@@ -188,6 +205,9 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   std::vector<Outbox::Done> done_;
   bool blocked_ = false;           // the kernel takes no more for now
   bool waiting_writable_ = false;  // and the I/O thread hears when it does
+  bool assistant_writes_ = false;  // and the assistant does
+  bool wrote_ = false;             // something, since this was cleared
+  bool resuming_ = false;          // resume_timer_ runs: what waits is looked at soon
   Pace pace_;
   bool paced_ = false;              // there is no room for what waits
   bool waiting_paced_ = false;      // and the I/O thread looks again soon

@@ -1,10 +1,12 @@
 // The half of Link that reads: from the socket through the inbox to the receiver.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 #include <poll.h>
+#include <sched.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -84,6 +86,7 @@ Link::Reading Link::read_some() {
 bool Link::understand(std::size_t size) {
   counters_->rx_bytes.fetch_add(size, std::memory_order_relaxed);
   liveness_.heard(steady_clock::now());
+  read_ = true;
   if (auto understood = inbox_.received(size); !understood)
     violation_ = std::move(understood).error();
   return !ended_ && !violation_ && !closed_by_peer_;
@@ -99,48 +102,102 @@ void Link::end_if_lost(Reading reading) {
 // --- a thread that assists ---
 
 bool Link::assist(const std::atomic<bool>& done, Time until) {
-  int socket = -1;
   {
     const Visit visit(*this);
     if (ended_ || !started_ || assistant_.load(std::memory_order_relaxed) != kNobody) return false;
     assistant_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     watch_.read(false);
-    socket = socket_;
+    // Those without haste may not have been told yet.
+    settle();
   }
   // Whoever sets `done` from now on finds an assistant to nudge; or this thread finds it set.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  Reading reading = Reading::nothing;
-  while (!done.load(std::memory_order_acquire)) {
-    const auto left = until - steady_clock::now();
-    if (left <= left.zero()) break;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-    // Where the link ends meanwhile, the number may be another's; nothing but time comes of that.
-    std::array<pollfd, 2> waiting{{{socket, POLLIN, 0}, {nudge_, POLLIN, 0}}};
-    if (reading != Reading::more) (void)::ppoll(waiting.data(), waiting.size(), &limit, nullptr);
-    const Visit visit(*this);
-    if (ended_) break;
-    if (waiting[1].revents != 0) {
-      std::uint64_t nudges = 0;
-      (void)!::read(nudge_, &nudges, sizeof nudges);
-    }
-    if (waiting[0].revents == 0 && reading != Reading::more) continue;
-    reading = read_some();
-    settle();
+  Look last;
+  while (!done.load(std::memory_order_acquire) && !last.ended) {
     // The end of the link is for the I/O thread, which comes to the same.
-    if (reading == Reading::lost || reading == Reading::broken) break;
+    if (last.reading == Reading::lost || last.reading == Reading::broken) break;
+    if (steady_clock::now() >= until) break;
+    last = last.reading == Reading::more ? look() : look_or_sleep(done, until);
   }
   const Visit visit(*this);
   assistant_.store(kNobody, std::memory_order_relaxed);
   if (ended_) return true;
   assisted_until_ = steady_clock::now();
-  if (!std::exchange(resuming_, true)) resume_soon();
-  if (reading == Reading::nothing) return true;
+  bool resuming = false;
+  {
+    const std::lock_guard lock(mutex_);
+    watch_writable();
+    resuming = std::exchange(resuming_, true);
+  }
+  if (!resuming) resume_soon();
+  if (last.reading == Reading::nothing) return true;
   boost::asio::post(io_, [self = shared_from_this()] {
     const Visit next(*self);
     if (!self->ended_) self->read_on();
   });
   return true;
+}
+
+Link::Look Link::look() {
+  const Visit visit(*this);
+  if (ended_) return {.ended = true};
+  bool writes = false;
+  {
+    const std::lock_guard lock(mutex_);
+    wrote_ = false;
+    writes = std::exchange(blocked_, false);
+    if (std::exchange(waiting_writable_, false)) watch_.write(false);
+  }
+  read_ = false;
+  const Reading reading = read_some();
+  if (read_ || writes) settle();
+  const std::lock_guard lock(mutex_);
+  return {.reading = reading, .moved = read_ || wrote_, .ended = ended_};
+}
+
+Link::Look Link::look_or_sleep(const std::atomic<bool>& done, Time limit) {
+  const Time begun = steady_clock::now();
+  const Time look_until = std::min(limit, begun + patience_.begin());
+  Look last;
+  for (Time now = begun; now < look_until; now = steady_clock::now()) {
+    last = look();
+    if (last.moved || last.ended || last.reading != Reading::nothing) break;
+    if (done.load(std::memory_order_acquire)) return last;
+    // Whoever else has work for this processor may be who it is that this thread waits for.
+    ::sched_yield();
+  }
+  if (!last.moved && !last.ended && last.reading == Reading::nothing) {
+    sleep(limit);
+    last = look();
+  }
+  const auto waited = steady_clock::now() - begun;
+  if (last.moved || waited > patience_.most()) patience_.end(waited);
+  return last;
+}
+
+void Link::sleep(Time until) {
+  int socket = -1;
+  short wanted = POLLIN;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::down) return;
+    socket = socket_;
+    assistant_writes_ = blocked_;
+    if (blocked_) wanted |= POLLOUT;
+    if (blocked_ && std::exchange(waiting_writable_, false)) watch_.write(false);
+  }
+  const auto left = std::max(until - steady_clock::now(), Time::duration::zero());
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  const timespec time{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+  // Where the link ends meanwhile, the number may be another's; nothing but time comes of that.
+  std::array<pollfd, 2> waiting{{{socket, wanted, 0}, {nudge_, POLLIN, 0}}};
+  (void)::ppoll(waiting.data(), waiting.size(), &time, nullptr);
+  if (waiting[1].revents != 0) {
+    std::uint64_t nudges = 0;
+    (void)!::read(nudge_, &nudges, sizeof nudges);
+  }
+  const std::lock_guard lock(mutex_);
+  assistant_writes_ = false;
 }
 
 // Who assists mostly does so again at once, as one call follows another. What comes in between (a
@@ -150,14 +207,23 @@ void Link::resume_soon() {
   resume_timer_.expires_after(kResume);
   resume_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
     const Visit visit(*self);
-    self->resuming_ = false;
-    if (self->ended_ || self->assistant_.load(std::memory_order_relaxed) != kNobody) return;
-    if (steady_clock::now() - self->assisted_until_ < kResume) {
-      self->resuming_ = true;
-      self->resume_soon();
-      return;
+    if (self->ended_) return;
+    const bool again = self->assistant_.load(std::memory_order_relaxed) == kNobody &&
+                       steady_clock::now() - self->assisted_until_ < kResume;
+    {
+      // What had no haste has waited long enough. With the mutex, whatever it takes: who holds it
+      // may just be putting more there.
+      const std::lock_guard lock(self->mutex_);
+      self->resuming_ = again;
+      self->write_some();
     }
-    self->watch_.read(true);
+    self->settle();
+    if (self->ended_ || self->assistant_.load(std::memory_order_relaxed) != kNobody) return;
+    if (again) {
+      self->resume_soon();
+    } else {
+      self->watch_.read(true);
+    }
   });
 }
 
@@ -219,6 +285,7 @@ void Link::got_reset(StreamId stream, std::uint32_t seen, const Error& why) {
   {
     const std::lock_guard lock(mutex_);
     outbox_.drop_begun(stream, seen, why, done_);
+    grant_untold();
     delivering_.swap(done_);
   }
   // on_sent of all that came before on_reset.

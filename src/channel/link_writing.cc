@@ -1,4 +1,5 @@
 // The half of Link that writes: from the outbox to the socket, by whichever thread is there.
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -37,6 +38,7 @@ void Link::write_some() {
     }
     const Transport::Moved moved = transport_->write(plan);
     if (moved.bytes > 0) {
+      wrote_ = true;
       counters_->tx_bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
       liveness_.sent(steady_clock::now());
       outbox_.wrote(moved.bytes, done_);
@@ -94,6 +96,15 @@ void Link::push_urgent(const wire::FrameHeader& header, std::span<const std::byt
     broken_ = queued.error();
 }
 
+void Link::grant_untold() {
+  for (Outbox::Done& done : done_) {
+    if (!done.untold) continue;
+    push_urgent({.type = wire::FrameType::credit, .stream = done.stream, .number = *done.untold},
+                {});
+    done.untold.reset();
+  }
+}
+
 void Link::push_error(wire::FrameType type, StreamId stream, std::uint32_t number,
                       const Error& why) {
   const std::vector<std::byte> payload = wire::pack_error(why);
@@ -111,8 +122,14 @@ void Link::push_ping(Time now) {
 }
 
 bool Link::needs_io_thread() const {
-  return !done_.empty() || broken_ || (blocked_ && !waiting_writable_) ||
-         (paced_ && !waiting_paced_);
+  const auto waits = [](const Outbox::Done& done) { return done.haste == Haste::now; };
+  return std::ranges::any_of(done_, waits) || broken_ || (paced_ && !waiting_paced_);
+}
+
+void Link::watch_writable() {
+  if (!blocked_ || waiting_writable_ || assistant_writes_) return;
+  waiting_writable_ = true;
+  watch_.write(true);
 }
 
 void Link::written(std::unique_lock<std::mutex> lock) {
@@ -124,7 +141,9 @@ void Link::written(std::unique_lock<std::mutex> lock) {
 }
 
 void Link::wake_if_needed(std::unique_lock<std::mutex> lock) {
-  if (visiting() || !needs_io_thread() || wake_posted_) return;
+  if (visiting()) return;
+  watch_writable();
+  if (!needs_io_thread() || wake_posted_) return;
   wake_posted_ = true;
   lock.unlock();
   post_settle();
@@ -153,10 +172,9 @@ void Link::settle() {
       write_some();
       broken = broken_;
       if (!broken && done_.empty()) {
-        if (blocked_ && !waiting_writable_) {
-          waiting_writable_ = true;
-          watch_.write(true);
-        }
+        // A thread that assists sees to it when it sleeps.
+        if (assistant_.load(std::memory_order_relaxed) != std::this_thread::get_id())
+          watch_writable();
         if (paced_ && !waiting_paced_) wait_paced();
         break;
       }

@@ -38,6 +38,8 @@ struct Outbox::Message {
   std::uint32_t ordinal = 0;  // once begun: its number among all messages of the link, from 1
   bool uses_credit = false;
   CreditTable::Credit credit;
+  std::optional<std::uint32_t> then_grant;
+  Haste haste = Haste::now;
 };
 
 struct Outbox::Stream {
@@ -131,6 +133,11 @@ Result<std::uint64_t> Outbox::push(const Outgoing& outgoing) {
   message->token = outgoing.token;
   message->priority = std::min(outgoing.priority, kUrgent);
   message->body_size = body_size;
+  message->haste = outgoing.haste;
+  message->then_grant.reset();
+  if (outgoing.then_grant && outgoing.stream != kControlStream)
+    message->then_grant =
+        static_cast<std::uint32_t>(std::min(*outgoing.then_grant, wire::kMaxBody));
   if (auto credit = take_credit(*message); !credit) {
     message->next = std::exchange(free_, message);
     return std::unexpected(std::move(credit).error());
@@ -205,7 +212,8 @@ void Outbox::pop(Stream& stream) {
 }
 
 void Outbox::give_up(Message& message, const Error& why, std::vector<Done>& done) {
-  done.push_back({message.stream, message.token, message.id, std::unexpected(why)});
+  done.push_back({message.stream, message.token, message.id, std::unexpected(why),
+                  message.then_grant, Haste::now});
 }
 
 // The fragment under way goes on as zeros, and the message ends with it.
@@ -307,6 +315,7 @@ void Outbox::add_segments(const Frame& frame, const Message& message) {
     left -= size;
     offset = 0;
   }
+  if (left == 0 && frame.credit_size != 0) add_rest(frame.credit.data(), frame.credit_size);
 }
 
 // Plans the next fragment of `stream`, if it has one that may follow what is planned.
@@ -336,6 +345,12 @@ bool Outbox::plan_next(Stream& stream, std::size_t fragment) {
   frame.body = stream.next_at;
   frame.last = last;
   frame.written = 0;
+  frame.credit_size = 0;
+  if (last && message->then_grant) {
+    frame.credit = wire::pack(
+        {.type = wire::FrameType::credit, .stream = stream.id, .number = *message->then_grant});
+    frame.credit_size = wire::kHeaderSize;
+  }
   add_segments(frame, *message);
 
   if (last) {
@@ -439,7 +454,7 @@ void Outbox::finish(Frame& frame, std::vector<Done>& done) {
   }
   message.at.advance(message.body, frame_body);
   if (message.at.sent == message.body_size) {
-    done.push_back({message.stream, message.token, message.id, {}});
+    done.push_back({message.stream, message.token, message.id, {}, {}, message.haste});
     pop(stream);
   }
 }

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -46,6 +47,8 @@ class Outbox {
     std::uint64_t token;
     std::uint64_t id;  // as push() gave it
     Result<void> outcome;
+    std::optional<std::uint32_t> untold{};  // a credit that was to follow it, and did not
+    Haste haste = Haste::now;
   };
 
   explicit Outbox(CreditRule peer_rule);
@@ -104,8 +107,12 @@ class Outbox {
     std::uint32_t body_size = 0;  // bytes of body in it
     Cursor body;                  // where they start
     bool last = false;            // fragment of its message
-    std::size_t written = 0;      // bytes of all of these that the kernel has
-    [[nodiscard]] std::size_t size() const { return wire::kHeaderSize + head_size + body_size; }
+    wire::HeaderBytes credit{};   // the frame behind it, if there is one
+    std::uint32_t credit_size = 0;
+    std::size_t written = 0;  // bytes of all of these that the kernel has
+    [[nodiscard]] std::size_t size() const {
+      return wire::kHeaderSize + head_size + body_size + credit_size;
+    }
   };
 
   static constexpr std::size_t kMaxSegments = 64;          // of one write

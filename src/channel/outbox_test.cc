@@ -316,6 +316,56 @@ TEST_F(OutboxTest, a_dropped_message_that_had_not_begun_leaves_its_credit_in_its
   EXPECT_EQ(refused.error().message, "a body of 100 bytes, the largest credit on stream 5 is 10");
 }
 
+TEST_F(OutboxTest, a_credit_comes_behind_the_last_byte_of_its_message) {
+  const auto body = pattern(kMaxFragment + 100, 1);
+  const std::span<const std::byte> whole(body);
+  ASSERT_TRUE(
+      outbox.push({.stream = 5, .head = bytes_of("h"), .body = {&whole, 1}, .then_grant = 77}));
+  ASSERT_TRUE(push(5, "next"));
+  while (write(1000) > 0) {
+  }
+  const auto all = frames();
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[1].header.type, FrameType::message);
+  EXPECT_EQ(all[2].header.type, FrameType::credit);
+  EXPECT_EQ(all[2].header.stream, 5U);
+  EXPECT_EQ(all[2].header.number, 77U);
+  EXPECT_EQ(text_of(all[3].payload), "next");
+  EXPECT_EQ(done.size(), 2U);
+  EXPECT_TRUE(outbox.empty());
+}
+
+TEST_F(OutboxTest, a_message_is_done_with_the_credit_behind_it) {
+  ASSERT_TRUE(outbox.push({.stream = 5, .head = bytes_of("h"), .body = {}, .then_grant = 77}));
+  std::size_t size = 0;
+  for (const iovec& segment : outbox.plan()) size += segment.iov_len;
+  EXPECT_EQ(size, 2 * wire::kHeaderSize + 1);
+  (void)write(size - 1);
+  EXPECT_TRUE(done.empty());
+  // What is under way overtakes nothing.
+  ASSERT_TRUE(outbox.push_urgent(kCredit));
+  write_all();
+  ASSERT_EQ(done.size(), 1U);
+  EXPECT_FALSE(done[0].untold);
+  const auto all = frames();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[1].header.number, 77U);
+}
+
+TEST_F(OutboxTest, a_dropped_message_says_which_credit_was_to_come_behind_it) {
+  const auto body = pattern(3 * kMaxFragment, 1);
+  const std::span<const std::byte> whole(body);
+  ASSERT_TRUE(outbox.push({.stream = 5, .head = {}, .body = {&whole, 1}, .then_grant = 77}));
+  ASSERT_TRUE(outbox.push({.stream = 5, .head = {}, .body = {&whole, 1}, .then_grant = 78}));
+  (void)write(1000);
+  outbox.drop(5, {Errc::cancelled, "enough"}, done);
+  ASSERT_EQ(done.size(), 2U);
+  EXPECT_EQ(done[0].untold, 77U);
+  EXPECT_EQ(done[1].untold, 78U);
+  write_all();
+  for (const Frame& frame : frames()) EXPECT_EQ(frame.header.type, FrameType::message);
+}
+
 TEST_F(OutboxTest, messages_without_credit_are_bounded) {
   for (std::size_t i = 0; i < kMaxUnsentWithoutCredit; ++i) ASSERT_TRUE(push(kControlStream, "x"));
   EXPECT_EQ(push(kControlStream, "x").error().code, Errc::overloaded);

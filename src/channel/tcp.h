@@ -37,8 +37,7 @@ class Acceptor {
   // A peer whose wire version fits showed `peer_hello` (valid during the call only). Gives the
   // receiver for it, which must outlive its endpoint, or an Error that the peer is told: `refused`
   // for good, others until it tries again.
-  virtual Result<Receiver*> accept(std::span<const std::byte> peer_hello,
-                                   const PeerInfo& peer) = 0;
+  virtual Result<Receiver*> accept(std::span<const std::byte> peer_hello, const PeerInfo& peer) = 0;
   // What this peer is shown in the handshake in place of EndpointOptions::hello, at most
   // wire::kMaxHello bytes; empty: that. Asked once, right after accept() gave this receiver.
   virtual std::vector<std::byte> hello_for(Receiver* receiver) {

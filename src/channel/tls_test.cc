@@ -223,6 +223,33 @@ TEST_F(TlsTest, a_connection_that_is_cut_off_is_no_orderly_end) {
   EXPECT_THAT(recorder.downs[0].message, HasSubstr("cut off"));
 }
 
+TEST_F(TlsTest, a_side_that_asks_for_a_key_takes_any_tells_it_and_greets_its_owner) {
+  TlsFiles alone = *server_files;
+  alone.authority.clear();
+  const auto asks = TlsContext::server(alone, TlsContext::Clients::with_a_key);
+  ASSERT_TRUE(asks) << asks.error().message;
+  EXPECT_THAT(refused(client({.authority = client_files->authority}), *asks).message,
+              HasSubstr("certificate"));
+
+  Server listening(io, options(*asks, "handler"));
+  listening.own_hello = [] { return bytes_of("for you"); };
+  TlsFiles stranger = *stranger_files;
+  stranger.authority = client_files->authority;
+  std::vector<Digest> keys;
+  // A stranger's certificate, another one, and the first again.
+  for (const TlsFiles& files : {stranger, *client_files, stranger}) {
+    Recorder recorder;
+    auto endpoint = connect_tcp(io, listening.address(), options(client(files), "ue"), recorder);
+    ASSERT_TRUE(recorder.wait([&] { return !recorder.ups.empty(); }));
+    EXPECT_EQ(recorder.ups[0], "for you");
+    Server::Session* const session = listening.session(keys.size());
+    ASSERT_TRUE(session != nullptr && session->key);
+    keys.push_back(*session->key);
+  }
+  EXPECT_EQ(keys[0], keys[2]);
+  EXPECT_NE(keys[0], keys[1]);
+}
+
 TEST_F(TlsTest, files_that_cannot_be_used_are_named) {
   TlsFiles files = *server_files;
   files.certificate = folder->path() / "none.pem";

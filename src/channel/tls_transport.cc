@@ -1,10 +1,11 @@
 // TLS by OpenSSL, on a socket that does not block.
 //
-// A record is the unit: what is written goes, up to 16 KiB at a time, straight from the caller's
-// buffers through the cipher into the library's record buffer, and from there to the kernel; small
-// pieces (headers, heads, short bodies) are put together first, so that a small message is one
-// record and one packet. Where the kernel takes no more, the record that is ready stays with the
-// library: it counts as written, and is flushed before anything else.
+// What is written goes, up to 16 KiB a record, straight from the caller's buffers through the
+// cipher into a buffer of records that are ready, and from there, some at a time, to the kernel: a
+// call of the kernel costs as much as enciphering a record, but a peer that has the first records
+// deciphers them while the next are enciphered. Small pieces (headers, heads, short bodies) are put
+// together first, so that a small message is one record and one packet. Where the kernel takes no
+// more, what is ready counts as written, and is flushed before anything else.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -28,21 +29,20 @@ namespace {
 
 constexpr std::size_t kRecord = 16 * 1024;  // bytes, the most that TLS puts into one
 constexpr std::size_t kSmall = 2 * 1024;    // a piece up to this is worth copying
+constexpr std::size_t kReady = 32 * 1024;   // of records, worth a call of the kernel
 
-// The library's own way to a socket raises SIGPIPE, and cannot say that more comes.
+// The library's own way to a socket raises SIGPIPE, and makes a call of the kernel a record.
 struct Wire {
   int socket = -1;
-  bool more = false;  // follows at once: the kernel may wait for it
+  std::vector<char> ready;  // records for the kernel
+  std::size_t sent = 0;     // bytes of them that it has
 };
 
 int wire_write(BIO* bio, const char* data, int size) {
-  const auto& wire = *static_cast<const Wire*>(BIO_get_data(bio));
+  auto& wire = *static_cast<Wire*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  const ssize_t count = ::send(wire.socket, data, static_cast<std::size_t>(size),
-                               MSG_NOSIGNAL | MSG_DONTWAIT | (wire.more ? MSG_MORE : 0));
-  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-    BIO_set_retry_write(bio);
-  return static_cast<int>(count);
+  wire.ready.insert(wire.ready.end(), data, data + size);
+  return size;
 }
 
 int wire_read(BIO* bio, char* data, int size) {
@@ -104,13 +104,14 @@ class OpenSslTransport final : public TlsTransport {
     const std::lock_guard lock(mutex_);
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_);
-    if (result == 1) return Step::done;
-    switch (SSL_get_error(ssl_, result)) {
-      case SSL_ERROR_WANT_READ: return Step::want_read;
-      case SSL_ERROR_WANT_WRITE: return Step::want_write;
-      default: break;
-    }
-    note_failure();
+    const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, result);
+    const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ;
+    if (!goes_on) note_failure();
+    // What the library has to say, also of its failure.
+    const Then sent = send_ready(More::none);
+    if (goes_on && sent == Then::empty) return Step::want_write;
+    if (goes_on && sent == Then::full)
+      return error == SSL_ERROR_NONE ? Step::done : Step::want_read;
     if (SSL_is_server(ssl_) != 0 && !speaks_tls_) {
       // The library says nothing to who speaks something else; the first byte of an alert
       // (protocol_version) tells a link in clear what it met.
@@ -141,6 +142,8 @@ class OpenSslTransport final : public TlsTransport {
           case SSL_ERROR_ZERO_RETURN: moved.then = Then::ended; break;
           default: note_failure(); moved.then = Then::lost;
         }
+        // The library may have an answer, or an alert; a failure to send it is met by writing.
+        if (!wire_.ready.empty()) (void)send_ready(More::none);
         return moved;
       }
     }
@@ -149,15 +152,17 @@ class OpenSslTransport final : public TlsTransport {
 
   Moved write(std::span<const iovec> pieces) override {
     const std::lock_guard lock(mutex_);
-    Moved moved{0, flush_pending()};
+    Moved moved{0, send_ready(More::none)};
     if (moved.then != Then::full) return moved;
     std::size_t left = 0;
     for (const iovec& piece : pieces) left += piece.iov_len;
     const auto put = [&](const void* data, std::size_t size) {
       left -= size;
-      wire_.more = left > 0;
       moved.then = write_record(data, size);
-      if (moved.then != Then::lost) moved.bytes += size;
+      if (moved.then == Then::lost) return false;
+      moved.bytes += size;
+      if (left == 0 || wire_.ready.size() >= kReady)
+        moved.then = send_ready(left == 0 ? More::none : More::follows);
       return moved.then == Then::full;
     };
     const auto put_staged = [&] {
@@ -186,11 +191,14 @@ class OpenSslTransport final : public TlsTransport {
 
   Then flush() override {
     const std::lock_guard lock(mutex_);
-    return flush_pending();
+    return send_ready(More::none);
   }
   void end() override {
     const std::lock_guard lock(mutex_);
-    if (pending_ == 0 && !lost_) (void)SSL_shutdown(ssl_);
+    if (wire_.ready.empty() && !lost_) {
+      (void)SSL_shutdown(ssl_);
+      (void)send_ready(More::none);
+    }
     (void)::shutdown(wire_.socket, SHUT_WR);
   }
   [[nodiscard]] std::string why() const override {
@@ -209,35 +217,41 @@ class OpenSslTransport final : public TlsTransport {
     unsigned char* bytes = nullptr;
     const int size = shown ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(shown.get()), &bytes) : 0;
     if (size <= 0) return std::nullopt;
-    const Digest digest =
-        sha256(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
+    const Digest digest = sha256(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
     OPENSSL_free(bytes);
     return digest;
   }
 
  private:
-  // One record. `empty`: it is the library's now, and waits for the kernel.
+  // One record, which is ready then.
   Then write_record(const void* data, std::size_t size) {
     std::size_t count = 0;
     ERR_clear_error();
-    const int result = SSL_write_ex(ssl_, data, size, &count);
-    if (result == 1) return Then::full;
-    const int error = SSL_get_error(ssl_, result);
-    if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) {
-      pending_ = size;
-      return Then::empty;
-    }
+    if (SSL_write_ex(ssl_, data, size, &count) == 1) return Then::full;
     note_failure();
     return Then::lost;
   }
-  // The library wants to be called again as it was; what the bytes are it does not look at.
-  Then flush_pending() {
-    if (lost_) return Then::lost;
-    if (pending_ == 0) return Then::full;
-    static constexpr std::array<char, kRecord> kAny{};
-    wire_.more = false;
-    const std::size_t size = std::exchange(pending_, 0);
-    return write_record(kAny.data(), size);
+  // `full`: the kernel has all that was ready. It may wait for what follows.
+  enum class More { none, follows };
+  Then send_ready(More more) {
+    while (wire_.sent < wire_.ready.size()) {
+      const ssize_t count =
+          ::send(wire_.socket, wire_.ready.data() + wire_.sent, wire_.ready.size() - wire_.sent,
+                 MSG_NOSIGNAL | MSG_DONTWAIT | (more == More::follows ? MSG_MORE : 0));
+      if (count >= 0) {
+        wire_.sent += static_cast<std::size_t>(count);
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return Then::empty;
+      } else if (errno != EINTR) {
+        ERR_clear_error();
+        note_failure();
+        wire_.ready.clear();
+        wire_.sent = 0;
+      }
+    }
+    wire_.ready.clear();
+    wire_.sent = 0;
+    return lost_ ? Then::lost : Then::full;
   }
   void note_failure() {
     if (std::exchange(lost_, true)) return;
@@ -271,7 +285,6 @@ class OpenSslTransport final : public TlsTransport {
   SSL* ssl_;
   Wire wire_;
   std::vector<char> staged_;
-  std::size_t pending_ = 0;  // bytes of the record that the kernel has not taken
   bool lost_ = false;
   bool speaks_tls_ = true;  // the peer, as far as it has shown
   Error failure_;

@@ -196,6 +196,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       edge.modules = *modules;
       edge.limits = {.calls = options.max_in_flight, .waiting = options.max_waiting};
       edge.link.tls = tls;
+      edge.link.look = options.spin;
     }
   }
   auto models = device::load_models(

@@ -139,6 +139,15 @@ void cancel(ElasticCall& call) {
   if (pin.dispatcher() != nullptr) pin.dispatcher()->cancel(call);
 }
 
+void wait(ElasticCall& call) {
+  while (!call.completion().is_done()) {
+    // For a moment at a time, since whoever unbinds waits for it.
+    const Pin pin;
+    if (pin.dispatcher() == nullptr || !pin.dispatcher()->lend(call)) break;
+  }
+  call.completion().wait();
+}
+
 void abandon(ElasticCall& call) {
   cancel(call);
   call.completion().wait();

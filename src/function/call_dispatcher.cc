@@ -230,9 +230,18 @@ void CallDispatcher::tell(ElasticCall& call) {
   // The owner may destroy the call, and with it the run, from here on; and this dispatcher as soon
   // as it is counted.
   if (detail::Task* const next = call.completion().end()) executor_.post_first(*next);
+  // Its waiter may be reading a link meanwhile.
+  if (lenders_.load(std::memory_order_seq_cst) > 0) {
+    for (RemoteSession* const session : sessions_) session->nudge();
+  }
   const std::lock_guard lock(async_mutex_);
   --async_calls_;
   async_changed_.notify_all();
+}
+
+bool CallDispatcher::lend(ElasticCall& call) {
+  auto* const run = dynamic_cast<Run*>(call.attachment.get());
+  return run != nullptr && run->lend(*this);
 }
 
 void CallDispatcher::cancel(ElasticCall& call) {

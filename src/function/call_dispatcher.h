@@ -2,6 +2,7 @@
 // (call_plan.h), which says what is done when that place fails, is late or is given up.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -65,6 +66,7 @@ class CallDispatcher final : public detail::Dispatcher {
   void run(detail::ElasticCall& call) override;
   void start(detail::ElasticCall& call) override;
   void cancel(detail::ElasticCall& call) override;
+  [[nodiscard]] bool lend(detail::ElasticCall& call) override;
   [[nodiscard]] std::shared_ptr<EndPlaces> end_places() override { return places_; }
 
  private:
@@ -109,6 +111,7 @@ class CallDispatcher final : public detail::Dispatcher {
   std::condition_variable async_changed_;
   std::vector<Run*> async_runs_;  // until they end
   std::size_t async_calls_ = 0;   // these, and those whose end is being told
+  std::atomic<int> lenders_ = 0;  // threads inside lend()
 
   CallHedges hedges_;
   std::shared_ptr<EndPlaces> places_;

@@ -33,6 +33,26 @@ Begun begun(const RemoteReply& reply) {
 
 }  // namespace
 
+// What a thread that reads a link for its future has to settle afterwards.
+struct CallDispatcher::Run::Lending {
+  CallDispatcher& dispatcher;
+  std::atomic<bool>& looks_up;
+  Run* first = nullptr;
+  Run* last = nullptr;
+
+  static Lending*& of_this_thread() {
+    thread_local Lending* lending = nullptr;
+    return lending;
+  }
+  // `run` is this thread's to work() from here on.
+  void add(Run& run) {
+    run.next_lent_ = nullptr;
+    (last == nullptr ? first : last->next_lent_) = &run;
+    last = &run;
+    looks_up.store(true, std::memory_order_seq_cst);
+  }
+};
+
 CallDispatcher::Run::Run(CallDispatcher& dispatcher, detail::ElasticCall& its_call, Form form,
                          const CallPlan::Rules& rules, TimePoint start)
     : call(its_call), dispatcher_(dispatcher), form_(form), start_(start), plan_(rules) {
@@ -64,8 +84,40 @@ void CallDispatcher::Run::on_ended() {
     edge_ended_.store(true, std::memory_order_release);
     changed_.notify_one();
   } else if (!working_) {
-    dispatcher_.watch_.post(*this);
+    Lending* const lending = Lending::of_this_thread();
+    if (lending != nullptr && &lending->dispatcher == &dispatcher_) {
+      working_ = true;
+      lending->add(*this);
+    } else {
+      dispatcher_.watch_.post(*this);
+    }
   }
+}
+
+bool CallDispatcher::Run::lend(CallDispatcher& dispatcher) {
+  // For so long at a time.
+  constexpr std::chrono::milliseconds kMoment{10};
+  if (&dispatcher != &dispatcher_) return false;  // another runtime is bound now
+  const EdgeIndex edge = awaited_edge_.load(std::memory_order_acquire);
+  if (edge >= dispatcher_.sessions_.size()) return false;
+  dispatcher_.lenders_.fetch_add(1, std::memory_order_seq_cst);
+  // Either the end of the call is seen here, or it finds this thread counted and nudges it.
+  lender_looks_.store(false, std::memory_order_seq_cst);
+  Lending lending{dispatcher_, lender_looks_};
+  const auto until = steady_clock::now() + kMoment;
+  if (!told_.load(std::memory_order_seq_cst)) {
+    Lending::of_this_thread() = &lending;
+    (void)dispatcher_.sessions_[edge]->assist(lender_looks_, until);
+    Lending::of_this_thread() = nullptr;
+  }
+  // Whoever returns early with nothing was turned away, or has met the end of the link or the call.
+  const bool of_use = lending.first != nullptr || steady_clock::now() >= until;
+  dispatcher_.lenders_.fetch_sub(1, std::memory_order_relaxed);
+  while (lending.first != nullptr) {
+    Run& run = *std::exchange(lending.first, lending.first->next_lent_);
+    run.work();  // it may be gone after this
+  }
+  return of_use;
 }
 
 void CallDispatcher::Run::on_hedge_ended(Ended ended) {
@@ -140,7 +192,7 @@ void CallDispatcher::Run::assist() {
   if (!plan_.awaits_edge() || plan_.hedging() || edge_ >= dispatcher_.sessions_.size()) return;
   if (edge_ended_.load(std::memory_order_acquire)) return;
   const auto until = plan_.wakes_at();
-  if (until) dispatcher_.sessions_[edge_]->assist(edge_ended_, *until);
+  if (until) (void)dispatcher_.sessions_[edge_]->assist(edge_ended_, *until);
 }
 
 void CallDispatcher::Run::begin(const Decided& decided) {
@@ -188,6 +240,7 @@ CallPlan::Steps CallDispatcher::Run::handle(News news) {
 }
 
 CallPlan::Steps CallDispatcher::Run::handle_edge() {
+  awaited_edge_.store(kNoEdge, std::memory_order_relaxed);
   CallRecord& record = call.record;
   record.tx_bytes += reply.tx_bytes;
   record.rx_bytes += reply.rx_bytes;
@@ -285,6 +338,7 @@ void CallDispatcher::Run::call_edge(EdgeIndex edge) {
              .argument_bytes = arguments_.size(),
              .deadline = plan_.edge_time(),
              .digest_tensors = dispatcher_.options_.digest_tensors};
+  awaited_edge_.store(edge, std::memory_order_release);
   sessions[edge]->start(*this);
 }
 
@@ -366,6 +420,8 @@ void CallDispatcher::Run::tell() {
     case Source::failure: call.set_error(failure(plan_.told().failure)); break;
   }
   if (form_ == Form::waited) return;
+  told_.store(true, std::memory_order_seq_cst);
+  lender_looks_.store(true, std::memory_order_seq_cst);
   dispatcher_.watch_.forget(*this);
   dispatcher_.end(call, start_, this);
 }

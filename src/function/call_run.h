@@ -6,7 +6,8 @@
 // lock; one thread at a time, the worker, takes it up, asks the plan, and carries its steps out
 // with no lock held, so that a step may lead to more news of the same run. Of a call in the
 // synchronous form the worker is its caller's thread; of another one, whoever brought the news,
-// except the link's thread, which has it done by the watch's.
+// except the link's thread, which has it done by the watch's; where a thread that waits for such a
+// call reads the link meanwhile, it settles those that end by it itself.
 #pragma once
 
 #include <atomic>
@@ -42,10 +43,14 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   // Notes the news. True: this thread is the worker now, and has to work() once it holds no lock.
   [[nodiscard]] bool note(News news);
   void work();
+  // Future: see Dispatcher::lend(). A thread that reads the link for its own call settles whatever
+  // calls end by what it reads, which spares waking the watch's thread for each.
+  [[nodiscard]] bool lend(CallDispatcher& dispatcher);
 
   detail::ElasticCall& call;
 
  private:
+  struct Lending;
   // RemoteCall, HereTask, HedgeOwner, Watched: who brings news.
   void on_ended() override;
   void run_here() override;
@@ -91,6 +96,12 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   std::uint8_t news_ = 0;
   std::atomic<bool> edge_ended_ = false;  // waited: for the caller's thread while it reads the link
   bool working_ = true;  // future: a thread is the worker. It begins with the caller's.
+  // Future, for a thread that waits for it and reads the link:
+  static constexpr EdgeIndex kNoEdge = ~EdgeIndex{0};
+  std::atomic<EdgeIndex> awaited_edge_ = kNoEdge;
+  std::atomic<bool> told_ = false;         // its end is being told
+  std::atomic<bool> lender_looks_ = true;  // has it look up from the link
+  Run* next_lent_ = nullptr;               // in the list of those that it is to settle
 };
 
 }  // namespace aloft::function

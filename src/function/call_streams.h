@@ -69,9 +69,6 @@ class CallStreams {
   // No call is, or does.
   [[nodiscard]] bool idle() const { return active_ == 0 && waiting_.empty(); }
 
-  // No call is under way or waits.
-  [[nodiscard]] bool idle() const { return active_ == 0 && waiting_.empty(); }
-
   // Adds a call to those that wait. False when there are too many.
   [[nodiscard]] bool add(RemoteCall& call);
   // What can be sent now; counts as sent.

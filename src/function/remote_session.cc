@@ -102,17 +102,23 @@ void RemoteSession::start(RemoteCall& call) {
   send_calls(*module, effects);
 }
 
-void RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
+bool RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_point until) {
   channel::Endpoint* endpoint = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (endpoint_ == nullptr) return;
+    if (endpoint_ == nullptr) return false;
     endpoint = endpoint_.get();
     ++assisting_;
   }
-  (void)endpoint->assist(done, until);
+  const bool assisted = endpoint->assist(done, until);
   const std::lock_guard lock(mutex_);
   --assisting_;
+  return assisted;
+}
+
+void RemoteSession::nudge() {
+  const std::lock_guard lock(mutex_);
+  if (endpoint_ != nullptr) endpoint_->nudge();
 }
 
 void RemoteSession::cancel(RemoteCall& call, const Error& why) {

@@ -21,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "channel/address.h"
 #include "channel/endpoint.h"
 #include "channel/io_thread.h"
 #include "function/call_streams.h"
@@ -30,39 +29,11 @@
 #include "function/log.h"
 #include "function/model_uploads.h"
 #include "function/protocol.h"
+#include "function/remote_session_options.h"
 #include <aloft/detail/binding.h>
 #include <aloft/result.h>
 
 namespace aloft::function {
-
-// A module to open at the edge.
-struct ModuleToOpen {
-  const ModuleDescriptor* module = nullptr;
-  ModuleVersion version = 0;
-  std::string digest;               // "sha256:..." of the .wasm that is asked for
-  std::vector<std::string> graphs;  // names among SessionOptions::models
-};
-
-// Where a session's edge is at the moment, and what opens the door there.
-struct Route {
-  channel::Address edge;
-  std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
-  // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
-  std::string session;
-  std::vector<std::byte> ticket;  // empty: none is asked for there
-};
-
-struct SessionOptions {
-  std::optional<channel::Address> edge;  // none: idle until route()
-  std::vector<ModuleToOpen> modules;
-  std::vector<ModelFile> models;
-  CallStreams::Limits limits;                    // for each module
-  std::uint64_t max_reply = 256U * 1024 * 1024;  // bytes of a result; a larger one fails its call
-  channel::EndpointOptions link;  // without hello and the receiver's rules, which are the session's
-  // The link is up, ready, refused or gone: link_state() says which. From any thread, with a lock
-  // held: must not block, nor call the session.
-  std::function<void()> on_change{};
-};
 
 // Thread rule: any thread.
 class RemoteSession final : private channel::Receiver {
@@ -79,7 +50,8 @@ class RemoteSession final : private channel::Receiver {
   // the edge), protocol, cancelled.
   void start(RemoteCall& call);
   // Lends the calling thread, which waits for a call, to the link: see channel::Endpoint::assist().
-  void assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  bool assist(const std::atomic<bool>& done, std::chrono::steady_clock::time_point until);
+  void nudge();
   // Ends a call early with `why`, if it has not ended. The edge is told. The call's owner keeps it
   // until on_ended().
   void cancel(RemoteCall& call, const Error& why);

@@ -64,10 +64,10 @@ void RemoteSession::route(std::optional<Route> to) {
   {
     const std::lock_guard lock(mutex_);
     old = std::move(endpoint_);
-    for (const auto& module : modules_) module->open.store(false, std::memory_order_release);
+    for (const auto& offer : offers_) offer->open.store(false, std::memory_order_release);
     ready_.store(false, std::memory_order_release);
     up_ = false;
-    just_opened_ = nullptr;
+    just_settled_ = nullptr;
   }
   if (old != nullptr) {
     ends_->close();

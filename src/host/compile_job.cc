@@ -146,15 +146,17 @@ int run_compile_job(std::span<const std::string_view> arguments) {
   SandboxOptions options{.root = arguments[0], .scratch = "", .keep = {kModule, kOutcome}};
   if (arguments[1] != kNoUser) options.user = static_cast<uid_t>(number(arguments[1]));
   options.need = arguments[2] == "everything" ? Need::everything : Need::what_there_is;
-  options.data_bytes = number(arguments[3]);
   options.cpu_seconds = number(arguments[4]);
   if (auto confined = enter_sandbox(options); !confined) return say(confined.error());
+  // The engine reserves for instances that there will not be: that does not count. It has seen
+  // nothing yet of what is to be feared.
+  auto engine = runtime::Engine::create({});
+  if (!engine) return say(engine.error());
+  limit_memory(number(arguments[3]));
   if (auto allowed = allow_only(SystemCalls::compute); !allowed && options.need == Need::everything)
     return say(allowed.error());
   auto wasm = read_whole(kModule, std::uint64_t{1} << 30U);
   if (!wasm) return say(wasm.error());
-  auto engine = runtime::Engine::create({});
-  if (!engine) return say(engine.error());
   auto compiled = (*engine)->compile(*wasm);
   if (!compiled) return say(compiled.error());
   const std::string line = nlohmann::json{{"name", compiled->name}}.dump() + "\n";

@@ -116,8 +116,8 @@ ExecutionHandler::~ExecutionHandler() {
 }
 
 Result<channel::Address> ExecutionHandler::serve(int socket) {
-  auto listener =
-      channel::listen_inherited(io_, socket, {.hello = hello_, .tls = options_.tls}, *this);
+  auto listener = channel::listen_inherited(
+      io_, socket, {.hello = hello_, .look = options_.spin, .tls = options_.tls}, *this);
   if (!listener) return std::unexpected(listener.error());
   const std::lock_guard lock(listener_mutex_);
   listener_ = *std::move(listener);
@@ -191,12 +191,11 @@ Result<channel::Receiver*> ExecutionHandler::accept(std::span<const std::byte> p
     return fail(Errc::overloaded, "this edge serves " + std::to_string(sessions_.size()) +
                                       " sessions and takes no more");
   }
-  accepted_ =
-      std::make_shared<Session>(++last_session_, std::string(peer.address), services_,
-                                std::move(rights), [this] {
-                                  const std::lock_guard inner(mutex_);
-                                  changed_.notify_all();
-                                });
+  accepted_ = std::make_shared<Session>(++last_session_, std::string(peer.address), services_,
+                                        std::move(rights), [this] {
+                                          const std::lock_guard inner(mutex_);
+                                          changed_.notify_all();
+                                        });
   return accepted_.get();
 }
 

@@ -52,6 +52,7 @@ struct ExecutionHandlerOptions {
   SessionLimits session;
   EndLimits ends;
   std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
+  std::chrono::microseconds spin{100};             // channel::EndpointOptions::look
   std::string boot_id;                             // tells UEs one start of an edge from the next
   std::shared_ptr<Gate> gate{};  // who gets in, and to what; null: everybody, to everything
   runtime::CacheUse cache_use = runtime::CacheUse::read_write;  // of compiled modules

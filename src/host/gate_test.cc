@@ -184,7 +184,7 @@ TEST(SessionRights, the_shares_of_all_modules_stay_within_the_sessions_memory) {
   for (const std::uint64_t memory : {2 * kMiB, 64 * kMiB, 1000 * kMiB}) {
     for (const std::size_t modules : {1U, 2U, 5U}) {
       for (const bool classes : {false, true}) {
-        SessionRights rights{.session = "s", .memory_bytes = memory};
+        SessionRights rights{.session = "s", .modules = {}, .memory_bytes = memory};
         rights.modules.resize(modules);
         const auto share = share_memory(rights, 4, 256 * kMiB, classes);
         EXPECT_LE(modules * (share.instances * share.instance + share.ends), memory);

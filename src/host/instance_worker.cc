@@ -22,8 +22,13 @@ std::uint64_t micros(Clock::duration time) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(time).count());
 }
 
+// A call that takes no longer than this may have the answer before it wait.
+constexpr microseconds kShort{20};
+
 // The worker whose thread this is, while it reads the link.
 thread_local InstanceWorker* assisting = nullptr;
+// And always.
+thread_local const InstanceWorker* working = nullptr;
 
 }  // namespace
 
@@ -42,6 +47,7 @@ InstanceWorker::InstanceWorker(const WorkerContext& context,
     : context_(context),
       services_(context.session, lines_to(*context.endpoint), *context.turns, context.models) {
   for (const channel::StreamId stream : streams) slots_.emplace_back().stream = stream;
+  last_run_.resize(context.exports.size());
 }
 
 InstanceWorker::~InstanceWorker() { finish(); }
@@ -73,6 +79,7 @@ Result<std::span<std::byte>> InstanceWorker::begin(channel::StreamId stream,
   }
   const std::lock_guard lock(mutex_);
   Slot& at = slot(stream);
+  make_way(at);
   // The endpoint lets nothing in without a credit, and one is granted for a free buffer and for its
   // size only.
   if (at.state != State::free || body_size > at.buffer.bytes.size()) {
@@ -103,7 +110,9 @@ std::vector<channel::StreamId> InstanceWorker::streams() const {
 
 bool InstanceWorker::idle() const {
   const std::lock_guard lock(mutex_);
-  return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == State::free; });
+  return leaving_.empty() && std::ranges::all_of(slots_, [](const Slot& slot) {
+           return slot.state == State::free;
+         });
 }
 
 void InstanceWorker::end(channel::StreamId stream) {
@@ -126,25 +135,26 @@ void InstanceWorker::abandon(channel::StreamId stream) {
   context_.endpoint->grant(stream, capacity);
 }
 
-void InstanceWorker::sent(channel::StreamId stream) {
-  std::uint64_t capacity = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    Slot& at = slot(stream);
-    if (at.state != State::replying)
-      return;  // sent in the worker's place, see Session::answer_for()
-    if (at.descriptor != 0 && at.home == current_) {
-      releases_.push_back(at.descriptor);
-      wake();
-    }
-    capacity = set_free(at);
+void InstanceWorker::sent(channel::StreamId stream, std::uint64_t token) {
+  const std::lock_guard lock(mutex_);
+  Slot& at = slot(stream);
+  if (at.state == State::replying && at.reply == token) {
+    reply_left(at.home, at.descriptor);
+    (void)set_free(at);
+    return;
   }
-  context_.endpoint->grant(stream, capacity);
+  // Of another one that was sent in the worker's place nothing is kept: see Session::answer_for().
+  const auto left = std::ranges::find(leaving_, token, &Leaving::reply);
+  if (left == leaving_.end()) return;
+  reply_left(left->home, left->descriptor);
+  let_go(left->home);
+  leaving_.erase(left);
 }
 
 void InstanceWorker::need_capacity(channel::StreamId stream, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   Slot& at = slot(stream);
+  make_way(at);
   if (at.state != State::free)
     return;  // it came without a credit: the slot grants one when it is free
   at.state = State::growing;
@@ -207,6 +217,7 @@ void InstanceWorker::stop() {
 // --- worker thread ---------------------------------------------------------------------
 
 void InstanceWorker::work() {
+  working = this;
   std::unique_lock lock(mutex_);
   while (!ending_) {
     if (!retired_.empty()) {
@@ -252,6 +263,7 @@ void InstanceWorker::wait_for_work(std::unique_lock<std::mutex>& lock) {
 
 void InstanceWorker::wake() {
   awake_.store(true, std::memory_order_release);
+  if (working == this) return;  // it looks before it sleeps
   wake_.notify_one();
   if (assisting == nullptr) {
     context_.endpoint->nudge();
@@ -314,7 +326,7 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
     std::ranges::copy(slot.body, body.begin());
     const std::lock_guard lock(mutex_);
     slot.body = body;
-    let_go(slot);
+    let_go(slot.home);
     slot.home = current_;
   }
   services_.begin(reply.call_id, slot.call.digest_tensors ? TensorDigests::yes : TensorDigests::no);
@@ -326,7 +338,9 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
     called = current_->call(context_.exports[slot.call.function], slot.buffer.address,
                             static_cast<std::uint32_t>(slot.body.size()), deadline);
   }
-  reply.run_us = micros(Clock::now() - started);
+  const auto ran = Clock::now() - started;
+  last_run_[slot.call.function] = ran;
+  reply.run_us = micros(ran);
   InferenceMeter::Reading reading = services_.meter().end();
   reply.inference_us = micros(reading.time);
   reply.tensor_digests = std::move(reading.digests);
@@ -352,27 +366,42 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
 void InstanceWorker::answer(Slot& slot, const function::Return& reply,
                             std::span<const std::span<const std::byte>> result) {
   const channel::StreamId stream = slot.stream;
+  const std::uint64_t token = ++replies_;
+  std::uint64_t capacity = 0;
+  auto haste = channel::Haste::now;
   {
     const std::lock_guard lock(mutex_);
     running_ = nullptr;
     stop_running_ = std::stop_source(std::nostopstate);
     must_end_by_ = Clock::time_point::max();
     slot.state = State::replying;
+    slot.reply = token;
+    capacity = slot.capacity;
+    if (!spent_ && next_is_short()) haste = channel::Haste::none;
   }
-  const auto head = function::encode(reply);
-  auto sending = context_.endpoint->send_quietly({.stream = stream, .head = head, .body = result});
+  const auto send = [&](std::span<const std::byte> head,
+                        std::span<const std::span<const std::byte>> body) {
+    return context_.endpoint->send_quietly({.stream = stream,
+                                            .head = head,
+                                            .body = body,
+                                            .token = token,
+                                            .then_grant = capacity,
+                                            .haste = haste});
+  };
+  auto sending = send(function::encode(reply), result);
   if (!sending && sending.error().code == Errc::invalid_argument) {
     // More than a message holds.
     function::Return refusal;
     refusal.call_id = reply.call_id;
     refusal.error =
         Error{Errc::resource_exhausted, "the answer does not fit: " + sending.error().message};
-    const auto short_head = function::encode(refusal);
-    sending = context_.endpoint->send_quietly({.stream = stream, .head = short_head, .body = {}});
+    sending = send(function::encode(refusal), {});
   }
   if (sending == channel::Sending::under_way) return;
-  sent(stream);  // the kernel has it all; or nobody reads the buffers of what was not sent
-  if (!sending && sending.error().code == Errc::overloaded) {
+  sent(stream, token);  // the kernel has it all; or nobody reads the buffers of what was not sent
+  if (sending) return;
+  context_.endpoint->grant(stream, capacity);
+  if (sending.error().code == Errc::overloaded) {
     context_.endpoint->close({Errc::overloaded, "the UE does not read what it is sent"});
   }
 }
@@ -466,17 +495,36 @@ Result<T> InstanceWorker::checked(runtime::CallResult<T> result) {
   return std::unexpected(runtime::to_error(result.error()));
 }
 
-void InstanceWorker::let_go(Slot& slot) {
+void InstanceWorker::let_go(std::shared_ptr<runtime::Instance>& home) {
   // The worker's own reference keeps current_ alive; of another one this may be the last.
-  if (slot.home != nullptr && slot.home != current_) {
-    retired_.push_back(std::move(slot.home));
+  if (home != nullptr && home != current_) {
+    retired_.push_back(std::move(home));
     wake();
   }
-  slot.home.reset();
+  home.reset();
+}
+
+void InstanceWorker::reply_left(std::shared_ptr<runtime::Instance>& home,
+                                std::uint32_t descriptor) {
+  if (descriptor == 0 || home != current_) return;
+  releases_.push_back(descriptor);
+  wake();
+}
+
+void InstanceWorker::make_way(Slot& slot) {
+  if (slot.state != State::replying) return;
+  leaving_.push_back({slot.reply, std::move(slot.home), slot.descriptor});
+  (void)set_free(slot);
+}
+
+bool InstanceWorker::next_is_short() const {
+  if (queue_.empty() || queue_.front()->state != State::queued) return false;
+  const std::uint32_t function = queue_.front()->call.function;
+  return last_run_[function] != Clock::duration::zero() && last_run_[function] <= kShort;
 }
 
 std::uint64_t InstanceWorker::set_free(Slot& slot) {
-  let_go(slot);
+  let_go(slot.home);
   slot.body = {};
   slot.descriptor = 0;
   slot.state = State::free;

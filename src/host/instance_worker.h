@@ -12,10 +12,12 @@
 //     | need_capacity
 //     +--------> growing --(worker)--> free
 //
-// Every way back to `free` grants the stream anew. Which thread moves a slot on is fixed by its
-// state: the I/O thread out of free, receiving and replying, the worker out of queued, running and
-// growing; and out of replying where the kernel took the whole Return at once, so that nothing is
-// left for the I/O thread to tell.
+// Every way back to `free` grants the stream anew; after a reply the credit follows the Return in
+// the same write. Which thread moves a slot on is fixed by its state: the I/O thread out of free,
+// receiving and replying, the worker out of queued, running and growing; and out of replying where
+// the kernel took the whole Return at once, so that nothing is left for the I/O thread to tell. The
+// UE may use the credit before `sent` is told: the slot is free then, and what the reply needs
+// stays in `leaving_` until it is.
 //
 // Memory that the I/O thread uses stays. Between begin and end/abandon the endpoint writes into an
 // instance's memory, and between a Return and its on_sent it reads there. A call may meanwhile trap
@@ -106,7 +108,7 @@ class InstanceWorker {
   // A message that is not taken used up the stream's credit.
   void refuse(channel::StreamId stream);
   void abandon(channel::StreamId stream);
-  void sent(channel::StreamId stream);
+  void sent(channel::StreamId stream, std::uint64_t token);
   void need_capacity(channel::StreamId stream, std::uint64_t bytes);
   // The UE gave the stream's call up.
   void reset(channel::StreamId stream);
@@ -138,6 +140,13 @@ class InstanceWorker {
     bool cancelled = false;
     std::uint64_t wanted = 0;      // growing: bytes
     std::uint32_t descriptor = 0;  // replying: what to release
+    std::uint64_t reply = 0;       // replying: the Return's token
+  };
+  // A reply that the endpoint may still be reading, though its slot is at another call.
+  struct Leaving {
+    std::uint64_t reply = 0;
+    std::shared_ptr<runtime::Instance> home;
+    std::uint32_t descriptor = 0;
   };
 
   InstanceWorker(const WorkerContext& context, std::span<const channel::StreamId> streams);
@@ -168,7 +177,13 @@ class InstanceWorker {
   [[nodiscard]] Result<T> checked(runtime::CallResult<T> result);
 
   // With the mutex held.
-  void let_go(Slot& slot);
+  void let_go(std::shared_ptr<runtime::Instance>& home);
+  // Nothing reads a reply in `home` any more.
+  void reply_left(std::shared_ptr<runtime::Instance>& home, std::uint32_t descriptor);
+  // The UE has the slot's credit, so its reply is as good as gone.
+  void make_way(Slot& slot);
+  // Whether the answer of the call that has just run can wait for that of the next one.
+  [[nodiscard]] bool next_is_short() const;
   [[nodiscard]] std::uint64_t set_free(
       Slot& slot);  // the capacity to grant once the mutex is released
 
@@ -183,11 +198,14 @@ class InstanceWorker {
   std::deque<Slot*> queue_;              // queued and growing, in the order they came
   std::vector<std::uint32_t> releases_;  // descriptors of current_ whose replies have left
   std::vector<std::shared_ptr<runtime::Instance>> retired_;  // to be destroyed by the worker
+  std::vector<Leaving> leaving_;
   Slot* running_ = nullptr;
   std::stop_source stop_running_{std::nostopstate};
   Clock::time_point must_end_by_ = Clock::time_point::max();
   bool ending_ = false;
-  bool spent_ = false;  // worker thread: current_ is of no more use
+  bool spent_ = false;                     // worker thread: current_ is of no more use
+  std::uint64_t replies_ = 0;              // worker thread: tokens of Returns, from 1
+  std::vector<Clock::duration> last_run_;  // worker thread: by export, of its last call
 
   std::thread thread_;  // last: it uses all of the above
 };

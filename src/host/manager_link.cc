@@ -37,10 +37,11 @@ ManagerLink::~ManagerLink() {
 
 bool ManagerLink::known() const { return Clock::now() < known_until_.load(); }
 
-void ManagerLink::hurry() {
-  const std::lock_guard lock(mutex_);
+void ManagerLink::hurry(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
   hurry_ = true;
   changed_.notify_all();
+  changed_.wait_for(lock, limit, [this, next = begun_ + 1] { return answered_ >= next; });
 }
 
 v1::Hosts::Stub& ManagerLink::stub() {
@@ -92,6 +93,7 @@ void ManagerLink::run() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     hurry_ = false;
+    const std::uint64_t number = ++begun_;
     lock.unlock();
     const bool answered = beat();
     if (!answered) {
@@ -102,6 +104,8 @@ void ManagerLink::run() {
       silent = 0;
     }
     lock.lock();
+    if (answered) answered_ = number;
+    changed_.notify_all();
     auto pause = lease_.count() > 0 ? lease_ / kBeats : options_.first_interval;
     if (!answered) {
       pause = silent % options_.managers.size() == 0 ? std::min(pause, kPause)

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -40,8 +41,9 @@ class ManagerLink {
 
   // A manager has answered, within the last lease.
   [[nodiscard]] bool known() const;
-  // A heartbeat now: something has changed that cannot wait.
-  void hurry();
+  // A heartbeat now: something has changed that cannot wait. Returns when it was answered, or after
+  // `limit`.
+  void hurry(std::chrono::milliseconds limit);
 
  private:
   void run();
@@ -62,7 +64,8 @@ class ManagerLink {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false, hurry_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  std::uint64_t begun_ = 0, answered_ = 0;  // heartbeats; the last that was answered
+  std::thread thread_;                      // last: it uses all of the above
 };
 
 }  // namespace aloft::host

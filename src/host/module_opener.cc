@@ -1,7 +1,7 @@
 #include "host/module_opener.h"
 
 #include <algorithm>
-#include <array>
+#include <thread>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -13,8 +13,11 @@ constexpr std::size_t kMaxWaitingRequests = 16;
 // Of one session: a number is used once, since a credit for it may be unused when its module is
 // closed, and a peer keeps credits of 4096 streams.
 constexpr channel::StreamId kMaxCallStreams = 2048;
-constexpr std::size_t kBuffers =
-    2;  // of each instance: one is received into while the other is computed
+// Of each instance, at the least: one is received into while the other is computed.
+constexpr std::size_t kBuffers = 2;
+// Two at the least, so that not all calls wait behind a long one. More threads than processors only
+// get in each other's way.
+const std::uint32_t kUsefulInstances = std::max(2U, std::thread::hardware_concurrency());
 
 }  // namespace
 
@@ -302,18 +305,21 @@ Result<std::shared_ptr<inference::Graph>> ModuleOpener::get_model(std::uint32_t 
 }
 
 Result<void> ModuleOpener::make_workers(const function::OpenModule& request, OpenedModule& module) {
-  const auto count = share_out(std::clamp(request.concurrency, 1U, services_.limits.instances),
-                               module.context);
+  const std::uint32_t wanted = std::clamp(request.concurrency, 1U, services_.limits.instances);
+  const auto count = share_out(std::min(wanted, kUsefulInstances), module.context);
   if (!count) return std::unexpected(count.error());
   const std::uint64_t capacity =
       request.argument_bytes != 0 ? request.argument_bytes : services_.limits.argument_bytes;
-  if (next_stream_ + count * kBuffers > ModelUpload::kFirstCallStream + kMaxCallStreams) {
+  // Fewer instances have as many buffers in all, where their memory has room.
+  std::size_t buffers = (kBuffers * wanted + *count - 1) / *count;
+  if (buffers * capacity > module.context.instance_limits.memory_bytes / 4) buffers = kBuffers;
+  if (next_stream_ + *count * buffers > ModelUpload::kFirstCallStream + kMaxCallStreams) {
     return fail(Errc::overloaded,
                 "too many modules were opened over this connection: the next one takes more");
   }
-  std::vector<std::array<channel::StreamId, kBuffers>> streams;
+  std::vector<std::vector<channel::StreamId>> streams;
   for (std::uint32_t i = 0; i < *count; ++i) {
-    std::array<channel::StreamId, kBuffers> own{};
+    std::vector<channel::StreamId> own(buffers);
     for (channel::StreamId& stream : own) stream = next_stream_++;
     auto worker = InstanceWorker::create(module.context, own, capacity);
     if (!worker) {
@@ -322,9 +328,9 @@ Result<void> ModuleOpener::make_workers(const function::OpenModule& request, Ope
       return std::unexpected(worker.error());
     }
     module.workers.push_back(*std::move(worker));
-    streams.push_back(own);
+    streams.push_back(std::move(own));
   }
-  for (std::size_t buffer = 0; buffer < kBuffers; ++buffer) {
+  for (std::size_t buffer = 0; buffer < buffers; ++buffer) {
     for (const auto& own : streams) module.streams.push_back(own[buffer]);
   }
   return {};

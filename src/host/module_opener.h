@@ -72,8 +72,8 @@ class ModuleOpener {
   // `opened` is called on the opener's thread with a module that is ready, before the UE hears of
   // it. `rights` outlive the opener; null: no limits beside those of the services.
   ModuleOpener(std::uint64_t session, const SessionServices& services, const SessionRights* rights,
-               channel::Endpoint& endpoint,
-               InferenceTurns& turns, std::function<void(std::unique_ptr<OpenedModule>)> opened);
+               channel::Endpoint& endpoint, InferenceTurns& turns,
+               std::function<void(std::unique_ptr<OpenedModule>)> opened);
   ~ModuleOpener();  // finish()
   ModuleOpener(const ModuleOpener&) = delete;
   ModuleOpener& operator=(const ModuleOpener&) = delete;

@@ -2,7 +2,9 @@
 // modules that are fetched and compiled, aloft-host itself.
 #include "host/offload_handler.h"
 
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -12,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aloft/v1/host.grpc.pb.h"
 #include "channel/tls.h"
 #include "host/testing/hellos.h"
 #include "identity/certificate.h"

@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -133,7 +134,6 @@ Result<void> give_up_privileges(const SandboxOptions& options) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, options.open_files);
   limit(RLIMIT_NPROC, options.threads);
-  if (options.data_bytes != 0) limit(RLIMIT_DATA, options.data_bytes);
   if (options.cpu_seconds != 0) limit(RLIMIT_CPU, options.cpu_seconds);
   return {};
 }
@@ -150,7 +150,30 @@ Result<void> give_up_privileges(const SandboxOptions& options) {
   ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
+// What counts for RLIMIT_DATA. In the sandbox no file says it; but what a limit lets through does.
+std::uint64_t writable_memory() {
+  constexpr std::uint64_t kExact = std::uint64_t{1} << 20U;
+  std::uint64_t low = 0;
+  std::uint64_t high = std::uint64_t{1} << 46U;
+  while (high - low > kExact) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    const rlimit to{middle, RLIM_INFINITY};
+    if (::setrlimit(RLIMIT_DATA, &to) != 0) return 0;
+    void* const page =
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+      low = middle;
+    } else {
+      ::munmap(page, 4096);
+      high = middle;
+    }
+  }
+  return high;
+}
+
 }  // namespace
+
+void limit_memory(std::uint64_t more_bytes) { limit(RLIMIT_DATA, writable_memory() + more_bytes); }
 
 Result<Confined> enter_sandbox(const SandboxOptions& options) {
   Confined confined;

@@ -50,7 +50,6 @@ struct SandboxOptions {
   std::vector<int> keep{};      // descriptors beside 0, 1 and 2: all others are closed
   std::uint64_t open_files = 4096;
   std::uint64_t threads = 4096;   // of the user, so of all its processes
-  std::uint64_t data_bytes = 0;   // of memory that can be written; 0: not limited here
   std::uint64_t cpu_seconds = 0;  // then SIGKILL; 0: not limited here
   Need need = Need::everything;
 };
@@ -69,11 +68,15 @@ struct Confined {
 // has to end.
 [[nodiscard]] Result<Confined> enter_sandbox(const SandboxOptions& options);
 
+// From here on this process can have this much more memory that it can write to; what it has
+// already, in use or not, is not counted. For who has no control group. Before allow_only().
+void limit_memory(std::uint64_t more_bytes);
+
 enum class SystemCalls {
   serve,    // an Execution Handler: memory, threads, its files, its sockets
   compute,  // the same without sockets: compiling
 };
-// The last measure, for this thread and those that it starts. Errors: internal.
+// The last measure, for all threads. Errors: internal.
 [[nodiscard]] Result<void> allow_only(SystemCalls calls);
 
 }  // namespace aloft::host

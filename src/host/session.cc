@@ -264,7 +264,7 @@ void Session::on_sent(channel::StreamId stream, std::uint64_t token, const Resul
     return opener_->sent(token);
   if (stream == channel::kControlStream || stream >= SessionEnds::kFirstEndStream)
     return ends_->sent(stream, token);
-  if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream);
+  if (InstanceWorker* const worker = worker_of(stream)) worker->sent(stream, token);
   sweep_closed();
 }
 

@@ -183,6 +183,8 @@ class Filter {
   void answer(int call, std::uint32_t action) { add(action, call, {}); }
 
   Result<void> load() {
+    // For the threads that there are, too.
+    if (status_ == 0) status_ = ::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
     if (status_ == 0) status_ = ::seccomp_load(context_.get());
     if (status_ == 0) return {};
     return fail(Errc::internal,
@@ -214,8 +216,8 @@ Result<void> allow_only(SystemCalls calls) {
   if (calls == SystemCalls::serve) {
     for (const int call : kServe) filter.allow(call);
     // What a socket of its own has in store, and whether a descriptor is a terminal.
-    for (const unsigned long request : {FIONREAD, FIONBIO, SIOCOUTQ})
-      filter.allow(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, request);
+    for (const int request : {FIONREAD, FIONBIO, SIOCOUTQ})
+      filter.allow(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, static_cast<unsigned>(request));
   }
   filter.allow(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, TCGETS);
   // Threads, but no processes. What the library tries first cannot be looked into by a filter.
@@ -223,8 +225,8 @@ Result<void> allow_only(SystemCalls calls) {
   filter.answer(SCMP_SYS(clone3), SCMP_ACT_ERRNO(ENOSYS));
   // Asking for limits, not setting them.
   filter.allow(SCMP_SYS(prlimit64), 2, SCMP_CMP_EQ, 0);
-  for (const unsigned long option : {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE})
-    filter.allow(SCMP_SYS(prctl), 0, SCMP_CMP_EQ, option);
+  for (const int option : {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE})
+    filter.allow(SCMP_SYS(prctl), 0, SCMP_CMP_EQ, static_cast<unsigned>(option));
   for (const int call : kDeadly) filter.answer(call, SCMP_ACT_KILL_PROCESS);
   return filter.load();
 }

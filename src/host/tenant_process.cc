@@ -163,7 +163,10 @@ Result<void> TenantProcess::start_worker() {
   }
   auto worker = std::make_unique<Worker>(*std::move(child), pair->mine);
   // It waits for its setup, so that all that it does is counted.
-  if (auto added = cgroup_.add(worker->child.pid()); !added) return added;
+  if (auto added = cgroup_.add(worker->child.pid()); !added) {
+    // A control group that is there but closed to this process is as good as none.
+    spdlog::warn("tenant {}: {}", options_.setup.tenant, added.error().message);
+  }
   if (auto sent = worker->link.send(options_.setup); !sent) return sent;
   if (auto ready = wait_until_ready(*worker); !ready) return ready;
 

@@ -119,8 +119,8 @@ Result<ArtifactCache> ArtifactCache::open_read_only(const fs::path& folder) {
     if (::stat(path.c_str(), &status) != 0) return fail(Errc::internal, text("cannot use", path));
     if ((status.st_uid != 0 && status.st_uid != ::geteuid()) ||
         (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-      return fail(Errc::refused, path.string() +
-                                     " may be written by other users: what lies there would be run");
+      return fail(Errc::refused,
+                  path.string() + " may be written by other users: what lies there would be run");
     }
   }
   auto key = read_whole(folder / "key");

@@ -77,6 +77,9 @@ class Dispatcher {
   virtual void start(ElasticCall& call) = 0;
   // Asks a call that was started to end early; its completion tells when nothing uses it any more.
   virtual void cancel(ElasticCall& call) = 0;
+  // For a thread that waits for a call that was started: does itself, for a moment, some of what
+  // the call waits for. False: there is nothing of the kind, and it waits for the completion.
+  [[nodiscard]] virtual bool lend(ElasticCall&) { return false; }
   // What channels and elastic objects are attached to. Null: none can be.
   [[nodiscard]] virtual std::shared_ptr<function::EndPlaces> end_places() { return nullptr; }
 };
@@ -116,6 +119,8 @@ void run(ElasticCall& call);
 void start(ElasticCall& call);
 // Asks a call that was started to end early. Nothing when it has ended.
 void cancel(ElasticCall& call);
+// Waits for the end of a call that was started.
+void wait(ElasticCall& call);
 // Gives up a call that was started, if it has not ended yet, and waits until nothing but the caller
 // uses it.
 void abandon(ElasticCall& call);

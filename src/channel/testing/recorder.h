@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -195,6 +196,7 @@ class Server final : public Acceptor {
     Recorder recorder;
     std::unique_ptr<Endpoint> endpoint;  // after the recorder: destroyed first
     std::string hello;
+    std::optional<Digest> key;  // PeerInfo::key
   };
 
   explicit Server(IoThread& io, EndpointOptions options = {}) {
@@ -227,11 +229,16 @@ class Server final : public Acceptor {
     return came ? sessions_[n].get() : nullptr;
   }
 
-  Result<Receiver*> accept(std::span<const std::byte> peer_hello, const PeerInfo&) override {
+  // What a peer is shown in place of EndpointOptions::hello; empty: that.
+  std::function<std::vector<std::byte>()> own_hello = [] { return std::vector<std::byte>{}; };
+  std::vector<std::byte> hello_for(Receiver*) override { return own_hello(); }
+
+  Result<Receiver*> accept(std::span<const std::byte> peer_hello, const PeerInfo& peer) override {
     if (auto ok = admit(text_of(peer_hello)); !ok) return std::unexpected(ok.error());
     const std::lock_guard lock(mutex_);
     sessions_.push_back(std::make_unique<Session>());
     sessions_.back()->hello = text_of(peer_hello);
+    sessions_.back()->key = peer.key;
     prepare(*sessions_.back());
     return &sessions_.back()->recorder;
   }

@@ -40,7 +40,7 @@ std::string wire_name(const std::string& name) {
   return bytes + '\0';
 }
 
-std::string u16(unsigned value) {
+std::string u16(std::size_t value) {
   return {static_cast<char>(value >> 8U), static_cast<char>(value & 0xffU)};
 }
 

@@ -211,7 +211,8 @@ bool MovableEdge::wait_for_ends(std::size_t count) {
 
 // --- The link
 
-Result<channel::Receiver*> MovableEdge::accept(std::span<const std::byte>, const channel::PeerInfo&) {
+Result<channel::Receiver*> MovableEdge::accept(std::span<const std::byte>,
+                                               const channel::PeerInfo&) {
   return static_cast<channel::Receiver*>(this);
 }
 
