@@ -111,6 +111,7 @@ std::optional<int> run_for_host(int argc, char** argv) {
   if (arguments[0] != "--tenant") return std::nullopt;
   const std::string tenant = arguments.size() > 1 ? std::string(arguments[1]) : "?";
   start_log(("aloft-exec " + tenant).c_str());
+  if (arguments.size() > 2) spdlog::set_level(spdlog::level::from_str(std::string(arguments[2])));
   return host::serve_tenant();
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <grpcpp/health_check_service_interface.h>
@@ -373,7 +374,12 @@ int main(int argc, char** argv) {
         if (const auto now = (*handler)->cluster_time())
           beat.set_cluster_time_ms(static_cast<std::uint64_t>(now->count()));
       },
-      [&](const v1::HeartbeatResponse& answer) { (*handler)->hear(answer); });
+      [&, told = false](const v1::HeartbeatResponse& answer) mutable {
+        (*handler)->hear(answer);
+        if (std::exchange(told, true)) return;
+        std::printf("aloft-host: registered, ready for sessions\n");
+        std::fflush(stdout);
+      });
   std::printf("aloft-host: %s of cluster %s, listening on %s\n", options.id.c_str(),
               credentials->self.cluster.c_str(), own.c_str());
   std::fflush(stdout);

@@ -1,6 +1,7 @@
 #include "edge_link.h"
 
 #include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -51,6 +52,8 @@ std::vector<std::string> managers_of(const std::string& list) {
 
 Result<std::shared_ptr<aloft::device::ClusterClient>> join(const Options& options) {
   aloft::ClusterOptions wanted;
+  // A processor for each thread of the inference, and half of one for the frames on their way.
+  wanted.cpu_millicores = static_cast<std::uint32_t>(1000 * options.inference_threads + 500);
   if (options.cluster == "auto") {
     wanted.sources.push_back(aloft::dns_sd_source());
   } else {

@@ -1,5 +1,6 @@
 // What becomes of an endpoint when its link, its peer or the bytes on it are not as they should be.
 #include <algorithm>
+#include <latch>
 #include <thread>
 
 #include <gtest/gtest.h>

@@ -232,7 +232,10 @@ TEST_F(TlsTest, a_side_that_asks_for_a_key_takes_any_tells_it_and_greets_its_own
               HasSubstr("certificate"));
 
   Server listening(io, options(*asks, "handler"));
-  listening.own_hello = [] { return bytes_of("for you"); };
+  listening.own_hello = [] {
+    const auto hello = bytes_of("for you");
+    return std::vector(hello.begin(), hello.end());
+  };
   TlsFiles stranger = *stranger_files;
   stranger.authority = client_files->authority;
   std::vector<Digest> keys;

@@ -154,7 +154,11 @@ Result<void> TenantProcess::start_worker() {
   const int listening = socket_.duplicate();
   const std::array<Child::Descriptor, 2> descriptors{
       {{pair->other, kLinkDescriptor}, {listening, kSocketDescriptor}}};
-  auto child = Child::start(options_.program, {"--tenant", options_.setup.tenant}, descriptors);
+  // It logs as much as this process does.
+  const auto level = spdlog::level::to_string_view(spdlog::get_level());
+  auto child =
+      Child::start(options_.program,
+                   {"--tenant", options_.setup.tenant, {level.data(), level.size()}}, descriptors);
   ::close(pair->other);
   ::close(listening);
   if (!child) {
