@@ -82,7 +82,15 @@ bool Link::visiting() const {
 
 Link::Visit::Visit(Link& link) : link_(link.visiting() ? nullptr : &link) {
   if (!link_) return;
-  link_->role_.lock();
+  if (!link_->on_io_thread()) {
+    link_->make_way();
+    link_->role_.lock();
+  } else if (!link_->role_.try_lock()) {
+    ++link_->coming_;
+    link_->role_.lock();
+    --link_->coming_;
+    link_->coming_.notify_all();
+  }
   link_->visitor_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   link_->told_ = false;
 }

@@ -126,6 +126,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   enum class Reading { nothing, more, lost, broken };
   [[nodiscard]] Reading read_some();
   [[nodiscard]] bool understand(std::size_t size);
+  // Before another thread takes the role: the I/O thread goes first.
+  void make_way();
   // One look of a thread that assists: writes on what waits for the kernel, and reads.
   struct Look {
     Reading reading = Reading::nothing;
@@ -180,6 +182,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   std::mutex role_;  // of the thread that reads and calls the receiver; taken before all others
   std::atomic<std::thread::id> visitor_;  // who has it
+  std::atomic<int> coming_ = 0;           // the I/O thread waits for it
   // With the role:
   bool started_ = false;
   bool ended_ = false;      // nothing happens any more

@@ -102,6 +102,8 @@ void Link::end_if_lost(Reading reading) {
 // --- a thread that assists ---
 
 bool Link::assist(const std::atomic<bool>& done, Time until) {
+  // Who is turned away does not stand in the way of who reads, nor of heartbeats.
+  if (assistant_.load(std::memory_order_relaxed) != kNobody) return false;
   {
     const Visit visit(*this);
     if (ended_ || !started_ || assistant_.load(std::memory_order_relaxed) != kNobody) return false;
@@ -136,6 +138,14 @@ bool Link::assist(const std::atomic<bool>& done, Time until) {
     if (!self->ended_) self->read_on();
   });
   return true;
+}
+
+// A mutex is not fair: who leaves it to take it again would mostly have it before the I/O thread,
+// which waits for it with a heartbeat, has woken up; and while enough comes to be read, the peer
+// would hear nothing.
+void Link::make_way() {
+  if (const int coming = coming_.load(std::memory_order_relaxed); coming != 0)
+    coming_.wait(coming, std::memory_order_relaxed);
 }
 
 Link::Look Link::look() {

@@ -224,7 +224,8 @@ Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
   const auto until = std::chrono::steady_clock::now() + timeout;
   // Each edge in turn is waited for a little: sessions tell of themselves alone.
   constexpr std::chrono::milliseconds kTurn{10};
-  if (edge_count() <= 1) return wait_for_edge(timeout, 0);
+  // The two edges of a cluster are one.
+  if (edge_count() <= 1 || impl_->handler().cluster() != nullptr) return wait_for_edge(timeout, 0);
   while (!edge_ready()) {
     bool all_final = true;
     for (std::size_t edge = 0; edge < edge_count(); ++edge) {

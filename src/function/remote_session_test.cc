@@ -697,6 +697,7 @@ TEST_F(RemoteSessionTest, a_secret_that_is_refused_is_forgotten_and_the_newest_t
   session_->route(route_to(edge, "newer ticket"));
   edge.take_event<Connected>();
   EXPECT_EQ(shown_to(edge).ticket, "newer ticket");
+  session_.reset();  // it tells of changes until its end
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ std::vector<std::string> identities_of_a_run_that_stays(int frames) {
   TempDir out;
   auto app = Process::start(demo_command(
       out.path(), {"--place", "local", "--frames", std::to_string(frames), "--device-cpu", "100"}));
-  EXPECT_TRUE(app && app->wait(60s) == 0);
+  EXPECT_TRUE(app && app->wait(110s) == 0);
   return read_identities(out / "frames.csv");
 }
 
@@ -65,7 +65,7 @@ TEST_P(DemoFault, a_killed_edge_costs_no_frame_and_is_used_again_when_it_is_back
   const std::size_t back =
       wait_for_row(csv, 30s, [&](const auto& rows) { return rows.back().at("place") == "remote"; });
   EXPECT_GT(back, local) << app->transcript();
-  ASSERT_EQ(app->wait(60s), 0) << app->transcript();
+  ASSERT_EQ(app->wait(110s), 0) << app->transcript();
 
   const auto rows = read_csv(csv);
   ASSERT_EQ(rows.size(), 400U);
