@@ -26,7 +26,7 @@ class AssistTest : public ::testing::Test {
       told.notify_all();
       EXPECT_EQ(inside.fetch_sub(1), 1);
     };
-    EndpointOptions options = with_hello("ue");
+    EndpointOptions options = patient("ue");
     options.receive = CreditRule::not_required;
     ue = connect_tcp(io, server.address(), options, client);
     session = server.session(0);
@@ -39,6 +39,12 @@ class AssistTest : public ::testing::Test {
   void TearDown() override {
     ue.reset();
     session->endpoint.reset();
+  }
+  // Threads of these tests take all processors for themselves, and heartbeats come late.
+  static EndpointOptions patient(std::string_view name) {
+    EndpointOptions options = with_hello(name);
+    options.dead_after = 20s;
+    return options;
   }
   // Assists until it has; somebody_assists() may be in its way for a moment.
   void stay() {
@@ -62,7 +68,7 @@ class AssistTest : public ::testing::Test {
   std::atomic<std::thread::id> teller;
   IoThread io;
   IoThread server_io;
-  Server server{server_io, with_hello("handler")};
+  Server server{server_io, patient("handler")};
   Recorder client;
   std::unique_ptr<Endpoint> ue;
   Server::Session* session = nullptr;
@@ -170,7 +176,11 @@ TEST_F(AssistTest, threads_that_come_and_go_lose_nothing_and_are_told_one_at_a_t
       for (;;) {
         const auto sent = send(*session->endpoint, 5, std::to_string(i), body);
         if (sent) break;
-        ASSERT_EQ(sent.error().code, Errc::overloaded) << sent.error().message;
+        if (sent.error().code != Errc::overloaded) {
+          ADD_FAILURE() << sent.error().message;
+          done = true;
+          return;
+        }
         std::this_thread::yield();
       }
     }
