@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kStartLimit = 30s;
-// One that ends sooner would do so again.
+// One that ends sooner after it was started again would do so for ever.
 constexpr auto kStays = 2s;
 // A host waits so long for its sessions to move, and there is nowhere to.
 constexpr auto kEndLimit = 10s;
@@ -164,6 +164,7 @@ struct Part {
   std::string ready;  // in the line that says that it is
   std::optional<Daemon> daemon{};
   Clock::time_point started{};
+  bool was_restarted = false;
 
   // The line that says that it is ready.
   Result<std::string> start() {
@@ -178,11 +179,12 @@ struct Part {
     int status = 0;
     if (::waitpid(daemon->process(), &status, WNOHANG) != daemon->process()) return {};
     daemon->is_gone();
-    if (Clock::now() - started < kStays)
+    if (was_restarted && Clock::now() - started < kStays)
       return fail(Errc::internal, program + " has ended by itself; what it said is above");
     std::fprintf(stderr, "warning: %s has ended by itself (%s %d): starting it again\n",
                  program.c_str(), WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    was_restarted = true;
     auto again = start();
     if (!again) return std::unexpected(again.error());
     return {};

@@ -109,10 +109,7 @@ TEST_F(ClusterTest, a_session_goes_on_when_the_manager_is_killed) {
   ASSERT_NO_FATAL_FAILURE(start_cluster());
   auto application = Process::start(demo({"--frames", "120", "--place", "remote"}));
   ASSERT_TRUE(application.has_value());
-  // Not before it has a session: that is what is to go on.
-  const auto until = std::chrono::steady_clock::now() + 60s;
-  while (sessions() == 0 && std::chrono::steady_clock::now() < until) {
-  }
+  ASSERT_TRUE(application->wait_for_error("at the edge", 60s)) << application->transcript();
   ASSERT_EQ(sessions(), 1U) << application->transcript();
   const auto manager = child_of(up_->pid(), "aloft-manager");
   ASSERT_TRUE(manager);
