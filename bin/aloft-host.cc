@@ -25,6 +25,7 @@
 
 #include "channel/address.h"
 #include "config/schema.h"
+#include "end_signals.h"
 #include "host/host_service.h"
 #include "host/manager_link.h"
 #include "host/offload_handler.h"
@@ -301,17 +302,6 @@ double load_of_the_machine() {
   return ::getloadavg(&load, 1) == 1 ? load / processors : 0;
 }
 
-// The signals that end it; blocked before any thread is there, so that only this one gets them.
-sigset_t block_signals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
 // Waits for the sessions to go, until `limit` or another signal.
 void drain(host::OffloadHandler& handler, const sigset_t& signals,
            std::chrono::milliseconds limit) {
@@ -338,7 +328,7 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-host"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
-  const sigset_t signals = block_signals();
+  const sigset_t signals = block_end_signals();
 
   auto parts = handler_options(options, *listen);
   if (!parts) return say(parts.error());

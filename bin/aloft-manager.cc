@@ -17,6 +17,7 @@
 #include "cluster/etcd_store.h"
 #include "cluster/manager.h"
 #include "config/schema.h"
+#include "end_signals.h"
 #include "identity/certificate.h"
 #include "identity/key_file.h"
 
@@ -134,17 +135,6 @@ Result<std::unique_ptr<cluster::Store>> open_store(Options& options) {
   return cluster::EtcdStore::open(options.etcd);
 }
 
-// The signals that end it; blocked before any thread is there, so that sigwait() gets them.
-sigset_t block_signals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -159,7 +149,7 @@ int main(int argc, char** argv) {
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
-  const sigset_t signals = block_signals();
+  const sigset_t signals = block_end_signals();
   auto store = open_store(options);
   if (!store) return say(store.error());
   auto manager = cluster::Manager::start(**store, options.manager);

@@ -1,13 +1,13 @@
 #include "host/gate.h"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/clock.h"
 #include "function/fields.h"
 
 namespace aloft::host {
@@ -35,10 +35,7 @@ std::uint64_t take(std::span<const std::byte>& from) {
 }  // namespace
 
 std::chrono::milliseconds time_since_boot() {
-  timespec time{};
-  ::clock_gettime(CLOCK_BOOTTIME, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                 std::chrono::nanoseconds(time.tv_nsec));
+  return std::chrono::duration_cast<std::chrono::milliseconds>(BootClock::now().time_since_epoch());
 }
 
 ClusterTimeHere::ClusterTimeHere(BootClock since_boot) : since_boot_(std::move(since_boot)) {}

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/whole_file.h"
 #include "runtime/wasm_file.h"
 
 namespace aloft::host {
@@ -18,16 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxVerified = 16'384;
-
-std::optional<std::vector<std::byte>> read_whole(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  const auto size = in.tellg();
-  if (!in || size < 0) return std::nullopt;
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  in.seekg(0).read(reinterpret_cast<char*>(bytes.data()), size);
-  if (!in) return std::nullopt;
-  return bytes;
-}
 
 // Whom a verification believes, as a key of a map.
 std::string trust_of(const oci::Verification& verification) {

@@ -10,6 +10,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "host/whole_file.h"
+
 namespace aloft::host {
 namespace {
 
@@ -17,17 +19,6 @@ namespace fs = std::filesystem;
 
 std::string mebibytes(std::uint64_t bytes) {
   return std::to_string((bytes + (1U << 20U) - 1) >> 20U) + " MiB";
-}
-
-// None when there is no such file, or none that can be read whole.
-std::optional<std::vector<std::byte>> read_whole(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  const auto size = in.tellg();
-  if (!in || size < 0) return std::nullopt;
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  in.seekg(0).read(reinterpret_cast<char*>(bytes.data()), size);
-  if (!in) return std::nullopt;
-  return bytes;
 }
 
 }  // namespace
