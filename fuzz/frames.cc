@@ -85,7 +85,8 @@ class Owner final : public Inbox::Sink {
   void give_up() {
     const StreamId stream = under_way_.begin()->first;
     inbox_.give_up(stream, inbox_.seen(), {Errc::cancelled, "given up"});
-    require(!under_way_.contains(stream), "what is given up is told");
+    require(under_way_.contains(stream) == stopped_,
+            "what is given up is told, by an inbox that was not stopped");
   }
   void stop() {
     stopped_ = true;

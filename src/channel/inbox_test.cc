@@ -277,6 +277,15 @@ TEST_F(InboxTest, an_inbox_that_is_stopped_from_a_call_says_nothing_more) {
   EXPECT_EQ(log, (std::vector<std::string>{"begin 6", "end 6"}));
 }
 
+TEST_F(InboxTest, what_is_given_up_after_it_was_stopped_is_told_to_nobody) {
+  stop_at_end_of = 6;
+  ASSERT_TRUE(feed(first(5, 100, 40)));
+  ASSERT_TRUE(feed(frame({FrameType::message, Part::whole, 1, 6, 1, 0}, bytes_of("x"))));
+  inbox->give_up(5, inbox->seen(), {Errc::cancelled, "enough"});
+  inbox->give_up_all({Errc::unreachable, "gone"});
+  EXPECT_EQ(log, (std::vector<std::string>{"begin 5", "begin 6", "end 6"}));
+}
+
 TEST_F(InboxTest, random_bytes_are_refused_without_harm) {
   std::mt19937 random(3);
   for (int round = 0; round < 3000; ++round) {
