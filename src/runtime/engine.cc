@@ -4,8 +4,8 @@
 
 #include "runtime/engine_impl.h"
 #include "runtime/module_impl.h"
+#include "runtime/wasi.h"
 #include "runtime/wasi_nn.h"
-#include "runtime/wasi_overrides.h"
 
 namespace aloft::runtime {
 namespace {
@@ -72,11 +72,7 @@ Result<std::shared_ptr<Engine>> Engine::create(const EngineOptions& options) {
   }
   impl->engine.reset(engine);
   impl->linker.reset(wasmtime_linker_new(engine));
-  wasmtime_linker_allow_shadowing(impl->linker.get(), true);
-  if (const ErrorHandle error{wasmtime_linker_define_wasi(impl->linker.get())}) {
-    return fail(Errc::internal, "WASI cannot be set up: " + message_of(*error));
-  }
-  for (auto defined : {define_wasi_overrides(*impl->linker), define_wasi_nn(*impl->linker)}) {
+  for (auto defined : {define_wasi(*impl->linker), define_wasi_nn(*impl->linker)}) {
     if (!defined) return std::unexpected(defined.error());
   }
   impl->epochs.emplace(engine);

@@ -14,7 +14,7 @@ wasm_trap_t* trampoline(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t
   try {
     const HostResult result = body(instance, std::span(values, count));
     if (result) {
-      values[0].i32 = *result;
+      if (count > 0) values[0].i32 = *result;
       return nullptr;
     }
     instance.stop_reason = result.error();
@@ -27,19 +27,19 @@ wasm_trap_t* trampoline(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t
 }  // namespace
 
 Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
-                                  std::string_view name, std::size_t parameters,
-                                  HostFunction body) {
+                                  const HostDefinition& definition) {
   wasm_valtype_vec_t inputs;
-  wasm_valtype_vec_new_uninitialized(&inputs, parameters);
-  for (std::size_t i = 0; i < parameters; ++i) inputs.data[i] = wasm_valtype_new(WASM_I32);
+  wasm_valtype_vec_new_uninitialized(&inputs, definition.parameters.size());
+  for (std::size_t i = 0; i < definition.parameters.size(); ++i)
+    inputs.data[i] = wasm_valtype_new(definition.parameters[i] == 'I' ? WASM_I64 : WASM_I32);
   wasm_valtype_vec_t outputs;
-  wasm_valtype_vec_new_uninitialized(&outputs, 1);
-  outputs.data[0] = wasm_valtype_new(WASM_I32);
+  wasm_valtype_vec_new_uninitialized(&outputs, definition.returns == HostReturn::number ? 1 : 0);
+  if (definition.returns == HostReturn::number) outputs.data[0] = wasm_valtype_new(WASM_I32);
   using TypeHandle = std::unique_ptr<wasm_functype_t, Deleter<wasm_functype_delete>>;
   const TypeHandle type(wasm_functype_new(&inputs, &outputs));
   const ErrorHandle error{wasmtime_linker_define_func_unchecked(
-      &linker, module.data(), module.size(), name.data(), name.size(), type.get(), &trampoline,
-      reinterpret_cast<void*>(body), nullptr)};
+      &linker, module.data(), module.size(), definition.name.data(), definition.name.size(),
+      type.get(), &trampoline, reinterpret_cast<void*>(definition.body), nullptr)};
   if (error) return fail(Errc::internal, "cannot define a host function: " + message_of(*error));
   return {};
 }

@@ -1,6 +1,6 @@
-// How a host function is defined: parameters and result of type i32 (or as given), its body a plain
-// function of the calling instance and the raw arguments. A C++ exception never crosses the guest's
-// frames. Private to this folder.
+// How a host function is defined: its type, and its body as a plain function of the calling
+// instance and the raw arguments. A C++ exception never crosses the guest's frames. Private to this
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,18 @@ using HostResult = std::expected<std::int32_t, TrapKind>;
 using HostFunction = HostResult (*)(Instance::Impl& instance,
                                     std::span<const wasmtime_val_raw_t> arguments);
 
-// Defines `module`.`name` with `parameters` i32 parameters and one i32 result. `body` lives
-// forever.
+enum class HostReturn : std::uint8_t { number, nothing };  // an i32, or no result at all
+
+struct HostDefinition {
+  std::string_view name;
+  std::string_view parameters;  // a letter each: i is i32, I is i64
+  HostFunction body;
+  HostReturn returns = HostReturn::number;
+};
+
+// Defines `module`.`definition.name`. `body` lives forever.
 [[nodiscard]] Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
-                                                std::string_view name, std::size_t parameters,
-                                                HostFunction body);
+                                                const HostDefinition& definition);
 
 [[nodiscard]] inline std::uint32_t unsigned_argument(const wasmtime_val_raw_t& value) {
   return static_cast<std::uint32_t>(value.i32);

@@ -100,12 +100,6 @@ CallResult<void> Instance::Impl::start(const InstanceLimits& limits, Deadline un
                          /*instances=*/1, /*tables=*/1, /*memories=*/1);
   wasmtime_store_epoch_deadline_callback(store.get(), &on_tick, nullptr, nullptr);
 
-  // Nothing preopened, no arguments, no environment, no input; output goes through fd_write of
-  // wasi_overrides.h.
-  if (const ErrorHandle error{wasmtime_context_set_wasi(context, wasi_config_new())}) {
-    return failed(Errc::internal, "WASI cannot be set up: " + message_of(*error));
-  }
-
   deadline = until;
   wasm_trap_t* raw_trap = nullptr;
   {
@@ -236,19 +230,16 @@ Trap Instance::Impl::make_trap(const wasmtime_error_t* error, const wasm_trap_t*
     wasmtime_trap_code_t code = 0;
     if (wasmtime_trap_code(trap, &code)) made.kind = kind_of(code);
   }
-  int status = 0;
   if (error != nullptr) {
     aloft_wasmtime_error_text(error, &keep_text, &made.message);
     aloft_wasmtime_error_symbols(error, &keep_frame, &made.backtrace);
-    if (wasmtime_error_exit_status(error, &status)) {
-      made.kind = TrapKind::exited;
-      made.message = "the guest ended itself with status " + std::to_string(status);
-    }
   }
   if (stop_reason) {
     made.kind = *stop_reason;
     if (made.kind == TrapKind::out_of_time) made.message = "the call ran out of time";
     if (made.kind == TrapKind::interrupted) made.message = "the call was given up";
+    if (made.kind == TrapKind::exited)
+      made.message = "the guest ended itself with status " + std::to_string(exit_status);
   }
   return made;
 }

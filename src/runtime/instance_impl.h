@@ -57,6 +57,7 @@ struct Instance::Impl {
   std::stop_source stop;                // requested once, by interrupt()
   Deadline deadline{};                  // of the call that runs
   std::optional<TrapKind> stop_reason;  // set by whoever ended the call
+  std::uint32_t exit_status = 0;        // where stop_reason is `exited`
   bool dead = false;                    // trapped: its memory is in no known state
 
   StoreHandle store;

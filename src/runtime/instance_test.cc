@@ -284,6 +284,73 @@ TEST_F(InstanceTest, a_guest_has_no_files_arguments_or_environment) {
             8);  // EBADF: nothing is preopened; no argument, no variable
 }
 
+TEST_F(InstanceTest, every_function_of_preview_1_links_and_none_opens_anything) {
+  // Of a folder that a guest guessed, and of a stream, which has no files below it.
+  auto instance = instantiate(R"((module
+    (import "wasi_snapshot_preview1" "path_open"
+      (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_symlink" (func $link (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "sock_send" (func $send (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func $open_at (param i32) (result i32)
+      (call $open (local.get 0) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 0) (i64.const 0)
+                  (i32.const 0) (i32.const 64)))
+    (func (export "open") (result i32) (call $open_at (i32.const 3)))
+    (func (export "open_in_a_stream") (result i32) (call $open_at (i32.const 1)))
+    (func (export "list") (result i32)
+      (call $list (i32.const 4) (i32.const 0) (i32.const 64) (i64.const 0) (i32.const 64)))
+    (func (export "link") (result i32)
+      (call $link (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 0) (i32.const 1)))
+    (func (export "send") (result i32)
+      (call $send (i32.const 77) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 64)))
+    (func (export "seek") (result i32) (call $seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 64)))))");
+  constexpr std::int32_t kBadDescriptor = 8;
+  constexpr std::int32_t kNotSupported = 58;
+  constexpr std::int32_t kNotSeekable = 70;
+  EXPECT_EQ(instance->run("open", soon()), kBadDescriptor);
+  EXPECT_EQ(instance->run("open_in_a_stream", soon()), kNotSupported);
+  EXPECT_EQ(instance->run("list", soon()), kBadDescriptor);
+  EXPECT_EQ(instance->run("link", soon()), kBadDescriptor);
+  EXPECT_EQ(instance->run("send", soon()), kBadDescriptor);
+  EXPECT_EQ(instance->run("seek", soon()), kNotSeekable);
+}
+
+TEST_F(InstanceTest, clocks_run_and_random_numbers_differ) {
+  auto instance = instantiate(R"((module
+    (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "later") (result i32)
+      (drop (call $time (i32.const 1) (i64.const 0) (i32.const 0)))
+      (drop (call $time (i32.const 1) (i64.const 0) (i32.const 8)))
+      (i64.ge_u (i64.load (i32.const 8)) (i64.load (i32.const 0))))
+    (func (export "cpu_time") (result i32) (call $time (i32.const 2) (i64.const 0) (i32.const 0)))
+    (func (export "outside") (result i32) (call $random (i32.const 65530) (i32.const 8)))
+    (func (export "random") (result i32)
+      (drop (call $random (i32.const 0) (i32.const 16)))
+      (i64.ne (i64.load (i32.const 0)) (i64.load (i32.const 8))))))");
+  EXPECT_EQ(instance->run("later", soon()), 1);
+  EXPECT_EQ(instance->run("random", soon()), 1);
+  EXPECT_EQ(instance->run("cpu_time", soon()), 28);  // a guest has two clocks
+  EXPECT_EQ(instance->run("outside", soon()), 21);
+}
+
+TEST_F(InstanceTest, a_guest_that_writes_its_whole_memory_again_and_again_ends_at_its_deadline) {
+  // 1,000 pieces of 1 MB each, in a loop: one call alone says a gigabyte.
+  auto instance = instantiate(R"((module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 17)
+    (func (export "flood") (result i32) (local i32)
+      (loop (i32.store (i32.add (i32.const 1048576) (i32.mul (local.get 0) (i32.const 8))) (i32.const 0))
+            (i32.store (i32.add (i32.const 1048580) (i32.mul (local.get 0) (i32.const 8))) (i32.const 1048576))
+            (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))
+      (loop (drop (call $write (i32.const 1) (i32.const 1048576) (i32.const 1000) (i32.const 0))) (br 0))
+      (i32.const 0))))");
+  EXPECT_EQ(trap_of(instance->run("flood", in(50ms))).kind, TrapKind::out_of_time);
+}
+
 TEST_F(InstanceTest, a_guest_that_exits_ends_its_call_only) {
   auto instance =
       instantiate(R"((module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))

@@ -1,18 +1,35 @@
-// The functions of WASI preview 1 that are ours and not Wasmtime's. Private to this folder.
-//
-//   poll_oneoff    a guest that sleeps must wake when its time is up or its call is given up.
-//                  Clocks can be waited for, file descriptors cannot: guests have none worth it.
-//   fd_write       what a guest writes must reach HostServices on the thread of the call;
-//                  Wasmtime would deliver it from a thread of its own.
-//   fd_fdstat_get  the standard streams look like a terminal, so that the guest's libc hands each
-//                  line over at its end and none waits in a buffer for the next call.
+// WASI preview 1 as guests get it: clocks, random numbers, sleep, and two output streams whose
+// lines go to HostServices. Nothing is preopened, so every function that works on a file, a folder
+// or a socket exists, links, and refuses; there is no code behind it that a guest could reach. That
+// is all of the 46 functions of `wasi_snapshot_preview1`, written here because
+//   - output must reach HostServices on the thread of the call (wasi_streams.h),
+//   - a guest that sleeps must wake when its time is up or its call is given up (wasi_poll.h),
+//   - what a guest can reach is the sandbox, and this much of it can be read in one sitting.
+// Names, types and error numbers are those of the witx of wasi_snapshot_preview1. Private to this
+// folder.
 #pragma once
+
+#include <cstdint>
 
 #include "runtime/wasmtime_handles.h"
 #include <aloft/result.h>
 
 namespace aloft::runtime {
 
-[[nodiscard]] Result<void> define_wasi_overrides(wasmtime_linker_t& linker);
+// The `errno` of preview 1, as far as it is used.
+enum WasiErrno : std::int32_t {
+  kWasiSuccess = 0,
+  kWasiBadDescriptor = 8,
+  kWasiFault = 21,  // a pointer that is not in the guest's memory
+  kWasiInvalid = 28,
+  kWasiNotSupported = 58,
+  kWasiNotSeekable = 70,
+};
+
+// Its `clockid`: the two that guests have.
+constexpr std::uint32_t kWasiRealtime = 0;
+constexpr std::uint32_t kWasiMonotonic = 1;
+
+[[nodiscard]] Result<void> define_wasi(wasmtime_linker_t& linker);
 
 }  // namespace aloft::runtime

@@ -172,22 +172,15 @@ HostResult get_output(Instance::Impl& instance, Arguments arguments) {
 }  // namespace
 
 Result<void> define_wasi_nn(wasmtime_linker_t& linker) {
-  struct Definition {
-    std::string_view name;
-    std::size_t parameters;
-    HostFunction body;
-  };
-  constexpr std::array<Definition, 6> kFunctions{
-      {{"load", 5, &load},
-       {"load_by_name", 3, &load_by_name},
-       {"init_execution_context", 2, &init_execution_context},
-       {"set_input", 3, &set_input},
-       {"compute", 1, &compute},
-       {"get_output", 5, &get_output}}};
-  for (const Definition& function : kFunctions) {
-    auto defined =
-        define_host_function(linker, kModule, function.name, function.parameters, function.body);
-    if (!defined) return defined;
+  constexpr std::array<HostDefinition, 6> kFunctions{
+      {{"load", "iiiii", &load},
+       {"load_by_name", "iii", &load_by_name},
+       {"init_execution_context", "ii", &init_execution_context},
+       {"set_input", "iii", &set_input},
+       {"compute", "i", &compute},
+       {"get_output", "iiiii", &get_output}}};
+  for (const HostDefinition& function : kFunctions) {
+    if (auto defined = define_host_function(linker, kModule, function); !defined) return defined;
   }
   return {};
 }

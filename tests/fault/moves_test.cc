@@ -2,7 +2,8 @@
 // killed, started again, cut off and healed meanwhile. Whatever happens, its answers and its final
 // state are those of a run that never moved.
 //
-// ALOFT_MOVES says how many moves there are (100 in `./dev test`), ALOFT_SEED which ones:
+// ALOFT_MOVES says how many moves there are (100 in `./dev test`, 1,000 in `./dev test --full`),
+// ALOFT_SEED which ones:
 //   ALOFT_MOVES=1000 ALOFT_SEED=7 build/release/tests/fault_moves_test
 #include <array>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "support/demo.h"
+#include "support/extent.h"
 #include "support/netns.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
@@ -145,7 +147,7 @@ class ThreeHosts : public ::testing::Test {
 };
 
 TEST_F(ThreeHosts, whatever_moves_and_whoever_dies_nothing_is_lost_or_doubled) {
-  const std::uint64_t moves = number_from("ALOFT_MOVES", 100);
+  const std::uint64_t moves = number_from("ALOFT_MOVES", by_extent(100U, 1000U));
   const auto seed = static_cast<std::uint32_t>(number_from("ALOFT_SEED", 1));
   auto device = Process::start(
       network_->command("device", {program(), "--edge", edges_[0]->address(), "--edge",

@@ -9,6 +9,7 @@
 #include "base/mutation.h"
 #include "mutations.h"
 #include "regressions.h"
+#include "support/extent.h"
 #include "world.h"
 
 namespace aloft::sim {
@@ -26,7 +27,8 @@ std::string told(std::uint64_t seed, const RunResult& result) {
 
 TEST(Simulation, keeps_the_contract_for_2000_seeds) {
   RunResult::Seen all;
-  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  const std::uint64_t seeds = testing::by_extent(kSeeds, 20 * kSeeds);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     RunOptions options;
     options.seed = seed;
     const RunResult result = run(options);
