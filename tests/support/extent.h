@@ -1,5 +1,5 @@
-// How much of a proof is run: tests that have a short and a long form ask here. `./dev test --full` sets
-// ALOFT_FULL; a test of which there is only a long form has the label `full`.
+// How much of a proof is run: tests that have a short and a long form ask here. `./dev test --full`
+// sets ALOFT_FULL; a test of which there is only a long form has the label `full`.
 #pragma once
 
 #include <cstdlib>
