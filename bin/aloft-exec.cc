@@ -13,18 +13,21 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "base/units.h"
 #include "channel/address.h"
 #include "channel/tls.h"
+#include "host/bounded_log.h"
 #include "host/compile_job.h"
 #include "host/execution_handler.h"
 #include "host/listening_socket.h"
 #include "host/supervisor.h"
 #include "host/tenant_worker.h"
+#include "inference/engine.h"
+#include "ops/log.h"
 
 namespace {
 
@@ -41,6 +44,8 @@ struct Options {
   channel::TlsFiles tls;
   std::shared_ptr<const channel::TlsContext> tls_context;
   int inference_threads = 1;
+  std::string inference_device = "cpu";
+  std::string inference_libraries;
   int inferences = 0;
   std::uint64_t max_memory_mib = 256;
   std::uint64_t call_limit_ms = 10'000;
@@ -70,6 +75,9 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   handler.repository = options.repository;
   handler.cache = options.cache;
   handler.inference_threads = options.inference_threads;
+  handler.inference_device =
+      inference::parse_device(options.inference_device).value_or(inference::Device::cpu);
+  handler.inference_libraries = options.inference_libraries;
   handler.inferences = options.inferences > 0 ? options.inferences : room;
   handler.max_sessions = options.max_sessions;
   handler.session.instance.memory_bytes = Bytes{options.max_memory_mib << 20U}.count();
@@ -98,11 +106,6 @@ int work(const Options& options, const host::ListeningSocket& socket,
   ::_exit(0);  // a call that does not end is not waited for
 }
 
-void start_log(const char* name) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt(name));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
-}
-
 // As aloft-host starts it, which people never do: for one tenant, or to compile a module.
 std::optional<int> run_for_host(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
@@ -110,8 +113,11 @@ std::optional<int> run_for_host(int argc, char** argv) {
   if (arguments[0] == "--compile") return host::run_compile_job(std::span(arguments).subspan(1));
   if (arguments[0] != "--tenant") return std::nullopt;
   const std::string tenant = arguments.size() > 1 ? std::string(arguments[1]) : "?";
-  start_log(("aloft-exec " + tenant).c_str());
-  if (arguments.size() > 2) spdlog::set_level(spdlog::level::from_str(std::string(arguments[2])));
+  // What its guests print is as much as they like.
+  ops::start_logging("aloft-exec " + tenant, arguments.size() > 2 ? arguments[2] : "info",
+                     ops::parse_log_format(arguments.size() > 3 ? arguments[3] : "text"),
+                     std::make_shared<host::BoundedLog>(
+                         std::make_shared<spdlog::sinks::stderr_sink_mt>(), host::LogBounds{}));
   return host::serve_tenant();
 }
 
@@ -139,6 +145,13 @@ int main(int argc, char** argv) {
   app.add_option("--inference-threads", options.inference_threads, "threads of one inference")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  app.add_option("--inference-device", options.inference_device,
+                 "what inferences run on: cpu, cuda, or auto: cuda where it can be used")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
+      ->capture_default_str();
+  app.add_option("--inference-libraries", options.inference_libraries,
+                 "folder of a GPU build of ONNX Runtime (default: beside the one in use)")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--inferences", options.inferences,
                  "inferences at a time; a session has one (default: what the processors have room "
                  "for, at least 2)")
@@ -164,6 +177,11 @@ int main(int argc, char** argv) {
     return say_error(error.what());
   }
 
+  if (options.inference_device == "cuda") {
+    // Before anything starts; and without the driver, which no fork may follow.
+    if (auto files = inference::check_cuda_files(options.inference_libraries); !files)
+      return say_error(files.error().message);
+  }
   if (!std::filesystem::is_directory(options.repository)) {
     return say_error("no such folder: " + options.repository + " (--repository)");
   }
@@ -197,7 +215,7 @@ int main(int argc, char** argv) {
   auto socket = host::ListeningSocket::open(*address);
   if (!socket) return say_error(socket.error().message);
 
-  start_log("aloft-exec");
+  ops::start_logging("aloft-exec", "info", ops::LogFormat::text);
   return host::supervise(
       [&](host::SupervisorLink& supervisor) { return work(options, *socket, supervisor); },
       [&] {

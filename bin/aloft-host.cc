@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -16,16 +17,17 @@
 #include <vector>
 
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "channel/address.h"
 #include "config/schema.h"
-#include "end_signals.h"
+#include "daemon_signals.h"
+#include "descriptors.h"
+#include "host/data_certificate.h"
+#include "host/host_metrics.h"
 #include "host/host_service.h"
 #include "host/manager_link.h"
 #include "host/offload_handler.h"
@@ -34,6 +36,11 @@
 #include "oci/artifact.h"
 #include "oci/registry.h"
 #include "oci/repository.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+#include "ops/ops_server.h"
+#include "rpc/certificates.h"
+#include "rpc/grpc_log.h"
 
 namespace {
 
@@ -68,6 +75,17 @@ struct Options {
   std::uint64_t max_sessions = 1024;
   std::uint64_t inference_threads = 1;
   std::uint64_t inferences = 2;
+  std::string inference = "in-process";
+  std::string inference_device = "cpu";
+  fs::path inference_libraries, infer;
+  std::uint64_t inference_slots = 0;
+  Bytes inference_memory{0};
+  Bytes inference_tenant_memory{1_GiB};
+  Bytes inference_tenant_models{2_GiB};
+  std::string batching = "same-bits";
+  std::uint64_t batch_rows = 0;
+  std::chrono::milliseconds batch_wait{2};
+  std::vector<std::string> vouched;
   Bytes instance_memory{256_MiB};
   Bytes tenant_memory{1_GiB};
   Bytes max_modules{2_GiB};
@@ -75,7 +93,9 @@ struct Options {
   Bytes compile_memory{1_GiB};
   std::chrono::milliseconds compile_limit{60'000};
   std::chrono::milliseconds drain_limit{30'000};
+  std::string ops_listen;
   std::string log_level = "info";
+  std::string log_format = "text";
 };
 
 int say(const Error& error) {
@@ -135,13 +155,42 @@ config::Schema schema_of(Options& options) {
       .number("inference.threads", options.inference_threads, 1, 256, "of one inference")
       .number("inference.concurrency", options.inferences, 1, 256,
               "inferences of a tenant at a time")
+      .choice("inference.where", options.inference, {"process", "in-process"},
+              "process: one, aloft-infer, for all tenants of this host, which has the accelerator; "
+              "in-process: each tenant's Execution Handler infers itself")
+      .choice("inference.device", options.inference_device, {"cpu", "cuda", "auto"},
+              "of aloft-infer; auto: cuda where it can be used. For sessions that have a GPU")
+      .option("inference.libraries", options.inference_libraries,
+              "folder of a GPU build of ONNX Runtime; none: beside the one in use")
+      .option("inference.program", options.infer, "aloft-infer; none: the one beside this program")
+      .number("inference.slots", options.inference_slots, 0, 256,
+              "inferences at a time in aloft-infer; 0: as processors have room for, at least 2")
+      .option("inference.memory", options.inference_memory,
+              "that inferences may take in aloft-infer; 0: half of the machine's")
+      .option("inference.tenant_memory", options.inference_tenant_memory,
+              "of a tenant's tensors in aloft-infer")
+      .option("inference.tenant_models", options.inference_tenant_models,
+              "of a tenant's model files in aloft-infer")
+      .choice("inference.batching", options.batching, {"same-bits", "any-bits", "off"},
+              "same-bits: requests share an inference where that was found to change no bit; "
+              "any-bits: wherever a model's batch dimension is open")
+      .number("inference.batch_rows", options.batch_rows, 0, 256,
+              "requests in one inference at most; 0: 8 with cuda, else 1, which is none")
+      .option("inference.batch_wait", options.batch_wait, "how long a request waits for others")
+      .option("inference.vouched_models", options.vouched,
+              "sha256:... of models that mix no rows: requests of several tenants may share an "
+              "inference")
       .option("modules.max", options.max_modules, "kept on disk")
       .option("compiled.max", options.max_compiled, "kept on disk")
       .option("compile.memory", options.compile_memory, "of the compiler's process")
       .option("compile.limit", options.compile_limit, "how long one module may take")
       .option("drain_limit", options.drain_limit,
               "at the end: how long sessions may take to move away")
-      .choice("log.level", options.log_level, {"debug", "info", "warn", "error"}, "what is logged");
+      .option("ops_listen", options.ops_listen,
+              "IP:PORT of /metrics, /healthz and /readyz, in clear; none: there are none")
+      .choice("log.level", options.log_level, {"debug", "info", "warn", "error"}, "what is logged")
+      .choice("log.format", options.log_format, {"text", "json"},
+              "lines for people, or a JSON object each");
   return schema;
 }
 
@@ -184,12 +233,10 @@ Result<fs::path> find_certificate(const fs::path& folder) {
 
 struct Credentials {
   identity::Identity self;
-  grpc::SslCredentialsOptions client;
-  grpc::SslServerCredentialsOptions server{
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY};
+  std::unique_ptr<rpc::Certificates> certificates;
 };
 
-Result<Credentials> load_credentials(Options& options) {
+Result<Credentials> load_credentials(Options& options, rpc::Certificates::Told told) {
   if (options.certificate.empty()) {
     if (options.id.empty()) {
       auto found = find_certificate(options.credentials);
@@ -207,15 +254,11 @@ Result<Credentials> load_credentials(Options& options) {
     options.data_certificate = options.certificate;
     options.data_key = options.key;
   }
-  const auto certificate = identity::read_key_file(options.certificate, identity::Secrecy::open);
-  if (!certificate) return std::unexpected(certificate.error());
-  const auto key = identity::read_key_file(options.key, identity::Secrecy::secret);
-  if (!key) return std::unexpected(key.error());
-  const auto authority = identity::read_key_file(options.authority, identity::Secrecy::open);
-  if (!authority) return std::unexpected(authority.error());
-  auto self = identity::identity_of(*certificate);
-  if (!self)
-    return fail(self.error().code, options.certificate.string() + ": " + self.error().message);
+  auto certificates = rpc::Certificates::open({options.authority, options.certificate, options.key},
+                                              std::move(told));
+  if (!certificates) return std::unexpected(std::move(certificates).error());
+  auto self = identity::identity_of((*certificates)->texts()->certificate);
+  if (!self) return std::unexpected(self.error());
   if (self->role != identity::Role::host) {
     return fail(Errc::refused, options.certificate.string() +
                                    " is no host's certificate (aloft cluster issue --role host)");
@@ -225,10 +268,7 @@ Result<Credentials> load_credentials(Options& options) {
     return fail(Errc::invalid_argument,
                 "id: the certificate is that of the host " + self->name + ", not of " + options.id);
   }
-  Credentials credentials{.self = *std::move(self), .client = {*authority, *key, *certificate}};
-  credentials.server.pem_root_certs = *authority;
-  credentials.server.pem_key_cert_pairs = {{*key, *certificate}};
-  return credentials;
+  return Credentials{.self = *std::move(self), .certificates = *std::move(certificates)};
 }
 
 Result<host::OffloadHandlerOptions> handler_options(const Options& options,
@@ -262,6 +302,38 @@ Result<host::OffloadHandlerOptions> handler_options(const Options& options,
   handler.inferences = static_cast<int>(options.inferences);
   handler.instance_memory = options.instance_memory.count();
   handler.tenant_memory = options.tenant_memory.count();
+  if (options.inference == "process") {
+    const std::uint64_t processors = std::max(1U, std::thread::hardware_concurrency());
+    const std::uint64_t slots =
+        options.inference_slots != 0
+            ? options.inference_slots
+            : std::max<std::uint64_t>(2, processors / options.inference_threads);
+    const std::uint64_t rows = options.batch_rows != 0             ? options.batch_rows
+                               : options.inference_device == "cpu" ? 1
+                                                                   : 8;
+    handler.inference = host::InferProcessOptions{
+        .program = options.infer.empty() ? handler.program.parent_path() / "aloft-infer"
+                                         : fs::absolute(options.infer),
+        .setup = {.device = options.inference_device,
+                  .libraries = options.inference_libraries.empty()
+                                   ? fs::path()
+                                   : fs::absolute(options.inference_libraries),
+                  .threads = static_cast<int>(options.inference_threads),
+                  .slots = static_cast<int>(slots),
+                  .batching = options.batching,
+                  .batch_rows = static_cast<std::uint32_t>(rows),
+                  .batch_wait_us = std::chrono::microseconds(options.batch_wait).count(),
+                  .vouched = options.vouched,
+                  .memory_bytes = options.inference_memory.count() != 0
+                                      ? options.inference_memory.count()
+                                      : kilobytes_of("MemTotal:") * 1024 / 2}};
+    handler.inference_memory = options.inference_tenant_memory.count();
+    handler.inference_models = options.inference_tenant_models.count();
+  } else if (options.inference_device != "cpu") {
+    return fail(Errc::invalid_argument,
+                "inference.device is " + options.inference_device +
+                    ", but a tenant's process sees no accelerator: set inference.where = process");
+  }
   handler.fetch = [repository = std::shared_ptr<oci::Repository>(*std::move(opened))](
                       const Digest& digest, const fs::path& into,
                       const oci::Verification& verification) {
@@ -271,6 +343,7 @@ Result<host::OffloadHandlerOptions> handler_options(const Options& options,
   handler.compile_memory = options.compile_memory.count();
   handler.max_modules = options.max_modules;
   handler.max_compiled = options.max_compiled;
+  handler.log_format = ops::parse_log_format(options.log_format);
   return handler;
 }
 
@@ -286,7 +359,12 @@ v1::RegisterHostRequest describe(const Options& options, const std::string& addr
                                                 : kilobytes_of("MemTotal:") * 1024 / 4 * 3);
   self.mutable_capacity()->set_cpu_millicores(static_cast<std::uint32_t>(
       options.cpu_millicores != 0 ? options.cpu_millicores : processors * 1000));
-  self.mutable_capacity()->set_gpus(static_cast<std::uint32_t>(options.gpus));
+  const auto gpus = handler.gpus();
+  self.mutable_capacity()->set_gpus(
+      static_cast<std::uint32_t>(options.gpus != 0 ? options.gpus : gpus.size()));
+  if (!gpus.empty() &&
+      std::ranges::find(options.accelerators, "cuda") == options.accelerators.end())
+    self.mutable_capabilities()->add_accelerators("cuda");
   for (const auto& model : options.models) self.mutable_capabilities()->add_models(model);
   for (const auto& accelerator : options.accelerators)
     self.mutable_capabilities()->add_accelerators(accelerator);
@@ -302,13 +380,34 @@ double load_of_the_machine() {
   return ::getloadavg(&load, 1) == 1 ? load / processors : 0;
 }
 
+void tell_of_certificates(const Result<void>& outcome) {
+  if (outcome) return spdlog::info("the certificates have changed, and are in force");
+  spdlog::error("the certificates have changed, and are not good; what was stays in force: {}",
+                outcome.error().message);
+}
+
+// Null: nobody wants to.
+Result<std::unique_ptr<ops::OpsServer>> serve_operators(const Options& options,
+                                                        ops::Metrics& metrics,
+                                                        std::function<Result<void>()> ready) {
+  if (options.ops_listen.empty()) return nullptr;
+  auto server = ops::OpsServer::listen(
+      options.ops_listen,
+      {.metrics = [&metrics] { return metrics.text(); }, .ready = std::move(ready)});
+  if (!server) return fail(server.error().code, "ops_listen: " + server.error().message);
+  std::printf("aloft-host: /metrics, /healthz and /readyz on port %u\n",
+              static_cast<unsigned>((*server)->port()));
+  return server;
+}
+
 // Waits for the sessions to go, until `limit` or another signal.
 void drain(host::OffloadHandler& handler, const sigset_t& signals,
            std::chrono::milliseconds limit) {
   constexpr timespec kLook{0, 50'000'000};
   const auto until = std::chrono::steady_clock::now() + limit;
   while (handler.sessions() > 0 && std::chrono::steady_clock::now() < until) {
-    if (::sigtimedwait(&signals, nullptr, &kLook) > 0) return;
+    const int signal = ::sigtimedwait(&signals, nullptr, &kLook);
+    if (signal > 0 && signal != SIGHUP) return;
   }
 }
 
@@ -322,25 +421,30 @@ int main(int argc, char** argv) {
   if (*loaded == config::Schema::Outcome::shown) return 0;
   auto listen = channel::Address::parse(options.listen);
   if (!listen) return say({Errc::invalid_argument, "listen: " + listen.error().message});
-  auto credentials = load_credentials(options);
+  ops::start_logging("aloft-host", options.log_level, ops::parse_log_format(options.log_format));
+  rpc::log_as_this_program();
+  const sigset_t signals = block_daemon_signals();
+  auto credentials = load_credentials(options, tell_of_certificates);
   if (!credentials) return say(credentials.error());
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-host"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
-  spdlog::set_level(spdlog::level::from_str(options.log_level));
-  const sigset_t signals = block_end_signals();
-
+  allow_all_descriptors();
   auto parts = handler_options(options, *listen);
   if (!parts) return say(parts.error());
   auto handler = host::OffloadHandler::create(*std::move(parts));
   if (!handler) return say(handler.error());
+  auto data_certificate =
+      host::DataCertificate::watch(**handler, options.data_certificate, options.data_key);
+  if (!data_certificate) return say(data_certificate.error());
 
   grpc::EnableDefaultHealthCheckService(true);
   host::HostService service(**handler, credentials->self.cluster);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(listen->to_string(), grpc::SslServerCredentials(credentials->server),
-                           &port);
+  builder.AddListeningPort(
+      listen->to_string(),
+      credentials->certificates->server(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY),
+      &port);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.RegisterService(&service);
   const auto server = builder.BuildAndStart();
   if (!server || port == 0)
@@ -353,7 +457,7 @@ int main(int argc, char** argv) {
   std::atomic<bool> draining = false;
   auto link = std::make_unique<host::ManagerLink>(
       host::ManagerLinkOptions{.managers = options.managers,
-                               .credentials = grpc::SslCredentials(credentials->client),
+                               .credentials = [&] { return credentials->certificates->client(); },
                                .self = describe(options, own, **handler)},
       [&](v1::HeartbeatRequest& beat) {
         beat.set_load(load_of_the_machine());
@@ -361,6 +465,7 @@ int main(int argc, char** argv) {
         for (const Digest& module : (*handler)->compiled_modules())
           beat.add_compiled_modules("sha256:" + module.hex());
         beat.set_draining(draining);
+        (*handler)->report_counts(beat);
         if (const auto now = (*handler)->cluster_time())
           beat.set_cluster_time_ms(static_cast<std::uint64_t>(now->count()));
       },
@@ -374,15 +479,31 @@ int main(int argc, char** argv) {
               credentials->self.cluster.c_str(), own.c_str());
   std::fflush(stdout);
 
-  int signal = 0;
-  ::sigwait(&signals, &signal);
+  ops::Metrics metrics("aloft_host");
+  host::add_host_metrics(
+      metrics, **handler,
+      {.known = [&] { return link->known(); }, .draining = [&] { return draining.load(); }});
+  auto watched = serve_operators(options, metrics, [&]() -> Result<void> {
+    if (draining) return fail(Errc::unreachable, "this host ends");
+    if (!link->known()) return fail(Errc::unreachable, "no manager has answered in time");
+    return {};
+  });
+  if (!watched) return say(watched.error());
+  std::fflush(stdout);
+
+  const int signal = wait_for_end(signals, [&] {
+    (void)credentials->certificates->reload();
+    (*data_certificate)->reload();
+  });
   spdlog::info("signal {}: draining; again to end at once", signal);
   draining = true;
   (*handler)->drain();
   link->hurry(std::chrono::seconds(2));
   drain(**handler, signals, options.drain_limit);
+  watched->reset();
   link.reset();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  data_certificate->reset();
   (*handler)->end();
   return 0;
 }

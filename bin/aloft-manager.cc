@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -17,9 +16,12 @@
 #include "cluster/etcd_store.h"
 #include "cluster/manager.h"
 #include "config/schema.h"
-#include "end_signals.h"
+#include "daemon_signals.h"
+#include "descriptors.h"
 #include "identity/certificate.h"
 #include "identity/key_file.h"
+#include "ops/log.h"
+#include "rpc/grpc_log.h"
 
 namespace {
 
@@ -35,6 +37,7 @@ struct Options {
   cluster::EtcdOptions etcd;
   std::string preference = "spread";
   std::string log_level = "info";
+  std::string log_format = "text";
   std::chrono::milliseconds host_lease{3000};
   Bytes default_memory{64_MiB};
   std::chrono::milliseconds stop_limit{3000};
@@ -81,8 +84,12 @@ config::Schema schema_of(Options& options) {
       .option("store.ca", options.etcd.authority, "PEM file: etcd's authority")
       .option("store.cert", options.etcd.certificate, "PEM file: the certificate shown to etcd")
       .option("store.key", options.etcd.key, "PEM file: its private key")
+      .option("discovery.announce", manager.announce,
+              "by multicast DNS-SD (_aloft._tcp), through this machine's Avahi daemon")
       .choice("placement.preference", options.preference, {"spread", "pack"},
               "sessions go apart, or together")
+      .option("placement.rebalance", manager.rebalance,
+              "live sessions move from loaded hosts to idle ones, a few at a time")
       .option("sessions.lives", manager.session_lives, "how long without a renewal")
       .option("sessions.leaving", manager.leaving,
               "how long a moved session's former host keeps its room")
@@ -95,7 +102,9 @@ config::Schema schema_of(Options& options) {
       .option("hosts.prepare_limit", manager.host_calls.prepare,
               "how long a host may take to get ready for a session")
       .option("stop_limit", options.stop_limit, "how long requests under way may take at the end")
-      .choice("log.level", options.log_level, {"debug", "info", "warn", "error"}, "what is logged");
+      .choice("log.level", options.log_level, {"debug", "info", "warn", "error"}, "what is logged")
+      .choice("log.format", options.log_format, {"text", "json"},
+              "lines for people, or a JSON object each");
   return schema;
 }
 
@@ -145,11 +154,11 @@ int main(int argc, char** argv) {
   if (*loaded == config::Schema::Outcome::shown) return 0;
   if (auto checked = check(options); !checked) return say(checked.error());
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-manager"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
-  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  ops::start_logging("aloft-manager", options.log_level, ops::parse_log_format(options.log_format));
+  rpc::log_as_this_program();
 
-  const sigset_t signals = block_end_signals();
+  allow_all_descriptors();
+  const sigset_t signals = block_daemon_signals();
   auto store = open_store(options);
   if (!store) return say(store.error());
   auto manager = cluster::Manager::start(**store, options.manager);
@@ -162,8 +171,7 @@ int main(int argc, char** argv) {
   }
   std::fflush(stdout);
 
-  int signal = 0;
-  ::sigwait(&signals, &signal);
+  const int signal = wait_for_end(signals, [&] { (*manager)->reload(); });
   spdlog::info("signal {}: ending", signal);
   (*manager)->stop(options.stop_limit);
   return 0;

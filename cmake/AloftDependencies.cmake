@@ -17,6 +17,7 @@ endif()
 
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SQLite3 REQUIRED IMPORTED_TARGET sqlite3)            # PkgConfig::SQLite3
+pkg_check_modules(Avahi REQUIRED IMPORTED_TARGET avahi-client)         # PkgConfig::Avahi
 pkg_check_modules(Curl REQUIRED IMPORTED_TARGET libcurl)               # PkgConfig::Curl
 pkg_check_modules(Seccomp REQUIRED IMPORTED_TARGET libseccomp)         # PkgConfig::Seccomp
 pkg_check_modules(Tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)  # PkgConfig::Tomlplusplus

@@ -65,7 +65,7 @@ start_edge() {
     port=$(free_port)
     edge_address=127.0.0.1:$port
     build/release/bin/aloft-exec --listen "$edge_address" --repository "$demo_folder/repository" \
-      --cache "$cache/edge" --inference-threads "$threads" > "$log" 2>&1 < /dev/null &
+      --cache "$cache/edge" --inference-threads "$threads" "${edge_inference[@]}" > "$log" 2>&1 < /dev/null &
     edge_pid=$!
     for _ in {1..200}; do
       grep -q 'listening on' "$log" && return
@@ -130,6 +130,11 @@ cmd_demo() {
     arguments=("${cluster_arguments[@]}" "${arguments[@]}")
     echo "cluster: aloft up, its manager at $edge_address (log: $logs/cluster.log)" >&2
   elif ! has_option --cluster "${arguments[@]}"; then
+    # The edge's GPU, where the application is to compute on one.
+    local edge_inference=() name
+    for name in --inference-device --inference-libraries; do
+      has_option "$name" "${arguments[@]}" && edge_inference+=("$name" "$(option_value "$name" "${arguments[@]}")")
+    done
     start_edge "$threads" "$(option_value --module "${arguments[@]}")"
     # shellcheck disable=SC2064  # the process of now
     trap "kill $edge_pid 2> /dev/null || true" EXIT

@@ -101,6 +101,11 @@ ensure_servers() {
   provide servers "$(keyed_folder servers scripts/fetch-servers)" "fetching servers for the tests" "$root/scripts/fetch-servers"
 }
 
+ensure_validators() {
+  provide validators "$(keyed_folder validators scripts/fetch-validators third_party/kubernetes-validate/requirements.txt)" \
+    "fetching what checks deploy/" "$root/scripts/fetch-validators"
+}
+
 setup() {
   [[ $(uname -sm) == "Linux x86_64" ]] || die "aloft builds on Linux on x86-64 for now, not on $(uname -sm)"
   ensure_packages
@@ -108,6 +113,7 @@ setup() {
   ensure_onnxruntime
   ensure_video
   ensure_servers
+  ensure_validators
   # CMake has its answer through build/deps/.
   unset WASMTIME_ROOT ONNXRUNTIME_ROOT
 }

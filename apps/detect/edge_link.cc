@@ -55,7 +55,7 @@ Result<std::shared_ptr<aloft::device::ClusterClient>> join(const Options& option
   // A processor for each thread of the inference, and half of one for the frames on their way.
   wanted.cpu_millicores = static_cast<std::uint32_t>(1000 * options.inference_threads + 500);
   if (options.cluster == "auto") {
-    wanted.sources.push_back(aloft::dns_sd_source());
+    wanted.sources = {aloft::dns_sd_source(), aloft::multicast_dns_sd_source()};
   } else {
     wanted.managers = managers_of(options.cluster);
   }
@@ -91,6 +91,8 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
   if (options.module) wanted.modules.emplace("detect", *options.module);
   wanted.policy = policy(options);
   wanted.inference_threads = options.inference_threads;
+  wanted.inference_device = options.inference_device;
+  wanted.inference_libraries = options.inference_libraries;
   wanted.max_in_flight = options.in_flight;
   wanted.digest_tensors = options.verify;
   wanted.log = [&status](aloft::LogLevel level, std::string_view line) {

@@ -70,7 +70,10 @@ Result<Children> start_children(const Options& options, const FrameSource& sourc
     children.recorder.emplace(*std::move(recorder));
   }
   if (options.baseline) {
-    auto baseline = NativeBaseline::start(options.video, options.model, options.inference_threads);
+    auto baseline = NativeBaseline::start(options.video, options.model,
+                                          {.threads = options.inference_threads,
+                                           .device = options.inference_device,
+                                           .libraries = options.inference_libraries});
     if (!baseline) return std::unexpected(baseline.error());
     children.baseline.emplace(*std::move(baseline));
   }

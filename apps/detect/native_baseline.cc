@@ -38,15 +38,17 @@ struct Answer {
 class Native {
  public:
   static Result<Native> create(const std::string& video, const std::filesystem::path& model,
-                               int inference_threads) {
+                               const NativeBaseline::Inference& inference) {
     Native made;
     auto source = open_source(video);
     if (!source) return std::unexpected(source.error());
     made.source_ = *std::move(source);
     const auto bytes = read_model(model);
     if (!bytes) return std::unexpected(bytes.error());
-    auto engine =
-        aloft::inference::make_cpu_engine({.threads = inference_threads, .concurrency = 1});
+    auto engine = aloft::inference::make_engine({.threads = inference.threads,
+                                                 .concurrency = 1,
+                                                 .device = inference.device,
+                                                 .libraries = inference.libraries});
     if (!engine) return std::unexpected(engine.error());
     made.engine_ = *std::move(engine);
     auto graph = made.engine_->load_onnx(*bytes);
@@ -84,11 +86,11 @@ void set_error(Answer& answer, std::string_view message) {
 
 // The child's whole life: a measurement for each number that comes.
 void serve(int socket, const std::string& video, const std::filesystem::path& model,
-           int inference_threads) {
+           const NativeBaseline::Inference& inference) {
   ::signal(SIGINT, SIG_IGN);  // Ctrl-C ends the application, which ends us
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   cv::setNumThreads(1);
-  auto native = Native::create(video, model, inference_threads);
+  auto native = Native::create(video, model, inference);
   std::uint64_t frames = 0;
   while (::recv(socket, &frames, sizeof frames, 0) == sizeof frames) {
     Answer answer;
@@ -114,7 +116,7 @@ void serve(int socket, const std::string& video, const std::filesystem::path& mo
 
 Result<NativeBaseline> NativeBaseline::start(const std::string& video,
                                              const std::filesystem::path& model,
-                                             int inference_threads) {
+                                             const Inference& inference) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     return fail(Errc::internal, std::string("socketpair: ") + std::strerror(errno));
@@ -123,7 +125,7 @@ Result<NativeBaseline> NativeBaseline::start(const std::string& video,
   if (child < 0) return fail(Errc::internal, std::string("fork: ") + std::strerror(errno));
   if (child == 0) {
     ::close(ends[1]);
-    serve(ends[0], video, model, inference_threads);
+    serve(ends[0], video, model, inference);
     ::_exit(0);
   }
   ::close(ends[0]);

@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <aloft/nn.h>
 #include <aloft/result.h>
 
 namespace detect {
@@ -22,9 +23,14 @@ class NativeBaseline {
  public:
   // Forks the child, which opens the video and loads the model for itself. Call before threads are
   // started and before the process is held.
+  struct Inference {
+    int threads = 1;  // of one
+    aloft::nn::Device device = aloft::nn::Device::cpu;
+    std::filesystem::path libraries;  // as in Options
+  };
   [[nodiscard]] static aloft::Result<NativeBaseline> start(const std::string& video,
                                                            const std::filesystem::path& model,
-                                                           int inference_threads);
+                                                           const Inference& inference);
   NativeBaseline(NativeBaseline&& other) noexcept;
   NativeBaseline& operator=(NativeBaseline&&) = delete;
   ~NativeBaseline();  // the child ends

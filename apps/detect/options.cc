@@ -6,6 +6,13 @@
 #include <CLI/CLI.hpp>
 
 namespace detect {
+namespace {
+
+const std::map<std::string, aloft::nn::Device> kDevices{{"cpu", aloft::nn::Device::cpu},
+                                                        {"cuda", aloft::nn::Device::cuda},
+                                                        {"auto", aloft::nn::Device::automatic}};
+
+}  // namespace
 
 ParsedOptions parse_options(int argc, const char* const* argv) {
   Options options;
@@ -63,6 +70,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--inference-threads", options.inference_threads, "threads of one inference")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  app.add_option("--inference-device", options.inference_device,
+                 "what inferences run on here, and those of --baseline: cpu, cuda, or auto: cuda "
+                 "where it can be used")
+      ->transform(CLI::CheckedTransformer(kDevices))
+      ->option_text("{cpu,cuda,auto}");
+  app.add_option("--inference-libraries", options.inference_libraries,
+                 "folder of a GPU build of ONNX Runtime (default: beside the one in use)")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--in-flight", options.in_flight, "frames under way at a time")
       ->check(CLI::Range(1U, 64U))
       ->capture_default_str();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include <aloft/nn.h>
 #include <aloft/result.h>
 
 namespace detect {
@@ -36,6 +37,8 @@ struct Options {
   std::filesystem::path cluster_token;  // file
   int device_cpu_percent = 30;          // of one core; 100: not held
   int inference_threads = 1;
+  aloft::nn::Device inference_device = aloft::nn::Device::cpu;
+  std::filesystem::path inference_libraries;
   std::uint32_t in_flight = 1;  // frames
   bool baseline = false;
   bool verify = false;

@@ -55,6 +55,8 @@ TEST(Options, all_that_is_given_is_taken) {
                              "100",
                              "--inference-threads",
                              "2",
+                             "--inference-device",
+                             "auto",
                              "--in-flight",
                              "4",
                              "--baseline",
@@ -72,6 +74,7 @@ TEST(Options, all_that_is_given_is_taken) {
   EXPECT_EQ(options.edge, "10.0.0.7:7411");
   EXPECT_EQ(options.device_cpu_percent, 100);
   EXPECT_EQ(options.inference_threads, 2);
+  EXPECT_EQ(options.inference_device, aloft::nn::Device::automatic);
   EXPECT_EQ(options.in_flight, 4U);
   EXPECT_TRUE(options.baseline);
   EXPECT_EQ(options.display, Display::headless);
@@ -111,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"percent", {"--device-cpu", "101"}, "--device-cpu"},
         BadLine{"never_switching", {"--switch-every", "0"}, "--switch-every"},
         BadLine{"nothing_in_flight", {"--in-flight", "0"}, "--in-flight"},
+        BadLine{"no_device", {"--inference-device", "tpu"}, "--inference-device"},
         BadLine{"no_threads", {"--inference-threads", "0"}, "--inference-threads"},
         BadLine{"a_count_that_is_none", {"--frames", "many"}, "--frames"},
         BadLine{"remote_without_edge", {"--place", "remote"}, "--edge"},

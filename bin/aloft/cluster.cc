@@ -1,5 +1,6 @@
 // aloft cluster: who a cluster is. Works on the folder of its keys alone, and needs no manager.
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -10,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cluster/revocations.h"
 #include "commands.h"
 #include "identity/certificate.h"
 #include "identity/cluster_folder.h"
@@ -30,6 +32,7 @@ struct Options {
   int days = 365;
   bool replace = false;
   bool allow_unsigned = false;
+  std::string certificate, serial, token, tenant, reason;
 };
 
 void say(const Context& context, const Json& json, const std::string& text) {
@@ -123,9 +126,11 @@ void rotate_authority(Context& context, const Options& options) {
   if (!step) return failed(context, step.error());
   switch (*step) {
     case identity::AuthorityRotation::next_trusted:
-      return say(context, {{"step", "next_trusted"}},
-                 "ca.pem has the old and the next authority. Give it to every manager, host and "
-                 "device, restart them, and run this again.");
+      return say(
+          context, {{"step", "next_trusted"}},
+          "ca.pem has the old and the next authority. Give it to every manager, host and "
+          "device (restart applications; managers and hosts notice), wait a minute, and run this "
+          "again.");
     case identity::AuthorityRotation::next_in_use:
       return say(context, {{"step", "next_in_use"}},
                  "The next authority is in use. Issue every certificate anew (aloft cluster issue "
@@ -138,6 +143,53 @@ void rotate_authority(Context& context, const Options& options) {
   }
 }
 
+// Whose key it is that a file of a certificate names.
+Result<Digest> key_in(const std::string& file, const std::string& cluster_folder) {
+  const auto pem = identity::read_key_file(file, identity::Secrecy::open);
+  if (!pem) return std::unexpected(pem.error());
+  const auto views = identity::view_certificates(*pem);
+  if (!views) return fail(views.error().code, file + ": " + views.error().message);
+  const auto authority =
+      identity::read_key_file(fs::path(cluster_folder) / "ca.pem", identity::Secrecy::open);
+  if (!authority) return std::unexpected(authority.error());
+  const auto own = identity::mark_of(*authority);
+  if (!own) return std::unexpected(own.error());
+  if (views->front().mark == *own || !views->front().identity) {
+    return fail(Errc::invalid_argument,
+                file +
+                    " is the certificate of an authority, or of nobody: an authority is "
+                    "replaced (aloft cluster rotate authority)");
+  }
+  return views->front().mark.public_key;
+}
+
+void revoke(Context& context, const Options& options) {
+  std::error_code error;
+  if (!fs::is_directory(options.folder, error))
+    return failed(context, {Errc::not_found, "no such folder: " + options.folder});
+  cluster::Revocation revocation{.key = {},
+                                 .serial = options.serial,
+                                 .token = options.token,
+                                 .tenant = options.tenant,
+                                 .reason = options.reason};
+  if (!options.certificate.empty()) {
+    const auto key = key_in(options.certificate, options.folder);
+    if (!key) return failed(context, key.error());
+    revocation.key = *key;
+  }
+  // As openssl and browsers show it.
+  std::erase(revocation.serial, ':');
+  std::ranges::transform(revocation.serial, revocation.serial.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto added = cluster::revoke(options.folder, revocation);
+  if (!added) return failed(context, added.error());
+  const std::string file = (fs::path(options.folder) / cluster::kRevokedFile).string();
+  say(context, {{"file", file}, {"added", *added}},
+      file + (*added ? " has it now. Put the file beside the tenants file of every manager: they "
+                       "read it while they run, refuse what it names, and close its sessions."
+                     : " has it already."));
+}
+
 void show(Context& context, const Options& options) {
   std::error_code error;
   if (!fs::is_directory(options.folder, error))
@@ -146,6 +198,8 @@ void show(Context& context, const Options& options) {
   for (const auto& entry : fs::directory_iterator(options.folder, error))
     if (entry.path().extension() == ".pem") files.push_back(entry.path());
   std::ranges::sort(files);
+  const auto revoked = cluster::load_revocations(options.folder);
+  if (!revoked) return failed(context, revoked.error());
   Json rows = Json::array();
   std::string text =
       "FILE                     IDENTITY                              ENDS        HOSTS";
@@ -161,6 +215,9 @@ void show(Context& context, const Options& options) {
                         : "authority";
       std::string hosts;
       for (const std::string& host : view.hosts) hosts += (hosts.empty() ? "" : ",") + host;
+      const bool is_revoked = revoked->covers(
+          {.key = view.mark.public_key, .serial = view.mark.serial, .token = {}, .tenant = {}});
+      if (is_revoked) hosts = "REVOKED " + hosts;
       char line[512];
       std::snprintf(line, sizeof(line), "\n%-24s %-37s %-11s %s", file.filename().string().c_str(),
                     who.c_str(), day(view.not_after).c_str(), hosts.c_str());
@@ -168,6 +225,7 @@ void show(Context& context, const Options& options) {
       rows.push_back({{"file", file.filename().string()},
                       {"identity", who},
                       {"ends", day(view.not_after)},
+                      {"revoked", is_revoked},
                       {"hosts", view.hosts}});
     }
   }
@@ -218,6 +276,18 @@ void add_cluster_commands(CLI::App& app, Context& context) {
       ->callback([&context, options] { rotate_tickets(context, *options); });
   folder(rotate->add_subcommand("authority", "the authority of all certificates"))
       ->callback([&context, options] { rotate_authority(context, *options); });
+
+  auto* const third = folder(cluster->add_subcommand(
+      "revoke", "refuses a certificate, a token or a tenant from now on, and closes its sessions"));
+  auto* const what = third->add_option_group("what");
+  what->add_option("--certificate", options->certificate,
+                   "file of a certificate: it, and any other of its key");
+  what->add_option("--serial", options->serial, "serial number of a certificate, hex");
+  what->add_option("--token", options->token, "id (`jti`) of a token");
+  what->add_option("--tenant", options->tenant, "a tenant: all that it has");
+  what->require_option(1);
+  third->add_option("--reason", options->reason, "for whoever reads the file");
+  third->callback([&context, options] { revoke(context, *options); });
 
   folder(cluster->add_subcommand("show", "the certificates of a folder, and when they end"))
       ->callback([&context, options] { show(context, *options); });

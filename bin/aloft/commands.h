@@ -27,6 +27,8 @@ void add_module_commands(CLI::App& app, Context& context);   // aloft module pus
 // aloft hosts, sessions, tenants, drain, move, explain
 void add_operator_commands(CLI::App& app, Context& context);
 
+void add_rollout_command(CLI::App& app, Context& context);  // aloft rollout
+
 void add_up_command(CLI::App& app, Context& context);  // aloft up
 
 }  // namespace aloft::cli

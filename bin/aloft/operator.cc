@@ -1,127 +1,31 @@
 // aloft hosts, sessions, tenants, drain, move, explain: what an operator asks of a cluster. Any of
 // its managers answers; the first that can be reached is asked.
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <google/protobuf/util/json_util.h>
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-
 #include "aloft/v1/offload_manager.grpc.pb.h"
-#include "cluster/rpc_status.h"
 #include "commands.h"
-#include "identity/key_file.h"
+#include "manager_client.h"
 
 namespace aloft::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Stub = v1::OffloadManager::Stub;
 
-constexpr std::chrono::seconds kConnectLimit{3};
-constexpr std::chrono::seconds kAnswerLimit{20};
+// Each session that moves is prepared for at its new host.
+constexpr std::chrono::seconds kRebalanceLimit{300};
 
 struct Options {
-  std::vector<std::string> managers;
-  std::string credentials;
-  std::string role = "operator";
+  ManagerOptions manager;
   std::string tenant, session, host;
   std::string to;
   std::vector<std::string> avoid;
   bool undo = false;
-};
-
-Result<std::unique_ptr<Stub>> connect(const Options& options) {
-  using identity::Secrecy;
-  if (options.managers.empty()) {
-    return fail(Errc::invalid_argument,
-                "which cluster? Pass --manager HOST:PORT, or set ALOFT_MANAGER");
-  }
-  if (options.credentials.empty()) {
-    return fail(
-        Errc::invalid_argument,
-        "who are you? Pass --credentials DIR with ca.pem, operator.pem and operator.key, or "
-        "set ALOFT_CREDENTIALS");
-  }
-  const fs::path folder = options.credentials;
-  const auto authority = identity::read_key_file(folder / "ca.pem", Secrecy::open);
-  if (!authority) return std::unexpected(authority.error());
-  const auto certificate = identity::read_key_file(folder / (options.role + ".pem"), Secrecy::open);
-  if (!certificate) return std::unexpected(certificate.error());
-  const auto key = identity::read_key_file(folder / (options.role + ".key"), Secrecy::secret);
-  if (!key) return std::unexpected(key.error());
-  grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = *authority;
-  tls.pem_cert_chain = *certificate;
-  tls.pem_private_key = *key;
-  const auto credentials = grpc::SslCredentials(tls);
-  for (const std::string& manager : options.managers) {
-    auto channel = grpc::CreateChannel(manager, credentials);
-    if (channel->WaitForConnected(std::chrono::system_clock::now() + kConnectLimit)) {
-      return v1::OffloadManager::NewStub(channel);
-    }
-  }
-  std::string all;
-  for (const std::string& manager : options.managers) all += (all.empty() ? "" : ", ") + manager;
-  return fail(Errc::unreachable, "no manager can be reached at " + all +
-                                     ", or its certificate is not of the authority in " +
-                                     (folder / "ca.pem").string());
-}
-
-// One request, and its answer or what went wrong.
-template <class Request, class Response>
-Result<Response> ask(Stub& stub,
-                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                     const Request& request) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kAnswerLimit);
-  Response response;
-  const grpc::Status status = (stub.*method)(&context, request, &response);
-  if (!status.ok()) return std::unexpected(cluster::to_error(status));
-  return response;
-}
-
-void print_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  (void)google::protobuf::util::MessageToJsonString(message, &text, options);
-  std::printf("%s", text.c_str());
-}
-
-// Columns as wide as what is in them; numbers are texts here.
-class TextTable {
- public:
-  explicit TextTable(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  void print() const {
-    std::vector<std::size_t> widths(rows_.front().size());
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    for (const auto& row : rows_) {
-      std::string line;
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        line += row[i];
-        if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 2, ' ');
-      }
-      std::printf("%s\n", line.c_str());
-    }
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
+  bool rebalance = false, only_say = false;
 };
 
 std::string mib(std::uint64_t bytes) { return std::to_string(bytes >> 20U) + " MiB"; }
@@ -241,6 +145,19 @@ Result<void> move(const Context& context, Stub& stub, const Options& options) {
   return {};
 }
 
+Result<void> rebalance(const Context& context, Stub& stub, const Options& options) {
+  v1::RebalanceRequest request;
+  request.set_only_say(options.only_say);
+  auto answer = ask(stub, &Stub::Rebalance, request, kRebalanceLimit);
+  if (!answer) return std::unexpected(answer.error());
+  if (context.json) return print_json(*answer), Result<void>{};
+  TextTable table({"SESSION", "FROM", "TO"});
+  for (const auto& one : answer->moves())
+    table.add({one.session(), one.from_host(), one.to_host()});
+  table.print();
+  return {};
+}
+
 Result<void> explain(const Context& context, Stub& stub, const Options& options) {
   v1::ExplainSessionRequest request;
   request.set_id(options.session);
@@ -266,16 +183,9 @@ void add_operator_commands(CLI::App& app, Context& context) {
   const auto add = [&](const char* name, const char* help,
                        std::function<Result<void>(Stub&)> command) {
     auto* const at = app.add_subcommand(name, help);
-    at->add_option("--manager", options->managers, "HOST:PORT of a manager; several: any of them")
-        ->envname("ALOFT_MANAGER")
-        ->delimiter(',');
-    at->add_option("--credentials", options->credentials,
-                   "folder with ca.pem, operator.pem and operator.key (aloft cluster init)")
-        ->envname("ALOFT_CREDENTIALS");
-    at->add_option("--as", options->role, "the certificate's name there, e.g. tenant-default")
-        ->capture_default_str();
+    add_manager_options(*at, options->manager);
     at->callback([&context, options, command = std::move(command)] {
-      auto stub = connect(*options);
+      auto stub = connect(options->manager);
       if (!stub) return failed(context, stub.error());
       if (auto done = command(**stub); !done) failed(context, done.error());
     });
@@ -294,9 +204,20 @@ void add_operator_commands(CLI::App& app, Context& context) {
   draining->add_option("HOST", options->host, "as `aloft hosts` lists it")->required();
   draining->add_flag("--undo", options->undo, "it takes sessions again");
   auto* const moving =
-      add("move", "moves a session to another host",
-          [&context, options](Stub& stub) { return move(context, stub, *options); });
-  moving->add_option("SESSION", options->session, "as `aloft sessions` lists it")->required();
+      add("move", "moves a session to another host", [&context, options](Stub& stub) {
+        if (options->rebalance) return rebalance(context, stub, *options);
+        if (options->session.empty())
+          return Result<void>(fail(Errc::invalid_argument,
+                                   "which session? (--rebalance moves those that it takes)"));
+        return move(context, stub, *options);
+      });
+  auto* const session =
+      moving->add_option("SESSION", options->session, "as `aloft sessions` lists it");
+  moving
+      ->add_flag("--rebalance", options->rebalance,
+                 "in place of one session: some of loaded hosts to idle ones")
+      ->excludes(session);
+  moving->add_flag("--dry-run", options->only_say, "with --rebalance: says which, and moves none");
   moving->add_option("--to", options->to, "this host; none: the best");
   moving->add_option("--avoid", options->avoid, "not these hosts")->delimiter(',');
   add("explain", "shows why a session is where it is",

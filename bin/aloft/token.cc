@@ -1,15 +1,19 @@
 // aloft token: JSON Web Tokens for clusters without an identity provider. Needs no manager: the key
 // of the issuer is a file, and the managers know its public half from the tenants file.
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "cluster/tenants.h"
 #include "commands.h"
 #include "config/value.h"
@@ -33,6 +37,14 @@ struct Options {
   std::string tenants;
   std::string token;
 };
+
+// By which the token can be revoked.
+std::string random_id() {
+  std::random_device random;
+  std::array<std::byte, 16> bytes{};
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  return sha256(bytes).hex().substr(0, 32);
+}
 
 void new_key(Context& context, const Options& options) {
   const auto key = identity::SigningKey::generate();
@@ -69,6 +81,7 @@ void issue(Context& context, const Options& options) {
   identity::JwtRequest request;
   request.claims.issuer = options.issuer;
   request.claims.subject = options.subject;
+  request.claims.id = random_id();
   request.claims.tenant = options.tenant;
   request.claims.issued =
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -77,7 +90,8 @@ void issue(Context& context, const Options& options) {
   request.audience = options.audience;
   request.key_id = key->verifying().id();
   const std::string token = identity::sign_jwt(request, *key);
-  std::printf("%s\n", context.json ? Json{{"token", token}}.dump(2).c_str() : token.c_str());
+  const Json said{{"token", token}, {"id", request.claims.id}};
+  std::printf("%s\n", context.json ? said.dump(2).c_str() : token.c_str());
 }
 
 void check(Context& context, const Options& options) {
@@ -87,19 +101,24 @@ void check(Context& context, const Options& options) {
   if (token == "-") std::getline(std::cin, token);
   const auto claims = identity::verify_jwt(token, table->issuers, std::chrono::system_clock::now());
   if (!claims) return failed(context, claims.error());
+  if (table->revoked.covers(
+          {.key = {}, .serial = {}, .token = claims->id, .tenant = claims->tenant}))
+    return failed(context, {Errc::refused, "the token, or its tenant, has been revoked"});
   const auto left =
       claims->expires - std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   if (context.json) {
     std::printf("%s\n", Json{{"tenant", claims->tenant},
                              {"issuer", claims->issuer},
                              {"subject", claims->subject},
+                             {"id", claims->id},
                              {"expires_in_seconds", left.count()}}
                             .dump(2)
                             .c_str());
     return;
   }
-  std::printf("good: tenant %s, by %s, for another %lld s\n", claims->tenant.c_str(),
-              claims->issuer.c_str(), static_cast<long long>(left.count()));
+  std::printf("good: tenant %s, by %s, for another %lld s%s%s\n", claims->tenant.c_str(),
+              claims->issuer.c_str(), static_cast<long long>(left.count()),
+              claims->id.empty() ? "" : ", id ", claims->id.c_str());
 }
 
 }  // namespace

@@ -44,6 +44,10 @@ class ManagerSource {
 // with); empty: of the domains that the system searches.
 [[nodiscard]] std::shared_ptr<ManagerSource> dns_sd_source(std::string domain = {});
 
+// Managers of the networks that this device is in, as they announce themselves by multicast: of the
+// machine's Avahi daemon. A certificate of such a manager has to be for its IP address.
+[[nodiscard]] std::shared_ptr<ManagerSource> multicast_dns_sd_source();
+
 struct CamaraOptions {
   std::string url;           // of the operator's API, up to the version:
                              // "https://api.example.com/simple-edge-discovery/v1"
@@ -68,6 +72,9 @@ struct ClusterOptions {
   std::string certificate;
   std::string key;
   std::string token;
+  // W3C `traceparent` of whatever this run belongs to: the logs of managers, hosts and guests then
+  // say its trace id. Empty: each session gets a new one, which the log of this runtime says.
+  std::string traceparent;
   // What is asked for; 0: what the tenant gets without asking.
   std::uint64_t memory_bytes = 0;
   std::uint32_t cpu_millicores = 0;

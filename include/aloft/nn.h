@@ -27,6 +27,13 @@ namespace aloft::nn {
 // Numbered as in wasi-nn.
 enum class ElementType : std::uint8_t { f16 = 0, f32 = 1, f64 = 2, u8 = 3, i32 = 4, i64 = 5 };
 
+// What networks are computed on, natively. Different ones give different last bits.
+enum class Device : std::uint8_t {
+  cpu,
+  cuda,       // the first NVIDIA GPU; an error where it cannot be used
+  automatic,  // cuda where it can be used, else cpu; the engine's description says why
+};
+
 // A tensor's shape and where its bytes are. Borrows both.
 struct TensorView {
   ElementType type = ElementType::f32;

@@ -24,6 +24,7 @@
 
 #include <aloft/call_record.h>
 #include <aloft/function_settings.h>
+#include <aloft/nn.h>
 #include <aloft/place.h>
 #include <aloft/policy.h>
 #include <aloft/result.h>
@@ -67,7 +68,10 @@ struct RuntimeOptions {
   std::shared_ptr<Policy> policy;  // default: local_policy()
   // By qualified name ("demo::detect_object"), of functions that are part of this program.
   std::map<std::string, FunctionSettings> functions;
-  int inference_threads = 1;      // of one inference here
+  int inference_threads = 1;                      // of one inference here
+  nn::Device inference_device = nn::Device::cpu;  // of inferences here
+  // Folder of a GPU build of the engine with its provider libraries; empty: beside the one in use.
+  std::filesystem::path inference_libraries;
   int local_workers = 1;          // threads for asynchronous calls that run here
   std::size_t max_in_flight = 4;  // calls at one edge at a time, of a module; further ones wait
   std::size_t max_waiting = 64;   // calls that wait there; further ones fail it with `overloaded`

@@ -26,7 +26,7 @@ class AssistTest : public ::testing::Test {
       told.notify_all();
       EXPECT_EQ(inside.fetch_sub(1), 1);
     };
-    EndpointOptions options = patient("ue");
+    EndpointOptions options = with_hello("ue");
     options.receive = CreditRule::not_required;
     ue = connect_tcp(io, server.address(), options, client);
     session = server.session(0);
@@ -40,22 +40,17 @@ class AssistTest : public ::testing::Test {
     ue.reset();
     session->endpoint.reset();
   }
-  // Threads of these tests take all processors for themselves, and heartbeats come late.
-  static EndpointOptions patient(std::string_view name) {
-    EndpointOptions options = with_hello(name);
-    options.dead_after = 20s;
-    return options;
-  }
   // Assists until it has; somebody_assists() may be in its way for a moment.
   void stay() {
     while (!ue->assist(done, Clock::time_point::max())) std::this_thread::yield();
   }
   // Waits until a thread assists: another one is turned away then.
-  [[nodiscard]] bool somebody_assists() {
+  [[nodiscard]] bool somebody_assists() { return somebody_assists(*ue); }
+  [[nodiscard]] static bool somebody_assists(Endpoint& endpoint) {
     const auto limit = Clock::now() + 10s;
     std::atomic<bool> yes = true;
     while (Clock::now() < limit) {
-      if (!ue->assist(yes, Clock::now())) return true;
+      if (!endpoint.assist(yes, Clock::now())) return true;
       std::this_thread::yield();
     }
     return false;
@@ -68,7 +63,7 @@ class AssistTest : public ::testing::Test {
   std::atomic<std::thread::id> teller;
   IoThread io;
   IoThread server_io;
-  Server server{server_io, patient("handler")};
+  Server server{server_io, with_hello("handler")};
   Recorder client;
   std::unique_ptr<Endpoint> ue;
   Server::Session* session = nullptr;
@@ -164,6 +159,45 @@ TEST_F(AssistTest, a_peer_that_falls_silent_ends_it) {
     std::this_thread::yield();
   ASSERT_TRUE(recorder.wait([&] { return !recorder.downs.empty(); }));
   EXPECT_EQ(recorder.downs[0].code, Errc::unreachable);
+}
+
+// A callback that blocks breaks the rule for callbacks, which shows what waits for one: nothing of
+// other links, and no heartbeat of its own.
+TEST_F(AssistTest, neither_heartbeats_nor_other_links_wait_for_a_callback_of_who_assists) {
+  EndpointOptions options = with_hello("ue");
+  options.receive = CreditRule::not_required;
+  options.dead_after = 20s;  // the other end says nothing
+  RawListener listener;
+  Recorder recorder;
+  std::atomic<bool> go_on = false;
+  std::atomic<bool> blocked = false;
+  recorder.at_end = [&](StreamId stream) {
+    if (stream != 7) return;
+    blocked = true;
+    blocked.notify_all();
+    go_on.wait(false);
+    done = true;
+  };
+  auto endpoint = connect_tcp(io, {"127.0.0.1", listener.port()}, options, recorder);
+  const RawPeer peer = listener.accept_and_greet();
+  peer.write_frame({wire::FrameType::message, wire::Part::whole, 1, 5, 1, 0}, bytes_of("x"));
+  ASSERT_TRUE(recorder.wait([&] { return recorder.messages.size() == 1; }));
+  std::thread thread([&] {
+    while (!done && !endpoint->assist(done, Clock::time_point::max())) std::this_thread::yield();
+  });
+  EXPECT_TRUE(somebody_assists(*endpoint));
+  peer.write_frame({wire::FrameType::message, wire::Part::whole, 1, 7, 1, 0}, bytes_of("x"));
+  blocked.wait(false);
+
+  // More of them than could be under way already, so that the link's timers have come meanwhile.
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(peer.read_ping()) << i;
+  EXPECT_TRUE(send(*session->endpoint, 5, "second"));
+  EXPECT_TRUE(client.wait([&] { return client.messages.size() == 2; }));
+
+  go_on = true;
+  go_on.notify_all();
+  thread.join();
+  endpoint.reset();
 }
 
 TEST_F(AssistTest, threads_that_come_and_go_lose_nothing_and_are_told_one_at_a_time) {

@@ -28,6 +28,9 @@ constexpr std::chrono::seconds kCloseTimeout{2};
 constexpr std::chrono::milliseconds kMargin{5};
 constexpr std::chrono::milliseconds kLastLook{1};
 
+// When a heartbeat looks again that found somebody at writing.
+constexpr std::chrono::milliseconds kBeatAgain{1};
+
 // Asio waits for it no more.
 int release(Socket& socket) {
   boost::system::error_code error;
@@ -50,6 +53,7 @@ Link::Link(boost::asio::io_context& io, Connection connection, const EndpointOpt
       transport_(connection.tls ? std::move(connection.tls) : plain_transport(socket_)),
       watch_(io, socket_),
       timer_(io),
+      beat_timer_(io),
       pace_timer_(io),
       resume_timer_(io),
       receiver_(&receiver),
@@ -76,32 +80,38 @@ void Link::close_socket() {
 
 bool Link::on_io_thread() const { return io_.get_executor().running_in_this_thread(); }
 
-bool Link::visiting() const {
-  return visitor_.load(std::memory_order_relaxed) == std::this_thread::get_id();
-}
-
 Link::Visit::Visit(Link& link) : link_(link.visiting() ? nullptr : &link) {
   if (!link_) return;
-  if (!link_->on_io_thread()) {
-    link_->make_way();
-    link_->role_.lock();
-  } else if (!link_->role_.try_lock()) {
-    ++link_->coming_;
-    link_->role_.lock();
-    --link_->coming_;
-    link_->coming_.notify_all();
+  if (link_->on_io_thread()) {
+    link_->role_.take_first();
+  } else {
+    link_->role_.take();
   }
-  link_->visitor_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   link_->told_ = false;
 }
+
+Link::Visit::Visit(Link& link, std::adopt_lock_t) : link_(&link) { link_->told_ = false; }
 
 Link::Visit::~Visit() {
   if (!link_) return;
   const bool told = link_->told_;
-  link_->visitor_.store(std::thread::id(), std::memory_order_relaxed);
-  link_->role_.unlock();
+  const bool io_thread_comes = link_->role_.give_back();
   // What it waits for may have been told, here or by whoever assisted before.
   if (told) link_->nudge();
+  if (io_thread_comes)
+    boost::asio::post(link_->io_, [self = link_->shared_from_this()] { self->visit_waiting(); });
+}
+
+void Link::visit_waiting() {
+  std::vector<Role::Task> tasks;
+  if (!role_.try_take_for(tasks)) return;
+  {
+    const Visit visit(*this, std::adopt_lock);
+    for (const Role::Task& task : tasks) {
+      if (!ended_) task(*this);
+    }
+  }
+  role_.let_others();
 }
 
 // --- what endpoints ask for ---
@@ -166,9 +176,7 @@ void Link::reset(StreamId stream, const Error& why) {
   grant_untold();
   written(std::move(lock));
   boost::asio::post(io_, [self = shared_from_this(), stream, seen, why] {
-    const Visit visit(*self);
-    if (self->ended_) return;
-    self->inbox_.give_up(stream, seen, why);
+    self->visit([=](Link& link) { link.inbox_.give_up(stream, seen, why); });
   });
 }
 
@@ -179,10 +187,10 @@ void Link::close(const Error& why) {
   close_why_ = why;
   close_deadline_ = steady_clock::now() + kCloseTimeout;
   boost::asio::post(io_, [self = shared_from_this()] {
-    const Visit visit(*self);
-    if (self->ended_) return;
-    self->settle();
-    self->wait_timer();
+    self->visit([](Link& link) {
+      link.settle();
+      link.wait_timer();
+    });
   });
 }
 
@@ -203,6 +211,7 @@ void Link::start() {
   if (ended_) return;
   wait_socket();
   wait_timer();
+  wait_beat(liveness_.ping_due());
 }
 
 void Link::detach() {
@@ -225,25 +234,53 @@ void Link::detach() {
   outbox_.drop_all({Errc::cancelled, "the endpoint is gone"}, done_);
   done_.clear();
   close_socket();
+  cancel_timers();
+}
+
+void Link::cancel_timers() {
   timer_.cancel();
+  beat_timer_.cancel();
   pace_timer_.cancel();
   resume_timer_.cancel();
 }
 
 // --- time ---
 
+void Link::wait_beat(Time due) {
+  beat_timer_.expires_at(due);
+  beat_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error) self->beat();
+  });
+}
+
+void Link::beat() {
+  const Time now = steady_clock::now();
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return wait_beat(now + kBeatAgain);
+  if (state_ != State::open) return;
+  if (now >= liveness_.ping_due()) {
+    // Where something waits to be written, that is the sign of life.
+    if (outbox_.empty()) push_ping(now);
+    liveness_.sent(now);
+  }
+  wait_beat(liveness_.ping_due());
+  written(std::move(lock));
+}
+
 void Link::wait_timer() {
-  Time due = last_look_ ? steady_clock::now() + kLastLook : liveness_.next();
+  const Time now = steady_clock::now();
+  Time due = last_look_ ? now + kLastLook : liveness_.check_due(now);
   {
     const std::lock_guard lock(mutex_);
     if (state_ == State::closing) due = std::min(due, close_deadline_);
   }
   timer_.expires_at(due);
   timer_.async_wait([self = shared_from_this(), due](const boost::system::error_code& error) {
-    // A timer that was set anew while this call was on its way has another expiry.
-    const Visit visit(*self);
-    if (error || self->ended_ || self->timer_.expiry() != due) return;
-    self->on_timer();
+    if (error) return;
+    self->visit([due](Link& link) {
+      // A timer that was set anew while this call was on its way has another expiry.
+      if (link.timer_.expiry() == due) link.on_timer();
+    });
   });
 }
 
@@ -254,11 +291,6 @@ void Link::on_timer() {
   {
     const std::lock_guard lock(mutex_);
     too_long = state_ == State::closing && now >= close_deadline_;
-    if (verdict == Liveness::Verdict::send_ping) {
-      // Where something waits to be written, that is the sign of life.
-      if (outbox_.empty() && state_ == State::open) push_ping(now);
-      liveness_.sent(now);
-    }
   }
   if (verdict != Liveness::Verdict::peer_is_dead) {
     last_look_ = false;
@@ -310,9 +342,7 @@ void Link::fail_link(const Error& why) {
     close_socket();
   }
   told_ = true;
-  timer_.cancel();
-  pace_timer_.cancel();
-  resume_timer_.cancel();
+  cancel_timers();
   deliver_done();
   inbox_.give_up_all(reason);
   if (owner_) owner_->link_down(reason, last_heard);

@@ -10,6 +10,9 @@
 // had to be woken for it. One mutex covers what is to be written; it is never held while the
 // receiver is called.
 //
+// A heartbeat takes no role, nor does it wait for the mutex, so that its coming late says something
+// of the machine, and nothing of what a receiver does.
+//
 // TCP_NOTSENT_LOWAT keeps at most 128 KiB in the kernel that are not on the way yet, so that an
 // urgent message waits for little else than what the network itself holds; on a slow link a Pace
 // holds back more.
@@ -23,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -36,6 +40,7 @@
 #include "channel/outbox.h"
 #include "channel/pace.h"
 #include "channel/patience.h"
+#include "channel/role.h"
 #include "channel/socket_watch.h"
 #include "channel/transport.h"
 #include <aloft/result.h>
@@ -89,7 +94,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   // Holds the role as long as it lives; within one of the same thread it does nothing.
   class Visit {
    public:
-    explicit Visit(Link& link);
+    explicit Visit(Link& link);            // waits for it
+    Visit(Link& link, std::adopt_lock_t);  // which this thread has just taken
     ~Visit();
     Visit(const Visit&) = delete;
     Visit& operator=(const Visit&) = delete;
@@ -112,22 +118,39 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
 
   [[nodiscard]] bool on_io_thread() const;
   // This thread holds the role, and will settle() before it gives it back.
-  [[nodiscard]] bool visiting() const;
+  [[nodiscard]] bool visiting() const { return role_.is_mine(); }
   void close_socket();
+  void cancel_timers();
   void wait_socket();
   void on_socket();
   void read_on();
   void resume_soon();
+  void resume();
   void wait_paced();
+  // I/O thread: does `task` in a visit, now or when the role is free; not if the link has ended
+  // then.
+  template <class Task>
+  void visit(Task task) {
+    if (role_.try_take()) {
+      const Visit visit(*this, std::adopt_lock);
+      if (!ended_) task(*this);
+    } else {
+      role_.leave(std::move(task));
+      visit_waiting();
+    }
+  }
+  void visit_waiting();
   void wait_timer();
   void on_timer();
+  void wait_beat(Time due);
+  void beat();
+  // Of who reads, and may keep the I/O thread from its processor: settle() follows.
+  void beat_if_due(Time now);
   // Reads and takes apart what is there, within bounds. Answers what became of it; only `nothing`
   // and `more` leave something to read for later.
   enum class Reading { nothing, more, lost, broken };
   [[nodiscard]] Reading read_some();
   [[nodiscard]] bool understand(std::size_t size);
-  // Before another thread takes the role: the I/O thread goes first.
-  void make_way();
   // One look of a thread that assists: writes on what waits for the kernel, and reads.
   struct Look {
     Reading reading = Reading::nothing;
@@ -173,6 +196,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   std::unique_ptr<Transport> transport_;
   SocketWatch watch_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer beat_timer_;  // I/O thread
   boost::asio::steady_timer pace_timer_;
   boost::asio::steady_timer resume_timer_;
   Receiver* receiver_;
@@ -180,9 +204,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   std::shared_ptr<LinkCounters> counters_;
   Inbox inbox_;
 
-  std::mutex role_;  // of the thread that reads and calls the receiver; taken before all others
-  std::atomic<std::thread::id> visitor_;  // who has it
-  std::atomic<int> coming_ = 0;           // the I/O thread waits for it
+  Role role_;  // taken before all mutexes
   // With the role:
   bool started_ = false;
   bool ended_ = false;      // nothing happens any more

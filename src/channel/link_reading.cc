@@ -31,11 +31,11 @@ const std::thread::id kNobody{};
 void Link::wait_socket() {
   watch_.wait([self = shared_from_this()](const boost::system::error_code& error) {
     if (error) return;  // closed
-    const Visit visit(*self);
-    if (self->ended_) return;
-    self->on_socket();
-    if (!self->ended_) self->settle();
-    if (!self->ended_) self->wait_socket();
+    self->visit([](Link& link) {
+      link.on_socket();
+      if (!link.ended_) link.settle();
+      if (!link.ended_) link.wait_socket();
+    });
   });
 }
 
@@ -56,10 +56,10 @@ void Link::read_on() {
   const Reading reading = read_some();
   if (reading == Reading::more) {
     boost::asio::post(io_, [self = shared_from_this()] {
-      const Visit visit(*self);
-      if (self->ended_) return;
-      if (self->assistant_.load(std::memory_order_relaxed) == kNobody) self->read_on();
-      if (!self->ended_) self->settle();
+      self->visit([](Link& link) {
+        if (link.assistant_.load(std::memory_order_relaxed) == kNobody) link.read_on();
+        if (!link.ended_) link.settle();
+      });
     });
   }
   end_if_lost(reading);
@@ -133,19 +133,9 @@ bool Link::assist(const std::atomic<bool>& done, Time until) {
   }
   if (!resuming) resume_soon();
   if (last.reading == Reading::nothing) return true;
-  boost::asio::post(io_, [self = shared_from_this()] {
-    const Visit next(*self);
-    if (!self->ended_) self->read_on();
-  });
+  boost::asio::post(
+      io_, [self = shared_from_this()] { self->visit([](Link& link) { link.read_on(); }); });
   return true;
-}
-
-// A mutex is not fair: who leaves it to take it again would mostly have it before the I/O thread,
-// which waits for it with a heartbeat, has woken up; and while enough comes to be read, the peer
-// would hear nothing.
-void Link::make_way() {
-  if (const int coming = coming_.load(std::memory_order_relaxed); coming != 0)
-    coming_.wait(coming, std::memory_order_relaxed);
 }
 
 Link::Look Link::look() {
@@ -155,11 +145,13 @@ Link::Look Link::look() {
   {
     const std::lock_guard lock(mutex_);
     wrote_ = false;
+    assistant_writes_ = false;
     writes = std::exchange(blocked_, false);
     if (std::exchange(waiting_writable_, false)) watch_.write(false);
   }
   read_ = false;
   const Reading reading = read_some();
+  if (read_) beat_if_due(liveness_.last_heard());
   if (read_ || writes) settle();
   const std::lock_guard lock(mutex_);
   return {.reading = reading, .moved = read_ || wrote_, .ended = ended_};
@@ -189,6 +181,8 @@ void Link::sleep(Time until) {
   int socket = -1;
   short wanted = POLLIN;
   {
+    // With the role: a settle() that finds the mutex taken counts on what has it to write.
+    const Visit visit(*this);
     const std::lock_guard lock(mutex_);
     if (state_ == State::down) return;
     socket = socket_;
@@ -206,8 +200,6 @@ void Link::sleep(Time until) {
     std::uint64_t nudges = 0;
     (void)!::read(nudge_, &nudges, sizeof nudges);
   }
-  const std::lock_guard lock(mutex_);
-  assistant_writes_ = false;
 }
 
 // Who assists mostly does so again at once, as one call follows another. What comes in between (a
@@ -215,26 +207,37 @@ void Link::sleep(Time until) {
 // takes the reading over a moment later, and looks whether it has to only that often.
 void Link::resume_soon() {
   resume_timer_.expires_after(kResume);
-  resume_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
-    const Visit visit(*self);
-    if (self->ended_) return;
-    const bool again = self->assistant_.load(std::memory_order_relaxed) == kNobody &&
-                       steady_clock::now() - self->assisted_until_ < kResume;
+  resume_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error) return;
     {
-      // What had no haste has waited long enough. With the mutex, whatever it takes: who holds it
-      // may just be putting more there.
-      const std::lock_guard lock(self->mutex_);
-      self->resuming_ = again;
-      self->write_some();
+      // With the mutex, whatever it takes: who holds it may just be putting more there; and who
+      // assists looks in it, as it leaves, whether it has to call resume_soon().
+      std::unique_lock lock(self->mutex_);
+      if (self->assistant_.load(std::memory_order_relaxed) != kNobody) {
+        self->resuming_ = false;
+        // What had no haste has waited long enough.
+        return self->written(std::move(lock));
+      }
     }
-    self->settle();
-    if (self->ended_ || self->assistant_.load(std::memory_order_relaxed) != kNobody) return;
-    if (again) {
-      self->resume_soon();
-    } else {
-      self->watch_.read(true);
-    }
+    self->visit([](Link& link) { link.resume(); });
   });
+}
+
+void Link::resume() {
+  const bool again = assistant_.load(std::memory_order_relaxed) == kNobody &&
+                     steady_clock::now() - assisted_until_ < kResume;
+  {
+    const std::lock_guard lock(mutex_);
+    resuming_ = again;
+    write_some();
+  }
+  settle();
+  if (ended_ || assistant_.load(std::memory_order_relaxed) != kNobody) return;
+  if (again) {
+    resume_soon();
+  } else {
+    watch_.read(true);
+  }
 }
 
 void Link::nudge() {

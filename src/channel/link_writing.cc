@@ -115,6 +115,12 @@ void Link::push_error(wire::FrameType type, StreamId stream, std::uint32_t numbe
               payload);
 }
 
+void Link::beat_if_due(Time now) {
+  if (now < liveness_.ping_due()) return;
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::open && outbox_.empty()) push_ping(now);
+}
+
 void Link::push_ping(Time now) {
   std::array<std::byte, wire::kPingSize> payload;
   wire::store(payload, 0, static_cast<std::uint64_t>(now.time_since_epoch().count()));
@@ -155,9 +161,10 @@ void Link::post_settle() {
       const std::lock_guard lock(self->mutex_);
       self->wake_posted_ = false;
     }
-    const Visit visit(*self);
-    self->end_if_lost(Reading::nothing);
-    if (!self->ended_) self->settle();
+    self->visit([](Link& link) {
+      link.end_if_lost(Reading::nothing);
+      if (!link.ended_) link.settle();
+    });
   });
 }
 
@@ -165,8 +172,9 @@ void Link::settle() {
   for (int round = 0;; ++round) {
     std::optional<Error> broken;
     {
-      // Whoever else has the mutex writes all that waits, and asks for another visit if there is
-      // more to do: see written(). Waiting for it would cost two context switches.
+      // Whoever else has the mutex, without the role, writes all that waits, and asks for another
+      // visit if there is more to do: see written(). Waiting for it would cost two context
+      // switches.
       const std::unique_lock lock(mutex_, std::try_to_lock);
       if (!lock) break;
       write_some();
@@ -210,15 +218,16 @@ void Link::deliver_done() {
 void Link::wait_paced() {
   waiting_paced_ = true;
   pace_timer_.expires_after(pace_.pause());
-  pace_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
-    const Visit visit(*self);
-    if (self->ended_) return;
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->waiting_paced_ = false;
-      self->paced_ = false;
-    }
-    self->settle();
+  pace_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error) return;
+    self->visit([](Link& link) {
+      {
+        const std::lock_guard lock(link.mutex_);
+        link.waiting_paced_ = false;
+        link.paced_ = false;
+      }
+      link.settle();
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 // The side that listens: takes connections, lets their owner decide about each, and hands over its
 // endpoint.
-#include <array>
+#include <list>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -26,8 +27,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-// Connections in the handshake at one time; more are closed at once.
-constexpr int kMaxHandshakes = 256;
+// Connections in the handshake at one time; for one more the oldest is closed. Who opens
+// connections and says nothing has them all, soon, but a peer that does say something is through
+// long before its own is the oldest.
+constexpr std::size_t kMaxHandshakes = 256;
 // Where the process is out of descriptors, the next one is tried after this.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
@@ -91,10 +94,14 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
         co_await pause.async_wait(kAwait);
         continue;
       }
-      if (handshakes_ >= kMaxHandshakes) continue;
-      ++handshakes_;
-      auto greet = [self = shared_from_this(), peer = std::make_shared<Connection>(std::move(
-                                                   connection))]() -> asio::awaitable<void> {
+      const auto peer = std::make_shared<Connection>(std::move(connection));
+      if (handshakes_.size() >= kMaxHandshakes) {
+        boost::system::error_code ignored;
+        handshakes_.front()->socket.close(ignored);  // its own coroutine notices
+        handshakes_.pop_front();
+      }
+      handshakes_.push_back(peer);
+      auto greet = [self = shared_from_this(), peer]() -> asio::awaitable<void> {
         co_await self->greet_peer(peer);
       };
       asio::co_spawn(io_.context, std::move(greet), asio::detached);
@@ -107,6 +114,9 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
+
+  // I/O thread.
+  void show(std::shared_ptr<const TlsContext> tls) { options_.tls = std::move(tls); }
 
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] IoThread::Impl& io() { return io_; }
@@ -123,7 +133,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     auto peer =
         secured ? co_await read_hello(*connection) : Result<Peer>(std::unexpected(secured.error()));
     limit.cancel();
-    --handshakes_;
+    std::erase(handshakes_, connection);
     if (!acceptor_) co_return;
     if (!peer) {
       if (secured && connection->socket.is_open()) refuse(*connection, peer.error());
@@ -158,11 +168,11 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   }
 
   IoThread::Impl& io_;
-  const EndpointOptions options_;
+  EndpointOptions options_;
   Acceptor* acceptor_;
   tcp::acceptor socket_;
   Address address_;
-  int handshakes_ = 0;
+  std::list<std::shared_ptr<Connection>> handshakes_;  // in the order in which they came
 };
 
 class TcpListener final : public Listener {
@@ -175,6 +185,9 @@ class TcpListener final : public Listener {
     core_->io().run([this] { core_->stop(); });
   }
   [[nodiscard]] Address address() const override { return core_->address(); }
+  void show(std::shared_ptr<const TlsContext> tls) override {
+    core_->io().run([&] { core_->show(std::move(tls)); });
+  }
 
  private:
   std::shared_ptr<ListenerCore> core_;

@@ -9,9 +9,11 @@
 //
 // The caller reads the socket once more before it believes that the peer is dead.
 //
-// Pure: times are passed in. Thread rule: one at a time (the I/O thread), but for sent().
+// Pure: times are passed in. Thread rule: one at a time (who has the link's role), but for sent()
+// and ping_due().
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 
@@ -20,7 +22,7 @@ namespace aloft::channel {
 class Liveness {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  enum class Verdict { nothing, send_ping, peer_is_dead };
+  enum class Verdict { alive, peer_is_dead };
 
   // Lateness of a timer up to this is what schedulers do, and no sleep.
   static constexpr std::chrono::milliseconds kTimerSlack{10};
@@ -34,11 +36,16 @@ class Liveness {
     slept_ = {};
   }
   // Something was written. Any thread.
-  void sent(Time now) { last_sent_ = now; }
+  void sent(Time now) { last_sent_.store(now, std::memory_order_relaxed); }
 
-  // When check() is due.
-  [[nodiscard]] Time next() const;
-  // What to do now, at `now`, by a timer that was set to `due`.
+  // When a heartbeat is due, if nothing is written before. Any thread.
+  [[nodiscard]] Time ping_due() const {
+    return last_sent_.load(std::memory_order_relaxed) + heartbeat_;
+  }
+
+  // When check() is due after `now`: at the peer's death, and so often that a sleep shows.
+  [[nodiscard]] Time check_due(Time now) const { return std::min(deadline(), now + heartbeat_); }
+  // How the peer is at `now`, by a timer that was set to `due`.
   [[nodiscard]] Verdict check(Time now, Time due);
 
   [[nodiscard]] Time last_heard() const { return last_heard_; }

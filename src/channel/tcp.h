@@ -56,6 +56,8 @@ class Listener {
  public:
   virtual ~Listener() = default;
   [[nodiscard]] virtual Address address() const = 0;  // with the port that was chosen
+  // In place of EndpointOptions::tls, for connections that come from now on.
+  virtual void show(std::shared_ptr<const TlsContext> tls) = 0;
 };
 
 // Listens on `address`. `io` and `acceptor` must outlive the listener. Errors: unreachable, saying

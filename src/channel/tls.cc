@@ -115,6 +115,7 @@ Result<void> use(SSL_CTX* context, const TlsTexts& texts) {
     if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1)
       return not_pem("private key of the certificate");
   }
+  if (texts.authority.empty()) return {};
   const auto trusted = certificates(texts.authority, "certificate of an authority");
   if (!trusted) return std::unexpected(trusted.error());
   for (const auto& authority : *trusted) {
@@ -123,6 +124,13 @@ Result<void> use(SSL_CTX* context, const TlsTexts& texts) {
   }
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return {};
+}
+
+void take(SSL_CTX* context, TlsContext::Clients clients) {
+  if (clients != TlsContext::Clients::with_a_key) return;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  // Who vouches for the certificate is not looked at. That the peer has its key is part of TLS.
+  SSL_CTX_set_cert_verify_callback(context, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
 }
 
 }  // namespace
@@ -134,12 +142,19 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsFiles& fil
                                                              Clients clients) {
   auto impl = make(files, false);
   if (!impl) return std::unexpected(std::move(impl).error());
-  if (clients == Clients::with_a_key) {
-    SSL_CTX* const context = (*impl)->context;
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    // Who vouches for the certificate is not looked at. That the peer has its key is part of TLS.
-    SSL_CTX_set_cert_verify_callback(context, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
-  }
+  take((*impl)->context, clients);
+  return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::server_of(const TlsTexts& texts,
+                                                                Clients clients) {
+  if (texts.certificate.empty())
+    return fail(Errc::invalid_argument, "TLS: a side that listens needs a certificate and its key");
+  auto impl = make_empty(false);
+  if (!impl) return std::unexpected(std::move(impl).error());
+  if (auto used = use((*impl)->context, texts); !used)
+    return std::unexpected(std::move(used).error());
+  take((*impl)->context, clients);
   return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));
 }
 
@@ -152,6 +167,9 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsFiles& fil
 Result<std::shared_ptr<const TlsContext>> TlsContext::client_of(const TlsTexts& texts) {
   auto impl = make_empty(true);
   if (!impl) return std::unexpected(std::move(impl).error());
+  if (texts.authority.empty())
+    return fail(Errc::invalid_argument,
+                "TLS: a side that connects needs the authority whose certificates it trusts");
   if (auto used = use((*impl)->context, texts); !used)
     return std::unexpected(std::move(used).error());
   return std::shared_ptr<const TlsContext>(new TlsContext(*std::move(impl)));

@@ -36,6 +36,9 @@ class TlsContext {
   // corrupt, each naming the file.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> server(
       const TlsFiles& files, Clients clients = Clients::of_authority);
+  // The same, of what is in memory only. Errors: invalid_argument, corrupt.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> server_of(
+      const TlsTexts& texts, Clients clients = Clients::of_authority);
   // A side that connects. It needs an authority, and takes only a peer that shows a certificate of
   // it for the host that was asked for; with a certificate and a key it shows them.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> client(const TlsFiles& files);

@@ -30,6 +30,19 @@ Authenticator::Authenticator(std::string cluster, Table table)
     : cluster_(std::move(cluster)), table_(std::move(table)) {}
 
 Result<Caller> Authenticator::who(const grpc::ServerContextBase& context) const {
+  const auto table = table_();
+  auto caller = shown_by(context, *table);
+  if (caller && table->revoked.covers(caller->shown)) {
+    return fail(Errc::refused,
+                "what you show has been revoked: have a new certificate or token issued by whoever "
+                "runs cluster " +
+                    cluster_);
+  }
+  return caller;
+}
+
+Result<Caller> Authenticator::shown_by(const grpc::ServerContextBase& context,
+                                       const TenantTable& table) const {
   if (const auto certificate = certificate_of(context)) {
     auto identity = identity::identity_of(*certificate);
     if (!identity) return fail(Errc::refused, identity.error().message);
@@ -37,7 +50,15 @@ Result<Caller> Authenticator::who(const grpc::ServerContextBase& context) const 
       return fail(Errc::refused, "the certificate is of cluster " + identity->cluster +
                                      ", and this is cluster " + cluster_);
     }
-    return Caller{identity->role, std::move(identity->name)};
+    auto mark = identity::mark_of(*certificate);
+    if (!mark) return fail(Errc::refused, mark.error().message);
+    const bool is_tenant = identity->role == identity::Role::tenant;
+    return Caller{.role = identity->role,
+                  .name = identity->name,
+                  .shown = {.key = mark->public_key,
+                            .serial = std::move(mark->serial),
+                            .token = {},
+                            .tenant = is_tenant ? identity->name : std::string()}};
   }
   const auto& metadata = context.client_metadata();
   const auto [first, last] = metadata.equal_range("authorization");
@@ -51,11 +72,13 @@ Result<Caller> Authenticator::who(const grpc::ServerContextBase& context) const 
   if (!value.starts_with(kBearer)) {
     return fail(Errc::refused, "`authorization` has to be `Bearer TOKEN`");
   }
-  const auto table = table_();
-  auto claims = identity::verify_jwt(value.substr(kBearer.size()), table->issuers,
+  auto claims = identity::verify_jwt(value.substr(kBearer.size()), table.issuers,
                                      std::chrono::system_clock::now());
   if (!claims) return fail(Errc::refused, claims.error().message);
-  return Caller{identity::Role::tenant, std::move(claims->tenant)};
+  return Caller{
+      .role = identity::Role::tenant,
+      .name = claims->tenant,
+      .shown = {.key = {}, .serial = {}, .token = std::move(claims->id), .tenant = claims->tenant}};
 }
 
 }  // namespace aloft::cluster

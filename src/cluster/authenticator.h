@@ -17,6 +17,7 @@ namespace aloft::cluster {
 struct Caller {
   identity::Role role = identity::Role::tenant;
   std::string name;
+  Shown shown;  // what it is known by; its tenant only where it is one
 };
 
 // Thread rule: any thread.
@@ -26,11 +27,14 @@ class Authenticator {
 
   Authenticator(std::string cluster, Table table);
 
-  // Errors, all of code `refused`: nothing was shown, or what was shown is not of this cluster or
-  // not good; each message says what to do.
+  // Errors, all of code `refused`: nothing was shown, or what was shown is not of this cluster, not
+  // good, or revoked; each message says what to do.
   [[nodiscard]] Result<Caller> who(const grpc::ServerContextBase& context) const;
 
  private:
+  [[nodiscard]] Result<Caller> shown_by(const grpc::ServerContextBase& context,
+                                        const TenantTable& table) const;
+
   const std::string cluster_;
   const Table table_;
 };

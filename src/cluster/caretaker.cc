@@ -27,13 +27,14 @@ std::uint64_t weight(std::string_view manager, std::string_view session) {
 }  // namespace
 
 Caretaker::Caretaker(Store& store, Tables& tables, Ledger& ledger, SessionTable& sessions,
-                     Placer& placer, SessionTable::Now now, TenantTableSource tenants,
-                     CaretakerOptions options)
+                     Placer& placer, Rollouts& rollouts, SessionTable::Now now,
+                     TenantTableSource tenants, CaretakerOptions options)
     : store_(store),
       tables_(tables),
       ledger_(ledger),
       sessions_(sessions),
       placer_(placer),
+      rollouts_(rollouts),
       now_(std::move(now)),
       tenants_(std::move(tenants)),
       options_(std::move(options)),
@@ -59,6 +60,21 @@ void Caretaker::wake() {
     woken_ = true;
   }
   changed_.notify_all();
+}
+
+void Caretaker::hear(const std::string& host, const records::HostRecord* record) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (record == nullptr) {
+      heard_.erase(host);
+    } else {
+      Heard now{record->host().boot_id(), record->draining()};
+      Heard& known = heard_[host];
+      if (known == now) return;
+      known = std::move(now);
+    }
+  }
+  wake();
 }
 
 bool Caretaker::in_contact() const {
@@ -112,6 +128,10 @@ void Caretaker::stay_registered() {
     const std::scoped_lock lock(mutex_);
     had = std::exchange(in_contact_, contact.has_value());
   }
+  if (const std::uint64_t failures = ledger_.counts().failures; failures != failures_) {
+    failures_ = failures;
+    failed_ = Clock::now();
+  }
   if (contact && !had) {
     contact_since_ = Clock::now();
     spdlog::info("the cluster's state can be reached");
@@ -135,13 +155,32 @@ bool Caretaker::is_mine(const std::string& id) const {
   return best == nullptr || *best == options_.manager;
 }
 
-Caretaker::Task Caretaker::task_for(const SessionRecord& session, ClusterTime now) const {
-  const bool could_renew = Clock::now() - contact_since_ > options_.session_lives;
+bool Caretaker::wants_version(const std::string& id, const SessionRecord& session) const {
+  if (!has_rollouts_ || session.asked_modules().empty()) return false;
+  const Modules wanted = sessions_.wanted_modules(id, session);
+  if (same_modules(wanted, session.modules())) return false;
+  if (session.leaving_host().empty() && !session.address().empty()) return true;
+  // In the middle of a move, or before it is anywhere, only away from what is not to be used.
+  return std::ranges::any_of(wanted, [&](const v1::ModuleRef& module) {
+    const auto rollout = tables_.rollouts.find(rollout_id(session.tenant(), module.name()));
+    return rollout && (rollout->state() == v1::Rollout::ABORTED ||
+                       rollout->state() == v1::Rollout::TAKEN_BACK);
+  });
+}
+
+Caretaker::Task Caretaker::task_for(const std::string& id, const SessionRecord& session,
+                                    const Revocations& revoked, ClusterTime now) const {
+  if (is_revoked(session, revoked)) return Task::revoke;
+  const auto clock = Clock::now();
+  const bool could_renew = clock - std::max(contact_since_, failed_) > options_.session_lives;
   const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(now.count(), 0));
   if (could_renew && session.expires_ms() <= at) return Task::expire;
   if (session.host().empty()) return Task::place_waiting;
   const auto host = boots_.find(session.host());
-  if (host == boots_.end() || host->second != session.host_boot()) return Task::place_again;
+  if (host == boots_.end())
+    return clock - contact_since_ > options_.host_lease ? Task::place_again : Task::none;
+  if (host->second != session.host_boot()) return Task::place_again;
+  if (wants_version(id, session)) return Task::version;
   if (session.address().empty()) return Task::settle;
   if (!session.leaving_host().empty()) {
     return session.leaving_until_ms() <= at || !boots_.contains(session.leaving_host())
@@ -168,25 +207,30 @@ void Caretaker::look_after_all() {
   });
   tables_.drains.for_each([&](const std::string& id, const auto&) { draining_.insert(id); });
 
+  (void)rollouts_.look(Clock::now());
+  has_rollouts_ = tables_.rollouts.size() > 0;
+
   const ClusterTime now = now_();
-  std::vector<std::pair<KnownSession, Task>> found;
-  tables_.sessions.for_each([&](const std::string& id, const auto& session) {
-    const Task task = task_for(*session, now);
+  const auto table = tenants_();
+  std::vector<Found> found;
+  tables_.sessions.for_each_in_turns([&](const std::string& id, const auto& session) {
+    const Task task = task_for(id, *session, table->revoked, now);
     if (task != Task::none) found.push_back({KnownSession{id, session}, task});
   });
+  rebalance(found);
 
   const auto clock = Clock::now();
   std::map<std::string, Clock::time_point> still;
-  std::vector<std::pair<KnownSession, Task>> started;
+  std::vector<Found> started;
   {
     const std::scoped_lock lock(mutex_);
     std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= clock; });
-    for (auto& [session, task] : found) {
+    for (auto& [session, task, to] : found) {
       if (busy_.contains(session.id) || not_before_.contains(session.id)) continue;
       std::chrono::milliseconds patience{0};
       if (task == Task::settle) {
         patience = options_.unprepared_after;
-      } else if (!is_mine(session.id)) {
+      } else if (to.empty() && !is_mine(session.id)) {
         patience = options_.others_after;
       }
       if (patience.count() > 0) {
@@ -195,21 +239,21 @@ void Caretaker::look_after_all() {
         still.emplace(session.id, since);
         if (clock - since < patience) continue;
       }
-      if (task == Task::move) {
+      if (is_bounded(task)) {
         if (moving_ >= options_.moving_at_once) continue;
         ++moving_;
       }
       busy_.insert(session.id);
-      started.emplace_back(std::move(session), task);
+      started.push_back({std::move(session), task, std::move(to)});
     }
     seen_ = std::move(still);
   }
-  for (auto& [known, its_task] : started) {
-    const bool posted = pool_.post([this, session = known, task = its_task] {
-      carry_out(session, task);
+  for (auto& [known, its_task, its_host] : started) {
+    const bool posted = pool_.post([this, session = known, task = its_task, to = its_host] {
+      carry_out(session, task, to);
       const std::scoped_lock lock(mutex_);
       busy_.erase(session.id);
-      if (task == Task::move) {
+      if (is_bounded(task)) {
         --moving_;
         woken_ = true;  // the next one may go
         changed_.notify_all();
@@ -218,11 +262,60 @@ void Caretaker::look_after_all() {
     if (posted) continue;
     const std::scoped_lock lock(mutex_);
     busy_.erase(known.id);
-    if (its_task == Task::move) --moving_;
+    if (is_bounded(its_task)) --moving_;
   }
 }
 
-void Caretaker::carry_out(const KnownSession& session, Task task) {
+// Before anything is changed: a version that cannot be had here leaves the one before serving.
+bool Caretaker::prepare_version(const KnownSession& session, const Tenant& tenant) {
+  const SessionRecord& record = *session.record;
+  for (const v1::ModuleRef& wanted : sessions_.wanted_modules(session.id, record)) {
+    const bool has = std::ranges::any_of(
+        record.modules(), [&](const auto& module) { return module.digest() == wanted.digest(); });
+    if (has) continue;
+    const auto ready = placer_.inspect(record.host(), tenant, wanted);
+    if (ready) continue;
+    spdlog::warn("session {} stays with the version that it has: {}", session.id,
+                 ready.error().message);
+    // A host of a version that cannot look into modules says nothing about them.
+    const Errc why = ready.error().code;
+    if (!another_may_do(why) && why != Errc::version_mismatch) {
+      (void)rollouts_.take_back(rollout_id(record.tenant(), wanted.name()), wanted.digest(),
+                                ready.error().message);
+    }
+    return false;
+  }
+  return true;
+}
+
+// One manager's, or several would move the same load.
+void Caretaker::rebalance(std::vector<Found>& found) {
+  if (!options_.rebalance || Clock::now() < rebalance_next_) return;
+  rebalance_next_ = Clock::now() + options_.rebalance_every;
+  if (!is_mine("rebalance")) return;
+  auto state = balance_state(tables_);
+  for (const auto& move : rebalancer_.plan(std::move(state.hosts), state.sessions, Clock::now())) {
+    if (auto session = sessions_.find(move.session))
+      found.push_back({*std::move(session), Task::move, move.to});
+  }
+}
+
+void Caretaker::close(const KnownSession& session, Task why) {
+  const bool expires = why == Task::expire;
+  auto closed =
+      sessions_.close(session.id, expires ? SessionTable::End::if_expired : SessionTable::End::now);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!closed) not_before_[session.id] = Clock::now() + kAfterNothing;
+    if (closed && *closed) ++(expires ? counts_.expired : counts_.revoked);
+  }
+  if (!closed || !*closed) return;
+  spdlog::info("session {} of tenant {} {}: closed", session.id, session.record->tenant(),
+               expires ? "was not renewed" : "was opened with what has been revoked");
+  placer_.release(**closed);
+}
+
+void Caretaker::carry_out(const KnownSession& session, Task task, const std::string& to) {
   const auto wait_a_while = [&] {
     const std::scoped_lock lock(mutex_);
     not_before_[session.id] = Clock::now() + kAfterNothing;
@@ -231,15 +324,7 @@ void Caretaker::carry_out(const KnownSession& session, Task task) {
     const std::scoped_lock lock(mutex_);
     ++(counts_.*which);
   };
-  if (task == Task::expire) {
-    auto closed = sessions_.close(session.id, SessionTable::End::if_expired);
-    if (!closed) return wait_a_while();
-    if (!*closed) return;
-    count(&Counts::expired);
-    spdlog::info("session {} of tenant {} was not renewed: closed", session.id,
-                 session.record->tenant());
-    return placer_.release(**closed);
-  }
+  if (task == Task::expire || task == Task::revoke) return close(session, task);
   if (task == Task::leave) {
     if (!sessions_.leave(session.id, session.record->leaving_generation())) return wait_a_while();
     return placer_.release(session, session.record->leaving_host(),
@@ -250,23 +335,35 @@ void Caretaker::carry_out(const KnownSession& session, Task task) {
   const Tenant* const tenant = table->find(session.record->tenant());
   if (tenant == nullptr) return wait_a_while();  // no longer in the tenants file: it ends by itself
   const bool again = task == Task::place_again;
+  const bool version = task == Task::version;
+  if (version && !prepare_version(session, *tenant)) return wait_a_while();
   Result<KnownSession> placed = session;
   if (task != Task::settle) {
-    placed = sessions_.replace(
-        session.id, {.generation = session.record->generation(),
-                     .why = again ? SessionTable::Why::host_gone : SessionTable::Why::move,
-                     .avoid = placer_.silent_hosts()});
+    placed = sessions_.replace(session.id, {.generation = session.record->generation(),
+                                            .why = again     ? SessionTable::Why::host_gone
+                                                   : version ? SessionTable::Why::version
+                                                             : SessionTable::Why::move,
+                                            .avoid = placer_.silent_hosts(tenant->name),
+                                            .only = to});
   }
   if (placed) placed = placer_.settle(*std::move(placed), *tenant);
   if (!placed) {
-    spdlog::warn("session {} could not be placed: {}", session.id, placed.error().message);
+    ops::log(spdlog::level::warn, "the session could not be placed: " + placed.error().message,
+             log_fields(session));
     return wait_a_while();
   }
   if (placed->waiting()) return wait_a_while();
-  count(again ? &Counts::placed_again : &Counts::moved);
-  spdlog::info("session {} went from host {} to host {}", session.id,
-               session.record->host().empty() ? "(none)" : session.record->host(),
-               placed->record->host());
+  count(again ? &Counts::placed_again : version ? &Counts::changed_version : &Counts::moved);
+  if (version) {
+    ops::log(spdlog::level::info,
+             "the session has another version of its modules, at host " + placed->record->host(),
+             log_fields(session));
+    return;
+  }
+  const std::string from = session.record->host().empty() ? "(none)" : session.record->host();
+  ops::log(spdlog::level::info,
+           "the session went from host " + from + " to host " + placed->record->host(),
+           log_fields(session));
 }
 
 }  // namespace aloft::cluster

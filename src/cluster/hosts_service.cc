@@ -7,17 +7,20 @@
 #include <utility>
 #include <vector>
 
+#include <google/protobuf/util/message_differencer.h>
 #include <spdlog/spdlog.h>
 
 #include "base/digest.h"
-#include "cluster/rpc_status.h"
 #include "identity/name.h"
+#include "rpc/status.h"
 
 namespace aloft::cluster {
 namespace {
 
 constexpr int kMaxCompiled = 1024;
 constexpr int kMaxCapabilities = 1024;
+constexpr int kMaxCounted = 64;     // modules in rollouts, of a host
+constexpr int kMaxLatencies = 128;  // numbers of one of these
 constexpr std::size_t kMaxText = 256;
 constexpr int kLoadStep = 50;  // permille, from which on a change of load is worth a write
 
@@ -88,7 +91,8 @@ grpc::ServerUnaryReactor* HostsService::handle(grpc::CallbackServerContext* cont
         }
         finish(function());
       });
-  if (!posted) finish(to_status({Errc::overloaded, "this manager has too many requests waiting"}));
+  if (!posted)
+    finish(rpc::to_status({Errc::overloaded, "this manager has too many requests waiting"}));
   return reactor;
 }
 
@@ -142,6 +146,10 @@ Result<bool> HostsService::hear(const v1::HeartbeatRequest& request) {
   const auto permille = static_cast<std::uint32_t>(std::lround(load * 1000));
   const auto compiled = sorted_digests(request);
   const auto apart = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : b - a; };
+  if (auto kept = keep_counts(request, known->lease()); !kept) {
+    if (kept.error().code == Errc::not_found) return false;  // its lease has just ended
+    return std::unexpected(kept.error());
+  }
   const bool worth_a_write =
       apart(permille, known->load_permille()) >= static_cast<std::uint64_t>(kLoadStep) ||
       apart(request.free_memory_bytes(), known->free_memory_bytes()) >
@@ -168,11 +176,34 @@ Result<bool> HostsService::hear(const v1::HeartbeatRequest& request) {
   return is_there;
 }
 
+Result<void> HostsService::keep_counts(const v1::HeartbeatRequest& request, LeaseId lease) {
+  const auto known = parts_.tables.counts.find(request.host_id());
+  records::CountsRecord record;
+  record.set_boot_id(request.boot_id());
+  for (const v1::ModuleCounts& counts : request.module_counts()) {
+    if (record.modules_size() >= kMaxCounted || counts.latency_size() > kMaxLatencies) break;
+    if (parts_.rollouts.counts(counts)) *record.add_modules() = counts;
+  }
+  if (!known && record.modules().empty()) return {};
+  if (known && google::protobuf::util::MessageDifferencer::Equals(*known, record)) return {};
+  return parts_.ledger.run([&](Draft& draft) -> Result<void> {
+    if (record.modules().empty()) {
+      draft.erase(parts_.tables.counts, request.host_id());
+    } else {
+      draft.write(parts_.tables.counts, request.host_id(), record, lease);
+    }
+    return {};
+  });
+}
+
 void HostsService::answer(const std::string& host, v1::HeartbeatResponse& response) const {
   response.set_lease_ms(
       static_cast<std::uint32_t>(std::chrono::milliseconds(options_.lease).count()));
   response.set_cluster_time_ms(static_cast<std::uint64_t>(parts_.now().count()));
   response.set_drain(parts_.tables.drains.find(host) != nullptr);
+  for (std::string& digest : parts_.rollouts.counted()) {
+    response.add_counted_modules(std::move(digest));
+  }
   for (const identity::VerifyingKey& key : parts_.ticket_keys) {
     auto* const one = response.add_ticket_keys();
     one->set_id(key.id());
@@ -184,7 +215,7 @@ grpc::ServerUnaryReactor* HostsService::Register(grpc::CallbackServerContext* co
                                                  const v1::RegisterHostRequest* request,
                                                  v1::HeartbeatResponse* response) {
   return handle(context, "Register", request->host_id(), [=, this]() -> grpc::Status {
-    if (auto entered = enter(*request); !entered) return to_status(entered.error());
+    if (auto entered = enter(*request); !entered) return rpc::to_status(entered.error());
     answer(request->host_id(), *response);
     return grpc::Status::OK;
   });
@@ -198,7 +229,7 @@ grpc::ServerUnaryReactor* HostsService::Heartbeat(grpc::CallbackServerContext* c
       parts_.at_least(ClusterTime(static_cast<std::int64_t>(request->cluster_time_ms())));
     }
     auto known = hear(*request);
-    if (!known) return to_status(known.error());
+    if (!known) return rpc::to_status(known.error());
     response->set_unknown(!*known);
     answer(request->host_id(), *response);
     return grpc::Status::OK;

@@ -17,12 +17,13 @@
 #include "cluster/authenticator.h"
 #include "cluster/caretaker.h"
 #include "cluster/ledger.h"
-#include "cluster/metrics.h"
 #include "cluster/pool.h"
+#include "cluster/rollouts.h"
 #include "cluster/session_table.h"
 #include "cluster/store.h"
 #include "cluster/table.h"
 #include "identity/signing_key.h"
+#include "ops/metrics.h"
 
 namespace aloft::cluster {
 
@@ -36,7 +37,8 @@ struct HostsServiceParts {
   Tables& tables;
   Ledger& ledger;
   Authenticator& authenticator;
-  Metrics& metrics;
+  ops::Metrics& metrics;
+  Rollouts& rollouts;
   SessionTable::Now now;
   // A host says that cluster time is so late at least; a manager that is new may have less.
   std::function<void(ClusterTime)> at_least;
@@ -62,6 +64,8 @@ class HostsService final : public v1::Hosts::CallbackService {
   [[nodiscard]] Result<void> enter(const v1::RegisterHostRequest& request);
   // False: it has to register.
   [[nodiscard]] Result<bool> hear(const v1::HeartbeatRequest& request);
+  // What became of calls there, where a rollout is about them.
+  [[nodiscard]] Result<void> keep_counts(const v1::HeartbeatRequest& request, LeaseId lease);
   void answer(const std::string& host, v1::HeartbeatResponse& response) const;
 
   const HostsServiceParts parts_;

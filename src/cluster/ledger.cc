@@ -203,7 +203,8 @@ void Ledger::settle(Jobs batch) {
     return;
   }
   if (!committed) {
-    {
+    // A lease that has ended is no fault of the store's.
+    if (committed.error().code != Errc::not_found) {
       const std::scoped_lock lock(mutex_);
       ++counts_.failures;
     }

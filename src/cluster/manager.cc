@@ -4,9 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include <grpcpp/create_channel.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
@@ -16,46 +14,30 @@
 #include "cluster/cluster_clock.h"
 #include "cluster/hosts_service.h"
 #include "cluster/ledger.h"
-#include "cluster/metrics.h"
 #include "cluster/offload_manager.h"
-#include "cluster/ops_server.h"
 #include "cluster/placer.h"
+#include "cluster/rollouts.h"
 #include "cluster/session_table.h"
 #include "cluster/session_watchers.h"
 #include "cluster/table.h"
 #include "cluster/tenants.h"
 #include "identity/certificate.h"
-#include "identity/key_file.h"
 #include "identity/name.h"
 #include "identity/ticket_keys.h"
+#include "mdns/avahi.h"
+#include "ops/metrics.h"
+#include "ops/ops_server.h"
+#include "rpc/certificates.h"
 
 namespace aloft::cluster {
 namespace {
 
 constexpr int kMaxMessage = 512 * 1024;  // bytes; a heartbeat of 1,024 modules is the largest
+constexpr int kMaxMetadata = 16 * 1024;  // bytes; a token is the largest
 constexpr std::chrono::milliseconds kStopLimit{3000};
 
-struct Files {
-  std::string authority, certificate, key;
-};
-
-Result<Files> read_files(const std::filesystem::path& folder) {
-  using identity::Secrecy;
-  auto authority = identity::read_key_file(folder / "ca.pem", Secrecy::open);
-  if (!authority) return std::unexpected(authority.error());
-  auto certificate = identity::read_key_file(folder / "manager.pem", Secrecy::open);
-  if (!certificate) return std::unexpected(certificate.error());
-  auto key = identity::read_key_file(folder / "manager.key", Secrecy::secret);
-  if (!key) return std::unexpected(key.error());
-  return Files{*std::move(authority), *std::move(certificate), *std::move(key)};
-}
-
-std::shared_ptr<grpc::ServerCredentials> server_credentials(const Files& files) {
-  // A caller without a certificate may have a token; a certificate of another authority is refused.
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = files.authority;
-  options.pem_key_cert_pairs.push_back({files.key, files.certificate});
-  return grpc::SslServerCredentials(options);
+rpc::CertificateFiles files_in(const std::filesystem::path& folder) {
+  return {folder / "ca.pem", folder / "manager.pem", folder / "manager.key"};
 }
 
 }  // namespace
@@ -65,13 +47,15 @@ struct Manager::Impl {
   Impl(Store& given, ManagerOptions from) : store(given), options(std::move(from)) {}
 
   [[nodiscard]] Result<void> start();
-  [[nodiscard]] Result<void> listen(const Files& files);
+  [[nodiscard]] Result<void> listen();
+  [[nodiscard]] Result<void> announce();
   void count_all();
 
   Store& store;
   const ManagerOptions options;
   std::string cluster;
-  Metrics metrics;
+  ops::Metrics metrics{"aloft_manager"};
+  std::unique_ptr<rpc::Certificates> certificates;
   std::unique_ptr<Tenants> tenants;
   std::unique_ptr<ClusterClock> clock;
   Tables tables;
@@ -80,6 +64,7 @@ struct Manager::Impl {
   std::unique_ptr<SessionTable> sessions;
   std::unique_ptr<HostClients> hosts;
   std::unique_ptr<Placer> placer;
+  std::unique_ptr<Rollouts> rollouts;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<Caretaker> caretaker;
   // The same, for those who may be there before it is made: it needs no word of the first list.
@@ -87,9 +72,11 @@ struct Manager::Impl {
   std::unique_ptr<HostsService> hosts_service;
   std::unique_ptr<OffloadManagerService> service;
   std::unique_ptr<grpc::Server> server;
-  std::unique_ptr<OpsServer> ops;
+  std::unique_ptr<mdns::Announcement> announcement;
+  std::unique_ptr<ops::OpsServer> ops_server;
   int port = 0;
   bool stopped = false;
+  std::atomic<bool> stopping = false;
 };
 
 Result<void> Manager::Impl::start() {
@@ -97,13 +84,20 @@ Result<void> Manager::Impl::start() {
     return fail(Errc::invalid_argument,
                 "a manager's name is 1 to 63 of a-z, 0-9 and '-', not \"" + options.name + "\"");
   }
-  const auto files = read_files(options.credentials);
+  auto files =
+      rpc::Certificates::open(files_in(options.credentials), [](const Result<void>& outcome) {
+        if (outcome) {
+          spdlog::info("the certificates have changed, and are in force");
+        } else {
+          spdlog::error(
+              "the certificates have changed, and are not good; what was stays in force: {}",
+              outcome.error().message);
+        }
+      });
   if (!files) return std::unexpected(files.error());
-  const auto own = identity::identity_of(files->certificate);
-  if (!own) {
-    return fail(own.error().code,
-                (options.credentials / "manager.pem").string() + ": " + own.error().message);
-  }
+  certificates = *std::move(files);
+  const auto own = identity::identity_of(certificates->texts()->certificate);
+  if (!own) return std::unexpected(own.error());
   if (own->role != identity::Role::manager) {
     return fail(Errc::refused, (options.credentials / "manager.pem").string() +
                                    ": is a certificate of a " + std::string(to_string(own->role)));
@@ -114,9 +108,10 @@ Result<void> Manager::Impl::start() {
 
   auto opened = Tenants::open(
       options.tenants.empty() ? options.credentials / "tenants.toml" : options.tenants,
-      [](const Result<void>& outcome) {
+      [this](const Result<void>& outcome) {
         if (outcome) {
-          spdlog::info("the tenants file has changed, and is in force");
+          spdlog::info("the tenants file, or revoked.toml, has changed, and is in force");
+          if (Caretaker* const listening = wakes.load()) listening->wake();
         } else {
           spdlog::error(
               "the tenants file has changed, and is not good; what was stays in force: {}",
@@ -144,25 +139,29 @@ Result<void> Manager::Impl::start() {
   const SessionTimes times{.lives = options.session_lives, .leaving = options.leaving};
   sessions = std::make_unique<SessionTable>(tables, *ledger, ResourceManager(options.preference),
                                             times, now);
-  grpc::SslCredentialsOptions to_hosts;
-  to_hosts.pem_root_certs = files->authority;
-  to_hosts.pem_cert_chain = files->certificate;
-  to_hosts.pem_private_key = files->key;
-  hosts = std::make_unique<HostClients>(grpc::SslCredentials(to_hosts), options.host_calls);
-  placer = std::make_unique<Placer>(tables, *sessions, *hosts, keys->signing, now,
-                                    PlacerOptions{.ticket_lives = options.ticket_lives,
-                                                  .session_lives = options.session_lives,
-                                                  .authority_pem = files->authority});
+  hosts = std::make_unique<HostClients>([at = certificates.get()] { return at->client(); },
+                                        options.host_calls);
+  placer = std::make_unique<Placer>(
+      tables, *sessions, *hosts, keys->signing, now,
+      PlacerOptions{.ticket_lives = options.ticket_lives,
+                    .session_lives = options.session_lives,
+                    .authority_pem = [at = certificates.get()] { return at->texts()->authority; }});
+  rollouts = std::make_unique<Rollouts>(tables, *ledger);
   authenticator = std::make_unique<Authenticator>(cluster, table);
 
   tables.sessions.on_change(
       [this](const std::string& id, const RecordTable::Row&) { watchers->tell(id); });
+  tables.rollouts.on_change([this](const std::string&, const RecordTable::Row&) {
+    if (Caretaker* const listening = wakes.load()) listening->wake();
+  });
   tables.hosts.on_change([this](const std::string& id, const RecordTable::Row& row) {
     if (!row.record) {
       spdlog::info("host {} is gone", id);
       hosts->forget(id);
     }
-    if (Caretaker* const listening = wakes.load()) listening->wake();
+    if (Caretaker* const listening = wakes.load()) {
+      listening->hear(id, static_cast<const records::HostRecord*>(row.record.get()));
+    }
   });
   if (auto followed = tables.follow(store); !followed) return followed;
 
@@ -172,14 +171,18 @@ Result<void> Manager::Impl::start() {
                         .ledger = *ledger,
                         .authenticator = *authenticator,
                         .metrics = metrics,
+                        .rollouts = *rollouts,
                         .now = now,
                         .at_least = [at = clock.get()](ClusterTime time) { at->at_least(time); },
                         .ticket_keys = keys->accepted},
       HostsServiceOptions{.lease = options.host_lease});
-  caretaker = std::make_unique<Caretaker>(store, tables, *ledger, *sessions, *placer, now, table,
-                                          CaretakerOptions{.manager = options.name,
-                                                           .address = options.listen,
-                                                           .session_lives = options.session_lives});
+  caretaker =
+      std::make_unique<Caretaker>(store, tables, *ledger, *sessions, *placer, *rollouts, now, table,
+                                  CaretakerOptions{.manager = options.name,
+                                                   .address = options.listen,
+                                                   .session_lives = options.session_lives,
+                                                   .host_lease = options.host_lease,
+                                                   .rebalance = options.rebalance});
   wakes = caretaker.get();
   service = std::make_unique<OffloadManagerService>(
       OffloadManagerParts{.store = store,
@@ -187,6 +190,7 @@ Result<void> Manager::Impl::start() {
                           .ledger = *ledger,
                           .sessions = *sessions,
                           .placer = *placer,
+                          .rollouts = *rollouts,
                           .caretaker = *caretaker,
                           .authenticator = *authenticator,
                           .watchers = *watchers,
@@ -196,19 +200,25 @@ Result<void> Manager::Impl::start() {
                             .default_memory_bytes = options.default_memory_bytes,
                             .default_cpu_millicores = options.default_cpu_millicores});
   count_all();
-  return listen(*files);
+  return listen();
 }
 
-Result<void> Manager::Impl::listen(const Files& files) {
+Result<void> Manager::Impl::listen() {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.listen, server_credentials(files), &port);
+  // A caller without a certificate may have a token; a certificate of another authority is refused.
+  builder.AddListeningPort(
+      options.listen, certificates->server(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY), &port);
   // Two managers at one address would share its connections unseen.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Who connects has a little time to say who it is, and a little more to want something.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 300'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadata);
   builder.SetMaxReceiveMessageSize(kMaxMessage);
   builder.RegisterService(service.get());
   builder.RegisterService(hosts_service.get());
@@ -219,17 +229,39 @@ Result<void> Manager::Impl::listen(const Files& files) {
                                        "and key in " +
                                        options.credentials.string() + " do not go together");
   }
+  if (auto announced = announce(); !announced) return announced;
   if (options.ops_listen.empty()) return {};
-  auto listening =
-      OpsServer::listen(options.ops_listen, {.metrics = [this] { return metrics.text(); },
-                                             .ready = [this]() -> Result<void> {
-                                               if (caretaker->in_contact() && tables.following())
-                                                 return {};
-                                               return fail(Errc::unreachable,
-                                                           "the cluster's state cannot be reached");
-                                             }});
+  auto listening = ops::OpsServer::listen(options.ops_listen,
+                                          {.metrics = [this] { return metrics.text(); },
+                                           .ready = [this]() -> Result<void> {
+                                             if (stopping)
+                                               return fail(Errc::unreachable, "this manager ends");
+                                             if (caretaker->in_contact() && tables.following())
+                                               return {};
+                                             return fail(Errc::unreachable,
+                                                         "the cluster's state cannot be reached");
+                                           }});
   if (!listening) return std::unexpected(listening.error());
-  ops = *std::move(listening);
+  ops_server = *std::move(listening);
+  return {};
+}
+
+Result<void> Manager::Impl::announce() {
+  if (!options.announce) return {};
+  auto made = mdns::Announcement::make(
+      {.name = "aloft " + cluster + " " + options.name,
+       .type = "_aloft._tcp",
+       .port = static_cast<std::uint16_t>(port),
+       .text = {{"cluster", cluster}}},
+      [](const Result<std::string>& outcome) {
+        if (outcome) {
+          spdlog::info("announced on the local networks as \"{}\"", *outcome);
+        } else {
+          spdlog::warn("not announced on the local networks: {}", outcome.error().message);
+        }
+      });
+  if (!made) return fail(made.error().code, "discovery.announce: " + made.error().message);
+  announcement = *std::move(made);
   return {};
 }
 
@@ -247,12 +279,21 @@ void Manager::Impl::count_all() {
                 [=, this] { return number(caretaker->in_contact() ? 1 : 0); });
   metrics.count("aloft_manager_sessions_expired_total", "Sessions that nobody had renewed",
                 [=, this] { return number(caretaker->counts().expired); });
+  metrics.count("aloft_manager_sessions_revoked_total",
+                "Sessions closed, since what they were opened with had been revoked",
+                [=, this] { return number(caretaker->counts().revoked); });
   metrics.count("aloft_manager_sessions_placed_again_total",
                 "Sessions whose host was gone, at another one now",
                 [=, this] { return number(caretaker->counts().placed_again); });
   metrics.count("aloft_manager_sessions_moved_total",
                 "Sessions that moved from a draining host, or had waited",
                 [=, this] { return number(caretaker->counts().moved); });
+  metrics.count("aloft_manager_sessions_changed_version_total",
+                "Sessions that a rollout gave another version of a module, or the one before",
+                [=, this] { return number(caretaker->counts().changed_version); });
+  metrics.count("aloft_manager_rollouts_taken_back_total",
+                "Rollouts that this manager took back, since the new version did not do",
+                [=, this] { return number(rollouts->totals().taken_back); });
   metrics.count("aloft_manager_commits_total", "Transactions of the store that were made",
                 [=, this] { return number(ledger->counts().commits); });
   metrics.count("aloft_manager_commit_conflicts_total",
@@ -270,21 +311,32 @@ Result<std::unique_ptr<Manager>> Manager::start(Store& store, ManagerOptions opt
   return manager;
 }
 
+void Manager::reload() {
+  // Both tell what has come of it, as when their watch has noticed.
+  (void)impl_->certificates->reload();
+  if (auto reloaded = impl_->tenants->reload(); !reloaded)
+    spdlog::error("the tenants file is not good; what was stays in force: {}",
+                  reloaded.error().message);
+}
+
 void Manager::stop(std::chrono::milliseconds limit) {
   Impl& all = *impl_;
   if (std::exchange(all.stopped, true)) return;
+  all.stopping = true;
+  all.announcement.reset();  // nobody is to come any more
   if (all.server) {
     if (auto* const health = all.server->GetHealthCheckService()) health->Shutdown();
     all.watchers->end();
     all.server->Shutdown(std::chrono::system_clock::now() + limit);
     all.server->Wait();
   }
-  all.ops.reset();
+  all.ops_server.reset();
   all.service.reset();
   all.hosts_service.reset();
   // It changes nothing any more; then no word of a change comes; then who would have heard it goes.
   if (all.caretaker) all.caretaker->stop();
   all.tables.stop();
+  all.tenants.reset();
   all.caretaker.reset();
   all.ledger.reset();
 }
@@ -292,7 +344,9 @@ void Manager::stop(std::chrono::milliseconds limit) {
 Manager::~Manager() { stop(kStopLimit); }
 
 std::uint16_t Manager::port() const { return static_cast<std::uint16_t>(impl_->port); }
-std::uint16_t Manager::ops_port() const { return impl_->ops ? impl_->ops->port() : 0; }
+std::uint16_t Manager::ops_port() const {
+  return impl_->ops_server ? impl_->ops_server->port() : 0;
+}
 const std::string& Manager::cluster() const { return impl_->cluster; }
 identity::ClusterTime Manager::now() const { return impl_->clock->now(); }
 

@@ -22,6 +22,7 @@ struct ManagerOptions {
   std::string ops_listen;  // of /metrics, /healthz, /readyz; empty: none
   // With ca.pem, manager.pem, manager.key, ticket.key (identity/cluster_folder.h).
   std::filesystem::path credentials;
+  bool announce = false;          // by multicast DNS-SD, through Avahi
   std::filesystem::path tenants;  // empty: tenants.toml in `credentials`
 
   Preference preference = Preference::spread;
@@ -32,6 +33,7 @@ struct ManagerOptions {
   HostCallLimits host_calls;
   std::uint64_t default_memory_bytes = std::uint64_t{64} << 20U;
   std::uint32_t default_cpu_millicores = 100;
+  bool rebalance = false;  // live sessions move from loaded hosts to idle ones
 };
 
 // Thread rule: one thread.
@@ -45,6 +47,9 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
 
+  // Reads certificates and tenants again now; both are watched as well. What is not good is logged,
+  // and changes nothing.
+  void reload();
   // Takes no more requests, ends those under way within `limit`, and gives up its lease.
   void stop(std::chrono::milliseconds limit);
 

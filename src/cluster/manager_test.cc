@@ -12,12 +12,12 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "cluster/rpc_status.h"
 #include "cluster/testing/cluster_fixture.h"
 #include "identity/jwt.h"
 #include "identity/key_file.h"
 #include "identity/ticket.h"
 #include "identity/ticket_keys.h"
+#include "rpc/status.h"
 
 namespace aloft::cluster {
 namespace {
@@ -347,7 +347,7 @@ TEST(Manager, opens_that_are_too_many_are_told_when_to_come_again) {
     if (status.ok()) continue;
     ASSERT_EQ(status.error_code(), Code::RESOURCE_EXHAUSTED) << status.error_message();
     const auto& trailing = context.GetServerTrailingMetadata();
-    const auto found = trailing.find(kRetryAfter);
+    const auto found = trailing.find(rpc::kRetryAfter);
     ASSERT_NE(found, trailing.end()) << status.error_message();
     if (status.error_message().find("too fast") == std::string::npos) {
       EXPECT_THAT(status.error_message(), HasSubstr("quota of sessions"));
@@ -457,6 +457,24 @@ TEST(Manager, the_sessions_of_a_dead_host_are_placed_again_and_their_devices_tol
   EXPECT_FALSE(stream.next());
   EXPECT_TRUE(stream.finish().ok());
   expect_nothing_reserved(cluster);
+}
+
+TEST(Manager,
+     a_host_whose_lease_ended_while_no_manager_lived_keeps_its_sessions_when_it_comes_back) {
+  Cluster cluster(kTenants);
+  const auto host = cluster.host({.id = "h1"});
+  const auto client = cluster.tenant("acme");
+  const auto session = must_open(*client);
+  cluster.stop_manager(0);
+  ASSERT_TRUE(eventually([&] { return !cluster.store().get("hosts/h1")->has_value(); }));
+  cluster.start_manager(0);
+  ASSERT_TRUE(eventually([&] { return cluster.store().get("hosts/h1")->has_value(); }));
+  const auto again = cluster.tenant("acme");
+  ASSERT_TRUE(eventually([&] { return renew(*again, session.id()).status.ok(); }));
+  const auto renewed = renew(*again, session.id());
+  EXPECT_EQ(renewed.session.state(), v1::Session::PLACED);
+  EXPECT_EQ(renewed.session.placement().generation(), session.placement().generation());
+  EXPECT_EQ(host->prepared(), 1U);
 }
 
 TEST(Manager, a_session_without_any_host_waits_and_is_placed_when_one_comes) {

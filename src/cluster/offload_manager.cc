@@ -6,14 +6,19 @@
 
 #include <spdlog/spdlog.h>
 
-#include "cluster/rpc_status.h"
 #include "identity/name.h"
+#include "ops/log.h"
+#include "rpc/status.h"
+#include "rpc/trace_metadata.h"
 
 namespace aloft::cluster {
 namespace {
 
-constexpr std::uint32_t kApiVersion = 1;
+// 2: rollouts, and where hosts are.
+constexpr std::uint32_t kApiVersion = 2;
 constexpr std::uint32_t kPageSize = 1000;
+// Of a page: what clients of gRPC take is 4 MiB.
+constexpr std::size_t kPageBytes = std::size_t{1} << 20U;
 
 bool is_session_id(const std::string& id) {
   return id.size() == 32 && std::ranges::all_of(id, [](char c) {
@@ -21,28 +26,32 @@ bool is_session_id(const std::string& id) {
          });
 }
 
-// Goes with a request from the device to the guest; only as a log may show it.
-std::string trace_of(const grpc::ServerContextBase& context) {
-  const auto& metadata = context.client_metadata();
-  const auto found = metadata.find("traceparent");
-  if (found == metadata.end() || found->second.size() != 55) return "-";
-  const std::string trace(found->second.data(), found->second.size());
-  const bool good = std::ranges::all_of(
-      trace, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'; });
-  return good ? trace : "-";
+bool is_for_revoked_key(const v1::OpenSessionRequest& request, const Revocations& revoked) {
+  SessionRecord session;
+  session.set_client_key_sha256(request.client_key_sha256());
+  return is_revoked(session, revoked);
 }
 
 }  // namespace
 
-OffloadManagerService::Answer::Answer(const Error& error) : status(to_status(error)) {
-  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) retry_after = kRetryWhenFull;
+OffloadManagerService::Answer::Answer(const Error& error) : status(rpc::to_status(error)) {
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED)
+    retry_after = rpc::kRetryWhenFull;
+}
+
+OffloadManagerService::Answer OffloadManagerService::gave_up() {
+  return Answer({Errc::cancelled, "the caller gave it up"});
+}
+
+OffloadManagerService::Answer OffloadManagerService::too_many(std::string what) {
+  return Answer({Errc::overloaded, std::move(what)});
 }
 
 OffloadManagerService::OffloadManagerService(OffloadManagerParts parts,
                                              OffloadManagerOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
-      placing_(options_.placing_threads, options_.placing_waiting),
+      placing_(options_.placing_threads, options_.placing_part, options_.placing_waiting),
       pool_(options_.threads, options_.waiting) {}
 
 OffloadManagerService::~OffloadManagerService() = default;
@@ -78,32 +87,44 @@ Result<OffloadManagerService::Who> OffloadManagerService::who(
 }
 
 template <class Function>
-grpc::ServerUnaryReactor* OffloadManagerService::handle(Pool& pool, Context* context,
+grpc::ServerUnaryReactor* OffloadManagerService::handle(Lane lane, Context* context,
                                                         const char* method, Rights rights,
                                                         Function function) {
   Reactor* const reactor = context->DefaultReactor();
   const auto begun = std::chrono::steady_clock::now();
   const auto finish = [this, context, reactor, method, begun](const Answer& answer) {
     if (answer.retry_after.count() > 0) {
-      context->AddTrailingMetadata(kRetryAfter, std::to_string(answer.retry_after.count()));
+      context->AddTrailingMetadata(rpc::kRetryAfter, std::to_string(answer.retry_after.count()));
     }
     parts_.metrics.answered(method, answer.status.error_code(),
                             std::chrono::steady_clock::now() - begun);
     reactor->Finish(answer.status);
   };
-  const bool posted = pool.post([this, context, rights, finish, function = std::move(function)] {
-    if (context->IsCancelled()) {
-      return finish(Answer({Errc::cancelled, "the caller gave it up"}));
-    }
+  const bool posted = pool_.post([=, this, function = std::move(function)] {
+    if (context->IsCancelled()) return finish(gave_up());
     Answer refused;
-    const auto caller = who(*context, rights, refused.status);
-    finish(caller ? function(*caller) : refused);
+    auto caller = who(*context, rights, refused.status);
+    if (!caller) return finish(refused);
+    if (lane == Lane::quick) return finish(function(*caller));
+    // An operator is one among the tenants, and none has a name without a letter.
+    const std::string owner = caller->tenant != nullptr ? caller->tenant->name : "";
+    const bool in_line = placing_.post(owner, [=, whose = *std::move(caller)] {
+      finish(context->IsCancelled() ? gave_up() : function(whose));
+    });
+    if (!in_line) finish(too_many("tenant " + owner + " has too many sessions to be placed"));
   });
-  if (!posted) {
-    Answer answer({Errc::overloaded, "this manager has too many requests waiting"});
-    finish(answer);
-  }
+  if (!posted) finish(too_many("this manager has too many requests waiting"));
   return reactor;
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::answer(
+    Lane lane, Context* context, const char* method, std::function<Answer(const Who&)> function) {
+  return handle(lane, context, method, Rights::tenant, std::move(function));
+}
+
+grpc::ServerUnaryReactor* OffloadManagerService::operate(
+    Lane lane, Context* context, const char* method, std::function<Answer(const Who&)> function) {
+  return handle(lane, context, method, Rights::operator_, std::move(function));
 }
 
 OffloadManagerService::Answer OffloadManagerService::answer_with(const KnownSession& session,
@@ -134,6 +155,7 @@ Result<KnownSession> OffloadManagerService::session_of(const Who& who,
 
 OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
                                                           const v1::OpenSessionRequest& asked,
+                                                          const ops::Trace& trace,
                                                           v1::Session& response) {
   if (who.tenant == nullptr) {
     return Answer({Errc::refused, "an operator has no sessions: show a tenant's certificate"});
@@ -146,6 +168,9 @@ OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
     return answer;
   }
   if (auto checked = check(asked); !checked) return Answer(checked.error());
+  if (is_for_revoked_key(asked, who.table->revoked)) {
+    return Answer({Errc::refused, "client_key_sha256: this key has been revoked"});
+  }
   for (const auto& module : asked.modules()) {
     if (!tenant.allows_module(module.name(), *Digest::parse(module.digest()))) {
       return Answer(
@@ -160,11 +185,12 @@ OffloadManagerService::Answer OffloadManagerService::open(const Who& who,
   }
 
   const std::string id = SessionTable::id_of(tenant.name, request);
-  auto session = parts_.sessions.open(id, tenant, request, parts_.placer.silent_hosts());
+  auto session = parts_.sessions.open(id, tenant, who.caller.shown, request,
+                                      parts_.placer.silent_hosts(tenant.name), trace.next_step());
   if (!session) return Answer(session.error());
   if (session->waiting()) {
-    session = parts_.sessions.replace(
-        id, {.generation = session->record->generation(), .avoid = parts_.placer.silent_hosts()});
+    session = parts_.sessions.replace(id, {.generation = session->record->generation(),
+                                           .avoid = parts_.placer.silent_hosts(tenant.name)});
   }
   if (session) session = parts_.placer.settle(*std::move(session), tenant);
   if (session && session->placed()) return answer_with(*session, response);
@@ -200,7 +226,7 @@ OffloadManagerService::Answer OffloadManagerService::move(const Who& who,
                        std::ranges::find(avoid, session->record->host()) == avoid.end();
   if (is_away) return answer_with(*session, response);
 
-  const auto silent = parts_.placer.silent_hosts();
+  const auto silent = parts_.placer.silent_hosts(tenant->name);
   avoid.insert(avoid.end(), silent.begin(), silent.end());
   session = parts_.sessions.replace(session->id, {.generation = session->record->generation(),
                                                   .avoid = std::move(avoid),
@@ -213,15 +239,16 @@ OffloadManagerService::Answer OffloadManagerService::move(const Who& who,
 grpc::ServerUnaryReactor* OffloadManagerService::OpenSession(Context* context,
                                                              const v1::OpenSessionRequest* request,
                                                              v1::Session* response) {
-  return handle(placing_, context, "OpenSession", Rights::tenant, [=, this](const Who& who) {
-    Answer answer = open(who, *request, *response);
-    if (answer.status.ok()) {
-      spdlog::debug("session {} of tenant {} opened at host {} trace={}", response->id(),
-                    response->tenant(), response->placement().host_id(), trace_of(*context));
-    } else {
-      spdlog::debug("an open of {} failed: {} trace={}", who.caller.name,
-                    answer.status.error_message(), trace_of(*context));
-    }
+  return handle(Lane::placing, context, "OpenSession", Rights::tenant, [=, this](const Who& who) {
+    // A device that says none gets one here, so that host and guest can be found all the same.
+    ops::Trace trace = rpc::trace_of(*context);
+    if (trace.id().empty()) trace = ops::Trace::make();
+    Answer answer = open(who, *request, trace, *response);
+    const bool is_open = answer.status.ok();
+    ops::log(is_open ? spdlog::level::info : spdlog::level::warn,
+             is_open ? "the session is open at host " + response->placement().host_id()
+                     : "an open failed: " + answer.status.error_message(),
+             {{"tenant", who.caller.name}, {"session", response->id()}, {"trace_id", trace.id()}});
     return answer;
   });
 }
@@ -229,13 +256,13 @@ grpc::ServerUnaryReactor* OffloadManagerService::OpenSession(Context* context,
 grpc::ServerUnaryReactor* OffloadManagerService::MoveSession(Context* context,
                                                              const v1::MoveSessionRequest* request,
                                                              v1::Session* response) {
-  return handle(placing_, context, "MoveSession", Rights::tenant,
+  return handle(Lane::placing, context, "MoveSession", Rights::tenant,
                 [=, this](const Who& who) { return move(who, *request, *response); });
 }
 
 grpc::ServerUnaryReactor* OffloadManagerService::RenewSession(
     Context* context, const v1::RenewSessionRequest* request, v1::Session* response) {
-  return handle(pool_, context, "RenewSession", Rights::tenant, [=, this](const Who& who) {
+  return handle(Lane::quick, context, "RenewSession", Rights::tenant, [=, this](const Who& who) {
     auto session = session_of(who, request->id());
     // A session of a tenant that is no more ends by itself; so does one whose module is no longer
     // allowed.
@@ -258,7 +285,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::RenewSession(
 
 grpc::ServerUnaryReactor* OffloadManagerService::CloseSession(
     Context* context, const v1::CloseSessionRequest* request, v1::CloseSessionResponse*) {
-  return handle(pool_, context, "CloseSession", Rights::tenant, [=, this](const Who& who) {
+  return handle(Lane::quick, context, "CloseSession", Rights::tenant, [=, this](const Who& who) {
     auto session = session_of(who, request->id());
     if (!session && session.error().code == Errc::not_found) return Answer();  // again
     if (!session) return Answer(session.error());
@@ -288,7 +315,7 @@ grpc::ServerWriteReactor<v1::Session>* OffloadManagerService::WatchSession(
       if (session) {
         decision = session->id;
       } else {
-        decision = std::unexpected(to_status(session.error()));
+        decision = std::unexpected(rpc::to_status(session.error()));
       }
     }
     parts_.metrics.answered("WatchSession",
@@ -297,14 +324,14 @@ grpc::ServerWriteReactor<v1::Session>* OffloadManagerService::WatchSession(
   };
   if (!pool_.post(decide)) {
     opened.decide(std::unexpected(
-        to_status({Errc::overloaded, "this manager has too many requests waiting"})));
+        rpc::to_status({Errc::overloaded, "this manager has too many requests waiting"})));
   }
   return opened.reactor;
 }
 
 grpc::ServerUnaryReactor* OffloadManagerService::ExplainSession(
     Context* context, const v1::ExplainSessionRequest* request, v1::PlacementReason* response) {
-  return handle(pool_, context, "ExplainSession", Rights::tenant, [=, this](const Who& who) {
+  return handle(Lane::quick, context, "ExplainSession", Rights::tenant, [=, this](const Who& who) {
     const auto session = session_of(who, request->id());
     if (!session) return Answer(session.error());
     const auto reason = parts_.store.get("reasons/" + session->id);
@@ -327,30 +354,34 @@ grpc::ServerUnaryReactor* OffloadManagerService::Ping(Context* context, const v1
 
 grpc::ServerUnaryReactor* OffloadManagerService::ListSessions(
     Context* context, const v1::ListSessionsRequest* request, v1::ListSessionsResponse* response) {
-  return handle(pool_, context, "ListSessions", Rights::operator_, [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListSessions", Rights::operator_, [=, this](const Who&) {
     const std::uint32_t size =
         request->page_size() == 0 ? kPageSize : std::min(request->page_size(), kPageSize);
-    std::vector<KnownSession> page;
-    parts_.tables.sessions.for_each([&](const std::string& id, const auto& session) {
-      if (page.size() > size || id <= request->page_token()) return;
-      if (!request->tenant().empty() && session->tenant() != request->tenant()) return;
-      page.push_back({id, session});
-    });
-    if (page.size() > size) {
-      page.pop_back();
-      response->set_next_page_token(page.back().id);
+    std::string last = request->page_token();
+    std::size_t bytes = 0;
+    for (;;) {
+      const auto page = parts_.tables.sessions.page(last, kPageSize);
+      for (const auto& [id, session] : page) {
+        if (!request->tenant().empty() && session->tenant() != request->tenant()) continue;
+        // There is one more: so there is another page.
+        if (response->sessions_size() == static_cast<int>(size) || bytes > kPageBytes) {
+          response->set_next_page_token(response->sessions().rbegin()->id());
+          return Answer();
+        }
+        auto* const view = response->add_sessions();
+        *view = parts_.placer.view({id, session});
+        bytes += view->ByteSizeLong();
+      }
+      if (page.size() < kPageSize) return Answer();
+      last = page.back().first;
     }
-    for (const KnownSession& session : page) {
-      *response->add_sessions() = parts_.placer.view(session);
-    }
-    return Answer();
   });
 }
 
 grpc::ServerUnaryReactor* OffloadManagerService::ListHosts(Context* context,
                                                            const v1::ListHostsRequest*,
                                                            v1::ListHostsResponse* response) {
-  return handle(pool_, context, "ListHosts", Rights::operator_, [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListHosts", Rights::operator_, [=, this](const Who&) {
     std::vector<std::pair<std::string, std::shared_ptr<const records::HostRecord>>> hosts;
     parts_.tables.hosts.for_each(
         [&](const std::string& id, const auto& host) { hosts.emplace_back(id, host); });
@@ -374,7 +405,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::ListHosts(Context* context,
 grpc::ServerUnaryReactor* OffloadManagerService::ListTenants(Context* context,
                                                              const v1::ListTenantsRequest*,
                                                              v1::ListTenantsResponse* response) {
-  return handle(pool_, context, "ListTenants", Rights::operator_, [=, this](const Who& who) {
+  return handle(Lane::quick, context, "ListTenants", Rights::operator_, [=, this](const Who& who) {
     for (const auto& [name, tenant] : who.table->tenants) {
       auto* const view = response->add_tenants();
       view->set_name(name);
@@ -394,7 +425,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::ListTenants(Context* context,
 grpc::ServerUnaryReactor* OffloadManagerService::DrainHost(Context* context,
                                                            const v1::DrainHostRequest* request,
                                                            v1::DrainHostResponse* response) {
-  return handle(pool_, context, "DrainHost", Rights::operator_, [=, this](const Who& who) {
+  return handle(Lane::quick, context, "DrainHost", Rights::operator_, [=, this](const Who& who) {
     const std::string& host = request->host_id();
     if (!identity::is_name(host)) return Answer({Errc::invalid_argument, "host_id: not a name"});
     auto run = parts_.ledger.run([&](Draft& draft) -> Result<void> {
@@ -412,7 +443,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::DrainHost(Context* context,
                  who.caller.name);
     std::uint32_t moving = 0;
     if (!request->undo()) {
-      parts_.tables.sessions.for_each([&](const std::string&, const auto& session) {
+      parts_.tables.sessions.for_each_in_turns([&](const std::string&, const auto& session) {
         moving += session->host() == host ? 1U : 0U;
       });
     }

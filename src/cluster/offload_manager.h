@@ -4,7 +4,9 @@
 // Each request: who is it (authenticator.h), may it (here, by the tenants file), is it its turn
 // (admission.h), then the deed (session_table.h, placer.h). gRPC's threads only take requests in;
 // those that wait for the store or for a host do so in pools of a bounded size, opens and moves in
-// one of their own, so that a host that answers slowly never keeps a session from being renewed.
+// one of their own, so that a host that answers slowly never keeps a session from being renewed;
+// and of that one no tenant has more than a part, so that a tenant whose sessions take long to
+// prepare keeps no other one waiting.
 #pragma once
 
 #include <chrono>
@@ -18,12 +20,15 @@
 #include "cluster/admission.h"
 #include "cluster/authenticator.h"
 #include "cluster/caretaker.h"
-#include "cluster/metrics.h"
+#include "cluster/fair_pool.h"
 #include "cluster/placer.h"
 #include "cluster/pool.h"
+#include "cluster/rollouts.h"
 #include "cluster/session_table.h"
 #include "cluster/session_watchers.h"
 #include "cluster/store.h"
+#include "ops/metrics.h"
+#include "ops/trace.h"
 
 namespace aloft::cluster {
 
@@ -32,7 +37,8 @@ struct OffloadManagerOptions {
   // For a session that asks for none.
   std::uint64_t default_memory_bytes = std::uint64_t{64} << 20U;
   std::uint32_t default_cpu_millicores = 100;
-  std::size_t placing_threads = 32, placing_waiting = 256;
+  // Opens and moves; of one tenant at a time, and waiting for that.
+  std::size_t placing_threads = 32, placing_part = 24, placing_waiting = 256;
   std::size_t threads = 8, waiting = 4096;
 };
 
@@ -43,10 +49,11 @@ struct OffloadManagerParts {
   Ledger& ledger;
   SessionTable& sessions;
   Placer& placer;
+  Rollouts& rollouts;
   Caretaker& caretaker;
   Authenticator& authenticator;
   SessionWatchers& watchers;
-  Metrics& metrics;
+  ops::Metrics& metrics;
   std::function<std::shared_ptr<const TenantTable>()> tenants;
 };
 
@@ -80,6 +87,17 @@ class OffloadManagerService final : public v1::OffloadManager::CallbackService {
                        v1::ListTenantsResponse* response) override;
   Reactor* DrainHost(Context* context, const v1::DrainHostRequest* request,
                      v1::DrainHostResponse* response) override;
+  Reactor* Rebalance(Context* context, const v1::RebalanceRequest* request,
+                     v1::RebalanceResponse* response) override;
+  Reactor* ListNearHosts(Context* context, const v1::ListNearHostsRequest* request,
+                         v1::ListNearHostsResponse* response) override;
+  // In offload_manager_rollouts.cc.
+  Reactor* StartRollout(Context* context, const v1::StartRolloutRequest* request,
+                        v1::Rollout* response) override;
+  Reactor* EndRollout(Context* context, const v1::EndRolloutRequest* request,
+                      v1::Rollout* response) override;
+  Reactor* ListRollouts(Context* context, const v1::ListRolloutsRequest* request,
+                        v1::ListRolloutsResponse* response) override;
 
  private:
   enum class Rights : std::uint8_t { tenant, operator_ };
@@ -97,25 +115,38 @@ class OffloadManagerService final : public v1::OffloadManager::CallbackService {
     Answer() = default;
     explicit Answer(const Error& error);
   };
+  [[nodiscard]] static Answer gave_up();
+  [[nodiscard]] static Answer too_many(std::string what);
 
+  enum class Lane : std::uint8_t { quick, placing };
   template <class Function>
-  Reactor* handle(Pool& pool, Context* context, const char* method, Rights rights,
+  Reactor* handle(Lane lane, Context* context, const char* method, Rights rights,
                   Function function);
+  // handle() of what any tenant, or operators alone, may ask: for the other sources of this class.
+  Reactor* answer(Lane lane, Context* context, const char* method,
+                  std::function<Answer(const Who&)> function);
+  Reactor* operate(Lane lane, Context* context, const char* method,
+                   std::function<Answer(const Who&)> function);
   [[nodiscard]] Result<Who> who(const grpc::ServerContextBase& context, Rights rights,
                                 grpc::Status& refused) const;
   // The caller's own, or anyone's to an operator; looked for in the store, too.
   [[nodiscard]] Result<KnownSession> session_of(const Who& who, const std::string& id) const;
   [[nodiscard]] Answer open(const Who& who, const v1::OpenSessionRequest& asked,
-                            v1::Session& response);
+                            const ops::Trace& trace, v1::Session& response);
   [[nodiscard]] Answer move(const Who& who, const v1::MoveSessionRequest& request,
                             v1::Session& response);
+  [[nodiscard]] Answer start_rollout(const Who& who, const v1::StartRolloutRequest& request,
+                                     v1::Rollout& response);
+  // Asks a host what is in both versions. Errors: signature_mismatch, and what the host says.
+  [[nodiscard]] Result<void> compare_versions(const Tenant& tenant, const v1::ModuleRef& after,
+                                              const std::string& before);
   [[nodiscard]] Answer answer_with(const KnownSession& session, v1::Session& response) const;
 
   const OffloadManagerParts parts_;
   const OffloadManagerOptions options_;
   Admission admission_;
-  Pool placing_;
-  Pool pool_;
+  FairPool placing_;
+  Pool pool_;  // after it: work that is in here goes on there
 };
 
 // Whether a request to open a session is one; what it says otherwise is for people.

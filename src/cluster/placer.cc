@@ -11,6 +11,20 @@
 
 namespace aloft::cluster {
 
+namespace {
+
+// What a tenant's modules may be, and may import.
+template <class Request>
+void set_rights(Request& request, const Tenant& tenant) {
+  for (const auto& name : tenant.host_functions) request.add_host_functions(name);
+  for (const auto& signer : tenant.module_signers) {
+    request.add_module_signers(signer.der().data(), signer.der().size());
+  }
+  request.set_allow_unsigned_modules(tenant.allow_unsigned);
+}
+
+}  // namespace
+
 Placer::Placer(Tables& tables, SessionTable& sessions, HostClients& hosts, identity::SigningKey key,
                SessionTable::Now now, PlacerOptions options)
     : tables_(tables),
@@ -21,7 +35,7 @@ Placer::Placer(Tables& tables, SessionTable& sessions, HostClients& hosts, ident
       options_(std::move(options)) {}
 
 Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) {
-  std::vector<std::string> tried = hosts_.silent();
+  std::vector<std::string> tried = hosts_.silent(session.record->tenant());
   for (int attempt = 0; attempt < options_.hosts_tried; ++attempt) {
     if (session.placed() || session.waiting()) return session;
     const SessionRecord& record = *session.record;
@@ -35,12 +49,9 @@ Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) 
       request.set_generation(record.generation());
       *request.mutable_modules() = record.modules();
       *request.mutable_resources() = record.resources();
-      for (const auto& name : tenant.host_functions) request.add_host_functions(name);
-      for (const auto& signer : tenant.module_signers) {
-        request.add_module_signers(signer.der().data(), signer.der().size());
-      }
-      request.set_allow_unsigned_modules(tenant.allow_unsigned);
-      prepared = hosts_.prepare(record.host(), host->host().control_address(), request);
+      set_rights(request, tenant);
+      prepared =
+          hosts_.prepare(record.host(), host->host().control_address(), request, trace_of(session));
     }
     if (prepared) {
       auto placed = sessions_.prepared(session.id, record.generation(), prepared->address(),
@@ -54,7 +65,7 @@ Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) 
       session = *std::move(known);
       continue;
     }
-    spdlog::warn("session {} is not prepared: {}", session.id, prepared.error().message);
+    ops::log(spdlog::level::warn, "not prepared: " + prepared.error().message, log_fields(session));
     if (!another_may_do(prepared.error().code)) return std::unexpected(prepared.error());
     // It may have prepared, and its answer was lost.
     if (host) release(session, record.host(), record.generation());
@@ -70,6 +81,17 @@ Result<KnownSession> Placer::settle(KnownSession session, const Tenant& tenant) 
   return sessions_.replace(session.id, {.generation = session.record->generation(),
                                         .why = SessionTable::Why::host_gone,
                                         .only = "-"});
+}
+
+Result<v1::InspectModuleResponse> Placer::inspect(const std::string& host, const Tenant& tenant,
+                                                  const v1::ModuleRef& module) {
+  const auto known = tables_.hosts.find(host);
+  if (!known) return fail(Errc::unreachable, "host " + host + " is gone");
+  v1::InspectModuleRequest request;
+  request.set_tenant(tenant.name);
+  *request.mutable_module() = module;
+  set_rights(request, tenant);
+  return hosts_.inspect(host, known->host().control_address(), request);
 }
 
 void Placer::release(const KnownSession& session) {
@@ -138,7 +160,7 @@ Result<v1::Session> Placer::owners_view(const KnownSession& session) const {
   auto sealed = identity::seal(ticket, key_);
   if (!sealed) return std::unexpected(sealed.error());
   view.mutable_placement()->set_ticket(sealed->data(), sealed->size());
-  view.mutable_placement()->set_data_plane_authority(options_.authority_pem);
+  view.mutable_placement()->set_data_plane_authority(options_.authority_pem());
   return view;
 }
 

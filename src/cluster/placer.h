@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "aloft/v1/host.pb.h"
 #include "aloft/v1/session.pb.h"
 #include "cluster/host_clients.h"
 #include "cluster/session_table.h"
@@ -19,7 +20,8 @@ struct PlacerOptions {
   int hosts_tried = 3;  // of one placement
   std::chrono::milliseconds ticket_lives{120'000};
   std::chrono::milliseconds session_lives{60'000};
-  std::string authority_pem{};  // what a handler's certificate ends in
+  // What a handler's certificate ends in, as it is now.
+  std::function<std::string()> authority_pem = [] { return std::string(); };
 };
 
 // Thread rule: any thread.
@@ -32,6 +34,11 @@ class Placer {
   // a host says that no other host could do better (no such module, a bad signature); the store's.
   // What is reserved stays reserved then.
   [[nodiscard]] Result<KnownSession> settle(KnownSession session, const Tenant& tenant);
+  // What is in a module, by a host, which has it fetched, verified and compiled then. Errors: as
+  // settle's, and unreachable (there is no such host).
+  [[nodiscard]] Result<v1::InspectModuleResponse> inspect(const std::string& host,
+                                                          const Tenant& tenant,
+                                                          const v1::ModuleRef& module);
   // All hosts that it is at are told that it is there no more.
   void release(const KnownSession& session);
   void release(const KnownSession& session, const std::string& host, std::uint64_t generation);
@@ -39,7 +46,9 @@ class Placer {
   // With a ticket where it is placed. Errors: of identity::seal.
   [[nodiscard]] Result<v1::Session> owners_view(const KnownSession& session) const;
   [[nodiscard]] v1::Session view(const KnownSession& session) const;
-  [[nodiscard]] std::vector<std::string> silent_hosts() { return hosts_.silent(); }
+  [[nodiscard]] std::vector<std::string> silent_hosts(const std::string& tenant) {
+    return hosts_.silent(tenant);
+  }
 
  private:
   Tables& tables_;

@@ -3,18 +3,13 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/http_get.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
@@ -23,6 +18,8 @@ namespace aloft {
 namespace {
 
 using namespace std::chrono_literals;
+using aloft::testing::http_get;
+using aloft::testing::HttpAnswer;
 using aloft::testing::Process;
 using ::testing::HasSubstr;
 
@@ -30,22 +27,6 @@ constexpr auto kPatience = 30s;
 
 std::string program(const char* name) {
   return (aloft::testing::binary_dir() / "bin" / name).string();
-}
-
-// Status and body of a GET at this machine.
-std::pair<unsigned, std::string> get(const std::string& port, const std::string& path) {
-  namespace http = boost::beast::http;
-  boost::asio::io_context io;
-  boost::asio::ip::tcp::socket socket(io);
-  socket.connect(
-      {boost::asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(std::stoi(port))});
-  http::request<http::empty_body> request{http::verb::get, path, 11};
-  request.set(http::field::host, "localhost");
-  http::write(socket, request);
-  boost::beast::flat_buffer buffer;
-  http::response<http::string_body> response;
-  http::read(socket, buffer, response);
-  return {response.result_int(), response.body()};
 }
 
 class Programs : public ::testing::Test {
@@ -117,17 +98,17 @@ TEST_F(Programs, a_manager_serves_is_watched_and_ends_when_it_is_told_to) {
   const auto refused = ask({"hosts", "--as", "tenant-default"});
   EXPECT_EQ(refused.status, 4) << refused.error;
 
-  EXPECT_EQ(get(ops, "/healthz"), (std::pair{200U, std::string("ok\n")}));
+  EXPECT_EQ(http_get(ops, "/healthz"), (HttpAnswer{200, "ok\n"}));
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (get(ops, "/readyz").first != 200 && std::chrono::steady_clock::now() < end) {
+  while (http_get(ops, "/readyz").status != 200 && std::chrono::steady_clock::now() < end) {
   }
-  EXPECT_EQ(get(ops, "/readyz").first, 200U);
-  EXPECT_EQ(get(ops, "/else").first, 404U);
-  const auto metrics = get(ops, "/metrics");
-  EXPECT_EQ(metrics.first, 200U);
-  EXPECT_THAT(metrics.second,
+  EXPECT_EQ(http_get(ops, "/readyz").status, 200U);
+  EXPECT_EQ(http_get(ops, "/else").status, 404U);
+  const auto metrics = http_get(ops, "/metrics");
+  EXPECT_EQ(metrics.status, 200U);
+  EXPECT_THAT(metrics.body,
               HasSubstr("aloft_manager_requests_total{code=\"ok\",method=\"ListHosts\"} 1"));
-  EXPECT_THAT(metrics.second, HasSubstr("aloft_manager_in_contact 1"));
+  EXPECT_THAT(metrics.body, HasSubstr("aloft_manager_in_contact 1"));
 
   manager->signal(SIGTERM);
   EXPECT_EQ(manager->wait(kPatience), 0) << manager->transcript();

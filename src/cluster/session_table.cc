@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <random>
 #include <span>
 #include <utility>
@@ -14,6 +15,7 @@ namespace aloft::cluster {
 namespace {
 
 constexpr std::size_t kIdDigits = 32;
+constexpr std::uint32_t kFollowsRollouts = 2;  // api_version from which on devices do
 
 std::string random_id() {
   std::random_device random;
@@ -25,6 +27,34 @@ std::string random_id() {
 std::string reason_key(const std::string& id) { return "reasons/" + id; }
 
 }  // namespace
+
+ops::Trace trace_of(const KnownSession& session) {
+  return ops::Trace::parse(session.record->traceparent()).value_or(ops::Trace());
+}
+
+ops::LogFields log_fields(const KnownSession& session) {
+  return {{"tenant", session.record->tenant()},
+          {"session", session.id},
+          {"trace_id", trace_of(session).id()}};
+}
+
+bool is_revoked(const SessionRecord& session, const Revocations& revoked) {
+  if (revoked.empty()) return false;
+  const auto digest_of = [](const std::string& bytes) -> std::optional<Digest> {
+    Digest digest;
+    if (bytes.size() != digest.bytes.size()) return std::nullopt;
+    std::memcpy(digest.bytes.data(), bytes.data(), bytes.size());
+    return digest;
+  };
+  return revoked.covers({.key = digest_of(session.opened_by_key()),
+                         .serial = session.opened_by_serial(),
+                         .token = session.opened_by_token(),
+                         .tenant = session.tenant()}) ||
+         revoked.covers({.key = digest_of(session.client_key_sha256()),
+                         .serial = {},
+                         .token = {},
+                         .tenant = {}});
+}
 
 SessionTable::SessionTable(Tables& tables, Ledger& ledger, ResourceManager resources,
                            SessionTimes times, Now now)
@@ -50,6 +80,11 @@ std::string SessionTable::id_of(std::string_view tenant, const v1::OpenSessionRe
 
 std::uint64_t SessionTable::in(std::chrono::milliseconds time) const {
   return static_cast<std::uint64_t>((now_() + time).count());
+}
+
+Modules SessionTable::wanted_modules(const std::string& id, const SessionRecord& session) const {
+  if (session.asked_modules().empty()) return session.modules();
+  return cluster::wanted_modules(tables_.rollouts, session.tenant(), id, session.asked_modules());
 }
 
 std::optional<KnownSession> SessionTable::find(const std::string& id) const {
@@ -148,8 +183,9 @@ void SessionTable::free_former(Draft& draft, SessionRecord& session) {
 }
 
 Result<KnownSession> SessionTable::open(const std::string& id, const Tenant& tenant,
-                                        const v1::OpenSessionRequest& request,
-                                        const std::vector<std::string>& silent_hosts) {
+                                        const Shown& by, const v1::OpenSessionRequest& request,
+                                        const std::vector<std::string>& silent_hosts,
+                                        const std::string& traceparent) {
   std::shared_ptr<const SessionRecord> opened;
   auto run = ledger_.run([&](Draft& draft) -> Result<void> {
     if (auto known = draft.read(tables_.sessions, id)) {
@@ -159,11 +195,19 @@ Result<KnownSession> SessionTable::open(const std::string& id, const Tenant& ten
     SessionRecord session;
     session.set_tenant(tenant.name);
     *session.mutable_modules() = request.modules();
+    if (request.api_version() >= kFollowsRollouts) {
+      *session.mutable_asked_modules() = request.modules();
+      *session.mutable_modules() = wanted_modules(id, session);
+    }
     *session.mutable_resources() = request.resources();
     *session.mutable_needs() = request.needs();
     session.set_client_key_sha256(request.client_key_sha256());
     *session.mutable_round_trip_us() = request.round_trip_us();
     session.set_expires_ms(in(times_.preparing));
+    if (by.key) session.set_opened_by_key(by.key->bytes.data(), by.key->bytes.size());
+    session.set_opened_by_serial(by.serial);
+    session.set_opened_by_token(by.token);
+    session.set_traceparent(traceparent);
 
     auto quota = draft.edit(tables_.quotas, tenant.name);
     const auto over = [&](const char* what) {
@@ -235,6 +279,8 @@ Result<KnownSession> SessionTable::replace(const std::string& id, const Replacem
     if (session.generation() != replacement.generation) return {};
     std::vector<std::string> avoid = replacement.avoid;
     const bool gone = replacement.why == Why::host_gone;
+    // Where it is nowhere, nothing keeps it from the version that it is to have.
+    if (gone || session.host().empty()) *session.mutable_modules() = wanted_modules(id, session);
     if (!gone && session.host().empty()) {
       // It waits; anywhere will do.
       return reserve(draft, id, session, avoid, replacement.only);
@@ -250,24 +296,42 @@ Result<KnownSession> SessionTable::replace(const std::string& id, const Replacem
       if (!reserved) session.set_generation(session.generation() + 1);
       return {};
     }
-    if (session.host() == replacement.only) return {};
-    avoid.push_back(session.host());
-    const std::string former = session.host();
-    const std::uint64_t generation = session.generation();
-    const bool was_placed = !session.address().empty();
-    free_former(draft, session);
-    if (auto reserved = reserve(draft, id, session, avoid, replacement.only); !reserved) {
-      return reserved;
-    }
-    if (was_placed) {
-      session.set_leaving_host(former);
-      session.set_leaving_generation(generation);
-      session.set_leaving_until_ms(in(times_.leaving));
-    } else {
-      give_back(draft, former, session.resources());
-    }
-    return {};
+    return make_before_break(draft, id, session, replacement);
   });
+}
+
+// A move, or another version: the former place keeps its reservation for a while.
+Result<void> SessionTable::make_before_break(Draft& draft, const std::string& id,
+                                             SessionRecord& session,
+                                             const Replacement& replacement) {
+  const bool version = replacement.why == Why::version;
+  if (version) {
+    Modules wanted = wanted_modules(id, session);
+    if (same_modules(wanted, session.modules())) return {};
+    session.mutable_modules()->Swap(&wanted);
+  } else if (session.host() == replacement.only) {
+    return {};
+  }
+  const std::string former = session.host();
+  const std::uint64_t generation = session.generation();
+  const bool was_placed = !session.address().empty();
+  free_former(draft, session);
+  std::vector<std::string> avoid = replacement.avoid;
+  Result<void> reserved = fail(Errc::overloaded, "");
+  if (version) reserved = reserve(draft, id, session, avoid, former);
+  if (!reserved) {
+    avoid.push_back(former);
+    reserved = reserve(draft, id, session, avoid, replacement.only);
+  }
+  if (!reserved) return reserved;
+  if (was_placed) {
+    session.set_leaving_host(former);
+    session.set_leaving_generation(generation);
+    session.set_leaving_until_ms(in(times_.leaving));
+  } else {
+    give_back(draft, former, session.resources());
+  }
+  return {};
 }
 
 Result<KnownSession> SessionTable::renew(const std::string& id) {

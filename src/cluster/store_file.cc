@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 namespace aloft::cluster {
 namespace {
 
@@ -35,20 +37,6 @@ constexpr const char* kSchema =
     "PRAGMA application_id = 1634494068; PRAGMA user_version = 1;"
     "COMMIT;";
 static_assert(kApplicationId == 1634494068);
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error system_error(const std::filesystem::path& file, const char* what, int number) {
   Errc code = Errc::internal;
@@ -87,7 +75,7 @@ std::string blob(sqlite3_stmt* statement, int column) {
 struct StoreFile::Impl {
   std::filesystem::path file;
   // In this order: the statements go first, the lock last.
-  std::unique_ptr<Fd> lock;
+  std::unique_ptr<Descriptor> lock;
   std::unique_ptr<sqlite3, CloseDatabase> owned;
   sqlite3* database = nullptr;
   Statement begin, commit, rollback, put, remove, put_lease, remove_lease, put_revision;
@@ -157,7 +145,7 @@ struct StoreFile::Impl {
 
   Result<void> take_lock() {
     const std::filesystem::path path = file.string() + ".lock";
-    lock = std::make_unique<Fd>(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    lock = std::make_unique<Descriptor>(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (lock->get() < 0) return std::unexpected(system_error(path, "cannot open", errno));
     if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
       std::array<char, 32> owner{};
@@ -177,10 +165,10 @@ struct StoreFile::Impl {
 
   // So that it is never readable for others, and is in its folder for good.
   Result<void> make_file() {
-    const Fd made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const Descriptor made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (made.get() < 0) return std::unexpected(system_error(file, "cannot open", errno));
     const auto parent = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-    const Fd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Descriptor folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder.get() < 0 || ::fsync(folder.get()) != 0)
       return std::unexpected(system_error(parent, "cannot synchronise", errno));
     return {};

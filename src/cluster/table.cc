@@ -164,16 +164,17 @@ std::size_t RecordTable::size() const {
   return rows_.size() - removed_;
 }
 
-void RecordTable::visit(const std::function<void(const std::string&, const Row&)>& visitor) const {
+void RecordTable::visit(std::string_view after,
+                        const std::function<bool(const std::string&, const Row&)>& visitor) const {
   const std::scoped_lock lock(mutex_);
-  for (const auto& [id, row] : rows_) {
-    if (row.record) visitor(id, row);
+  for (auto at = rows_.upper_bound(after); at != rows_.end(); ++at) {
+    if (at->second.record && !visitor(at->first, at->second)) return;
   }
 }
 
 Result<void> Tables::follow(Store& store) {
-  const std::array<RecordTable*, 6> all{&hosts,  &drains,   &reservations,
-                                        &quotas, &sessions, &managers};
+  const std::array<RecordTable*, 8> all{&hosts,    &drains,   &reservations, &quotas,
+                                        &sessions, &managers, &rollouts,     &counts};
   for (RecordTable* const table : all) {
     if (table->following()) continue;
     if (auto followed = table->follow(store); !followed) return followed;
@@ -183,7 +184,8 @@ Result<void> Tables::follow(Store& store) {
 
 bool Tables::following() const {
   return hosts.following() && drains.following() && reservations.following() &&
-         quotas.following() && sessions.following() && managers.following();
+         quotas.following() && sessions.following() && managers.following() &&
+         rollouts.following() && counts.following();
 }
 
 void Tables::stop() {
@@ -193,6 +195,8 @@ void Tables::stop() {
   quotas.stop();
   sessions.stop();
   managers.stop();
+  rollouts.stop();
+  counts.stop();
 }
 
 }  // namespace aloft::cluster

@@ -5,6 +5,7 @@
 // that it was true (ledger.h).
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,6 +22,8 @@
 #include <aloft/result.h>
 
 namespace aloft::cluster {
+
+inline constexpr std::size_t kTurn = 256;  // records, of Table::for_each_in_turns
 
 // A table without its type; see Table. Thread rule: any thread.
 class RecordTable {
@@ -56,7 +59,10 @@ class RecordTable {
   void learn(const std::string& id, Row row);
 
  protected:
-  void visit(const std::function<void(const std::string&, const Row&)>& visitor) const;
+  // Those with a greater id than `after`, by id, until the visitor answers false; with an empty
+  // one, all.
+  void visit(std::string_view after,
+             const std::function<bool(const std::string&, const Row&)>& visitor) const;
 
  private:
   void take(const std::vector<Event>& events);
@@ -88,9 +94,38 @@ class Table final : public RecordTable {
   // With the table locked: the visitor is quick, and does not touch the table.
   template <class Visitor>
   void for_each(Visitor visitor) const {
-    visit([&](const std::string& id, const Row& row) {
+    visit({}, [&](const std::string& id, const Row& row) {
       visitor(id, std::static_pointer_cast<const Record>(row.record));
+      return true;
     });
+  }
+  // The same for tables of many thousands: it is unlocked now and then, so that nobody waits for
+  // the whole walk. What comes and goes meanwhile is seen or not.
+  template <class Visitor>
+  void for_each_in_turns(Visitor visitor) const {
+    std::string last;
+    do {
+      std::size_t seen = 0;
+      std::string next;
+      visit(last, [&](const std::string& id, const Row& row) {
+        visitor(id, std::static_pointer_cast<const Record>(row.record));
+        if (++seen < kTurn) return true;
+        next = id;
+        return false;
+      });
+      last = std::move(next);
+    } while (!last.empty());
+  }
+  // The next `most` records with a greater id than `after`, by id; fewer: those are the last.
+  using Page = std::vector<std::pair<std::string, std::shared_ptr<const Record>>>;
+  [[nodiscard]] Page page(std::string_view after, std::size_t most) const {
+    Page found;
+    if (most == 0) return found;
+    visit(after, [&](const std::string& id, const Row& row) {
+      found.emplace_back(id, std::static_pointer_cast<const Record>(row.record));
+      return found.size() < most;
+    });
+    return found;
   }
 };
 
@@ -102,6 +137,8 @@ struct Tables {
   Table<records::QuotaRecord> quotas{"quotas/"};
   Table<records::SessionRecord> sessions{"sessions/"};
   Table<records::ManagerRecord> managers{"managers/"};
+  Table<records::RolloutRecord> rollouts{"rollouts/"};
+  Table<records::CountsRecord> counts{"counts/"};
 
   // Follows those that are not followed. Errors: the store's.
   [[nodiscard]] Result<void> follow(Store& store);

@@ -1,20 +1,11 @@
 #include "cluster/tenants.h"
 
-#include <array>
-#include <atomic>
-#include <cerrno>
 #include <climits>
-#include <cstring>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <unistd.h>
-
+#include "config/folder_watch.h"
 #include "config/value.h"
 #include "identity/key_file.h"
 #include "identity/name.h"
@@ -28,8 +19,6 @@ using config::Table;
 using config::Value;
 
 constexpr std::size_t kMaxTenants = 10'000;
-// Changes of a folder come in bursts (a new file, its rename): read once they have settled.
-constexpr int kSettleMs = 50;
 
 const Table* table_of(const Value& value) { return std::get_if<Table>(&value.data); }
 
@@ -53,6 +42,9 @@ class Loader {
     if (const Value* const tenants = fields.find("tenants")) read_tenants(fields, *tenants);
     if (const Value* const issuers = fields.find("issuers")) read_issuers(fields, *issuers);
     if (auto done = fields.done(); !done) return std::unexpected(std::move(done).error());
+    auto revoked = load_revocations(folder_);
+    if (!revoked) return std::unexpected(std::move(revoked).error());
+    table_.revoked = *std::move(revoked);
     return std::move(table_);
   }
 
@@ -228,23 +220,11 @@ Result<TenantTable> load_tenants(const fs::path& file) { return Loader(file).loa
 struct Tenants::Impl {
   fs::path file;
   Told told;
-  int watch = -1;  // inotify
-  int end = -1;    // eventfd
   mutable std::mutex mutex;
   std::mutex loading;  // one reload at a time, so that the later one's table is the one that stays
   std::shared_ptr<const TenantTable> table;
   std::string last_error;
-  std::thread thread;
-
-  ~Impl() {
-    if (thread.joinable()) {
-      const std::uint64_t one = 1;
-      (void)!::write(end, &one, sizeof(one));
-      thread.join();
-    }
-    if (watch >= 0) ::close(watch);
-    if (end >= 0) ::close(end);
-  }
+  std::unique_ptr<config::FolderWatch> watch;  // last: it uses all of the above
 
   enum class Change : std::uint8_t { same, another };
   Result<Change> reload() {
@@ -252,7 +232,7 @@ struct Tenants::Impl {
     auto loaded = load_tenants(file);
     if (!loaded) return std::unexpected(std::move(loaded).error());
     const std::lock_guard lock(mutex);
-    if (*table == *loaded) return Change::same;
+    if (table != nullptr && *table == *loaded) return Change::same;
     table = std::make_shared<const TenantTable>(*std::move(loaded));
     return Change::another;
   }
@@ -266,32 +246,6 @@ struct Tenants::Impl {
     if (!news || !told) return;
     told(outcome ? Result<void>{} : Result<void>{std::unexpected(outcome.error())});
   }
-
-  // False: the end has come.
-  [[nodiscard]] bool wait(int milliseconds, bool& changed) const {
-    std::array<pollfd, 2> waiting{pollfd{end, POLLIN, 0}, pollfd{watch, POLLIN, 0}};
-    changed = false;
-    const int ready = ::poll(waiting.data(), waiting.size(), milliseconds);
-    if (ready < 0 && errno != EINTR) return false;
-    if (ready > 0 && waiting[0].revents != 0) return false;
-    if (ready > 0 && waiting[1].revents != 0) {
-      alignas(inotify_event) std::array<char, 4096> events{};
-      while (::read(watch, events.data(), events.size()) > 0) changed = true;
-    }
-    return true;
-  }
-
-  void run() {
-    bool changed = false;
-    while (wait(-1, changed)) {
-      // A folder in which something changes all the time is read all the same, every second.
-      for (int turns = 0; changed && turns < 1000 / kSettleMs; ++turns) {
-        if (!wait(kSettleMs, changed)) return;
-        if (!changed) break;
-      }
-      tell(reload());
-    }
-  }
 };
 
 Tenants::Tenants(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -301,22 +255,13 @@ Result<std::unique_ptr<Tenants>> Tenants::open(const fs::path& file, Told told) 
   auto impl = std::make_unique<Impl>();
   impl->file = file;
   impl->told = std::move(told);
-  impl->watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  impl->end = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  // The folder and not the file: an editor, and Kubernetes as well, put another file in its place.
-  // Watched before it is read, so that no change is missed.
-  constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE;
-  if (impl->watch < 0 || impl->end < 0 ||
-      ::inotify_add_watch(impl->watch, folder.c_str(), kEvents) < 0) {
-    const int why = errno;
-    return fail(why == ENOENT || why == ENOTDIR ? Errc::not_found : Errc::internal,
-                "cannot watch the folder " + folder.string() + ": " + std::strerror(why));
-  }
-  auto loaded = load_tenants(file);
-  if (!loaded) return std::unexpected(std::move(loaded).error());
-  impl->table = std::make_shared<const TenantTable>(*std::move(loaded));
-  impl->thread = std::thread([&running = *impl] { running.run(); });
+  if (auto loaded = impl->reload(); !loaded) return std::unexpected(std::move(loaded).error());
+  auto watch = config::FolderWatch::start({config::folder_of(file)},
+                                          [at = impl.get()] { at->tell(at->reload()); });
+  if (!watch) return std::unexpected(std::move(watch).error());
+  impl->watch = *std::move(watch);
+  // What changed before it was watched.
+  if (auto loaded = impl->reload(); !loaded) return std::unexpected(std::move(loaded).error());
   return std::unique_ptr<Tenants>(new Tenants(std::move(impl)));
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/digest.h"
 #include "base/units.h"
+#include "cluster/revocations.h"
 #include "identity/jwt.h"
 #include "identity/public_key.h"
 #include <aloft/result.h>
@@ -52,14 +53,15 @@ struct Tenant {
 struct TenantTable {
   std::map<std::string, Tenant, std::less<>> tenants;
   std::vector<identity::JwtIssuer> issuers;
+  Revocations revoked;  // of the file beside it
 
   // nullptr: no such tenant. Valid while the table is.
   [[nodiscard]] const Tenant* find(std::string_view name) const;
   [[nodiscard]] bool operator==(const TenantTable&) const = default;
 };
 
-// Files that it names are looked for beside it. Errors: not_found, corrupt (no TOML),
-// invalid_argument; they name file, line and key.
+// Files that it names are looked for beside it, and revoked.toml is. Errors: not_found, corrupt (no
+// TOML), invalid_argument; they name file, line and key.
 [[nodiscard]] Result<TenantTable> load_tenants(const std::filesystem::path& file);
 
 // The file while it is used. Thread rule: any thread.

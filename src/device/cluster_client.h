@@ -13,8 +13,13 @@
 
 namespace aloft::device {
 
-// Where a session is. Of two of one session the higher generation counts; a session replaces any
-// other one.
+struct ModuleWanted {
+  std::string name;
+  std::string digest;  // "sha256:..."
+};
+
+// Where a session is, and which versions of its modules it runs there. Of two of one session the
+// higher generation counts; a session replaces any other one.
 struct Placement {
   std::string session;
   std::uint64_t generation = 0;
@@ -23,15 +28,13 @@ struct Placement {
   std::vector<std::byte> ticket;
   std::string
       authority;  // PEM: whose certificate the Execution Handler shows; empty: none, in clear
+  // Where they are other versions than those that were asked for, the cluster has decided that
+  // (docs/rollout.md). One that is not named is as it was asked for.
+  std::vector<ModuleWanted> modules{};
 
   [[nodiscard]] bool same_place(const Placement& other) const {
     return session == other.session && generation == other.generation;
   }
-};
-
-struct ModuleWanted {
-  std::string name;
-  std::string digest;  // "sha256:..."
 };
 
 // Told by the client, from its threads; must not block.

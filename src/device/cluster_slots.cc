@@ -48,6 +48,8 @@ void ClusterSlots::stop() {
   changed_.notify_all();
   if (!thread_.joinable()) return;
   thread_.join();
+  // Before the cluster is told: its host would end the link, as one that is lost.
+  for (function::RemoteSession* const session : sessions_) session->route(std::nullopt);
   options_.client->stop();
 }
 
@@ -153,10 +155,15 @@ Result<function::Route> ClusterSlots::route_to(const Placement& placement) const
                                              .key = options_.client->key(),
                                              .authority = placement.authority});
   if (!tls) return std::unexpected(std::move(tls).error());
-  return function::Route{.edge = *std::move(address),
-                         .tls = *std::move(tls),
-                         .session = placement.session,
-                         .ticket = placement.ticket};
+  function::Route route{.edge = *std::move(address),
+                        .tls = *std::move(tls),
+                        .session = placement.session,
+                        .ticket = placement.ticket,
+                        .versions = {}};
+  // Of a module that it does not name, a slot may still have the version of an earlier placement.
+  for (const ModuleWanted& asked : options_.modules) route.versions[asked.name] = asked.digest;
+  for (const ModuleWanted& given : placement.modules) route.versions[given.name] = given.digest;
+  return route;
 }
 
 void ClusterSlots::place(Placement placement) {
@@ -181,9 +188,13 @@ void ClusterSlots::place(Placement placement) {
 
 // A newer ticket. A link that was refused for good is made anew with it.
 void ClusterSlots::renew(Used& used, Placement placement) {
+  // A link that is up has been checked; the next one is checked by what the cluster says now.
+  used.other_authority |= used.placement.authority != placement.authority;
   used.placement = std::move(placement);
   const auto state = sessions_[used.slot]->link_state();
-  if (state.up || !state.refused) return sessions_[used.slot]->renew_ticket(used.placement.ticket);
+  if (state.up || !(state.refused || used.other_authority))
+    return sessions_[used.slot]->renew_ticket(used.placement.ticket);
+  used.other_authority = false;
   if (auto route = route_to(used.placement)) {
     used.told.reset();
     sessions_[used.slot]->route(*std::move(route));
@@ -200,6 +211,11 @@ ClusterSlots::TimePoint ClusterSlots::look(Used& used) {
     return TimePoint::max();
   }
   used.ready = false;
+  if (used.other_authority && !state.up) {
+    Placement same = used.placement;
+    renew(used, std::move(same));
+    return steady_clock::now() + options_.patience;
+  }
   if (state.refused) {
     tell(used, PlacementHealth::refused);
     return TimePoint::max();

@@ -69,7 +69,8 @@ class ClusterSlots final : private PlacementSink {
   struct Used {
     Placement placement;
     std::size_t slot = 0;
-    bool ready = false;  // when it was looked at last
+    bool ready = false;            // when it was looked at last
+    bool other_authority = false;  // than the one that its link was checked by
     std::optional<PlacementHealth> told{};
   };
 

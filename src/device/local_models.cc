@@ -27,7 +27,7 @@ Result<LocalModels> load_models(const std::map<std::string, std::filesystem::pat
                                 const inference::EngineOptions& options) {
   LocalModels models;
   if (paths.empty()) return models;
-  auto engine = inference::make_cpu_engine(options);
+  auto engine = inference::make_engine(options);
   if (!engine) return std::unexpected(std::move(engine.error()));
   models.engine = *std::move(engine);
   for (const auto& [graph, path] : paths) {

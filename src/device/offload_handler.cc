@@ -1,5 +1,6 @@
 #include "device/offload_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "function/binding.h"
@@ -20,6 +21,12 @@ std::vector<function::RemoteSession*> connect(
   return made;
 }
 
+std::vector<function::SessionOptions> that_tell(std::vector<function::SessionOptions> edges,
+                                                News& news) {
+  for (function::SessionOptions& edge : edges) edge.on_change = [&news] { news.tell(); };
+  return edges;
+}
+
 std::vector<function::SessionOptions> slots_of(function::SessionOptions session,
                                                ClusterSlots& slots) {
   session.edge.reset();
@@ -32,8 +39,8 @@ std::vector<function::SessionOptions> slots_of(function::SessionOptions session,
 OffloadHandler::OffloadHandler(function::DispatchOptions dispatch,
                                std::vector<function::SessionOptions> edges,
                                const inference::GraphTable& graphs, const function::Log& log)
-    : dispatcher_(std::move(dispatch), graphs, connect(io_, sessions_, std::move(edges), log),
-                  log) {}
+    : dispatcher_(std::move(dispatch), graphs,
+                  connect(io_, sessions_, that_tell(std::move(edges), news_), log), log) {}
 
 OffloadHandler::OffloadHandler(function::DispatchOptions dispatch, ClusterSlotsOptions cluster,
                                function::SessionOptions session,
@@ -52,6 +59,20 @@ OffloadHandler::~OffloadHandler() {
 Result<void> OffloadHandler::start() {
   if (slots_ == nullptr) return {};
   return slots_->start({sessions_[0].get(), sessions_[1].get()}, dispatcher_);
+}
+
+Result<void> OffloadHandler::wait_for_any(std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const std::uint64_t before = news_.told();
+    std::vector<function::RemoteSession::LinkState> states;
+    for (const auto& session : sessions_) states.push_back(session->link_state());
+    if (std::ranges::any_of(states, &function::RemoteSession::LinkState::ready)) return {};
+    const bool all_refuse =
+        std::ranges::all_of(states, [](const auto& state) { return state.refused.has_value(); });
+    if (all_refuse || !news_.wait(before, until))
+      return std::unexpected(sessions_.front()->why_not_ready(timeout));
+  }
 }
 
 const function::RemoteSession* OffloadHandler::speaking_session(std::size_t edge) const {

@@ -2,6 +2,7 @@
 // and the dispatcher that elastic functions are bound to, and ends them in the right order.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "channel/io_thread.h"
 #include "device/cluster_slots.h"
+#include "device/news.h"
 #include "function/call_dispatcher.h"
 #include "function/log.h"
 #include "function/remote_session.h"
@@ -38,6 +40,9 @@ class OffloadHandler {
 
   [[nodiscard]] function::CallDispatcher& dispatcher() { return dispatcher_; }
   [[nodiscard]] std::size_t edges() const { return sessions_.size(); }
+  // Waits until any edge is ready; errors as Runtime::wait_for_edge. There are edges, and they are
+  // not a cluster's.
+  [[nodiscard]] Result<void> wait_for_any(std::chrono::milliseconds timeout);
   // Null without a cluster.
   [[nodiscard]] ClusterSlots* cluster() { return slots_.get(); }
   // Null without such an edge.
@@ -49,6 +54,7 @@ class OffloadHandler {
 
  private:
   std::unique_ptr<ClusterSlots> slots_;  // the sessions wake it
+  News news_;                            // of sessions that are not a cluster's
   std::optional<channel::IoThread> io_;
   std::vector<std::unique_ptr<function::RemoteSession>> sessions_;
   function::CallDispatcher dispatcher_;

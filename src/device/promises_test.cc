@@ -346,6 +346,40 @@ TEST_F(Promises, a_synchronous_call_goes_on_from_edge_to_edge_and_then_here) {
   EXPECT_FALSE(last().takeover.has_value());
 }
 
+TEST_F(Promises, who_waits_for_any_edge_has_the_first_that_comes_and_else_is_told_how_long_it_was) {
+  RuntimeOptions with = options({});
+  std::uint16_t port = 0;
+  {
+    const AutomaticEdge first(demo::answer);
+    const AutomaticEdge second(demo::answer);
+    with.edges = {first.address(), second.address()};
+    port = second.port();
+  }
+  runtime_ = Runtime::create(std::move(with)).value();
+  const auto in_vain = runtime_->wait_for_edge(50ms);
+  ASSERT_FALSE(in_vain.has_value());
+  EXPECT_EQ(in_vain.error().code, Errc::unreachable);
+  EXPECT_NE(in_vain.error().message.find("(waited 50 ms)"), std::string::npos)
+      << in_vain.error().message;
+  AutomaticEdge second(demo::answer, port);
+  ASSERT_TRUE(runtime_->wait_for_edge(60s).has_value());
+  EXPECT_FALSE(runtime_->edge_ready(0));
+  EXPECT_TRUE(runtime_->edge_ready(1));
+}
+
+TEST_F(Promises, who_waits_for_any_edge_is_told_at_once_that_all_refuse) {
+  const auto refuse = [] {
+    return function::testing::ScriptedEdge(
+        {.role = "execution_handler", .refuse_links = Error{Errc::refused, "closed"}, .port = 0});
+  };
+  const auto first = refuse();
+  const auto second = refuse();
+  RuntimeOptions with = options({});
+  with.edges = {first.address().to_string(), second.address().to_string()};
+  runtime_ = Runtime::create(std::move(with)).value();
+  EXPECT_EQ(runtime_->wait_for_edge(1h).error().code, Errc::refused);
+}
+
 TEST_F(Promises, a_thread_can_ask_for_one_edge) {
   AutomaticEdge first(demo::answer);
   AutomaticEdge second(demo::answer);

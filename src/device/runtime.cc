@@ -199,8 +199,10 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       edge.link.look = options.spin;
     }
   }
-  auto models = device::load_models(
-      options.models, {.threads = options.inference_threads, .concurrency = options.local_workers});
+  auto models = device::load_models(options.models, {.threads = options.inference_threads,
+                                                     .concurrency = options.local_workers,
+                                                     .device = options.inference_device,
+                                                     .libraries = options.inference_libraries});
   if (!models) return std::unexpected(std::move(models.error()));
   for (function::SessionOptions& edge : edges) edge.models = models->files;
   std::unique_ptr<Runtime> runtime(new Runtime(
@@ -221,22 +223,9 @@ Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout, std::size
 }
 
 Result<void> Runtime::wait_for_edge(std::chrono::milliseconds timeout) {
-  const auto until = std::chrono::steady_clock::now() + timeout;
-  // Each edge in turn is waited for a little: sessions tell of themselves alone.
-  constexpr std::chrono::milliseconds kTurn{10};
   // The two edges of a cluster are one.
   if (edge_count() <= 1 || impl_->handler().cluster() != nullptr) return wait_for_edge(timeout, 0);
-  while (!edge_ready()) {
-    bool all_final = true;
-    for (std::size_t edge = 0; edge < edge_count(); ++edge) {
-      const auto ready = wait_for_edge(kTurn, edge);
-      if (ready) return {};
-      all_final = all_final && ready.error().code != Errc::unreachable;
-    }
-    if (all_final || std::chrono::steady_clock::now() >= until)
-      return wait_for_edge(std::chrono::milliseconds(0), 0);
-  }
-  return {};
+  return impl_->handler().wait_for_any(timeout);
 }
 
 bool Runtime::edge_ready() const {

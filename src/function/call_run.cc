@@ -269,7 +269,7 @@ CallPlan::Steps CallDispatcher::Run::handle_edge() {
 std::optional<Error> CallDispatcher::Run::take_reply() {
   if (!reply.outcome) return std::move(reply.outcome).error();
   if (reply.head.error) {
-    if (reply.head.error->code == Errc::trapped) return std::nullopt;
+    if (reply.head.error->code == Errc::trapped && !reply.given_version) return std::nullopt;
     return *reply.head.error;
   }
   if (auto decoded = call.decode({reply.body.get(), reply.body_size}); !decoded) {
@@ -337,7 +337,8 @@ void CallDispatcher::Run::call_edge(EdgeIndex edge) {
              .arguments = arguments_.segments(),
              .argument_bytes = arguments_.size(),
              .deadline = plan_.edge_time(),
-             .digest_tensors = dispatcher_.options_.digest_tensors};
+             .digest_tensors = dispatcher_.options_.digest_tensors,
+             .haste = form_ == Form::future ? channel::Haste::none : channel::Haste::now};
   awaited_edge_.store(edge, std::memory_order_release);
   sessions[edge]->start(*this);
 }

@@ -2,14 +2,28 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace aloft::function {
+namespace {
 
-void CallStreams::open(std::span<const channel::StreamId> streams) {
+// Microseconds: what a thread needs to wake up.
+constexpr std::uint64_t kBrief = 10;
+
+}  // namespace
+
+void CallStreams::open(std::span<const channel::StreamId> streams, std::size_t instances) {
+  if (instances == 0) instances = std::max<std::size_t>(1, streams.size());
   streams_.clear();
   streams_.reserve(streams.size());
-  for (const channel::StreamId id : streams) streams_.emplace_back().id = id;
+  for (const channel::StreamId id : streams) {
+    Stream& made = streams_.emplace_back();
+    made.id = id;
+    made.instance = (streams_.size() - 1) % instances;
+  }
+  instances_.assign(std::min(instances, streams.size()), {});
+  brief_.clear();
   active_ = 0;
 }
 
@@ -20,6 +34,7 @@ std::vector<RemoteCall*> CallStreams::close() {
   }
   calls.insert(calls.end(), waiting_.begin(), waiting_.end());
   streams_.clear();
+  instances_.clear();
   waiting_.clear();
   active_ = 0;
   return calls;
@@ -63,20 +78,12 @@ bool CallStreams::add(RemoteCall& call) {
 std::optional<CallStreams::Step> CallStreams::next() {
   if (waiting_.empty() || active_ >= limits_.calls) return std::nullopt;
   RemoteCall& call = *waiting_.front();
-  // The lowest in the edge's order that fits: the edge lists its instances' streams so that this
-  // spreads the calls.
-  Stream* chosen = nullptr;
-  for (Stream& stream : streams_) {
-    if (stream.state != Stream::State::ready) continue;
-    if (stream.capacity >= call.request.argument_bytes) {
-      chosen = &stream;
-      break;
-    }
-    if (chosen == nullptr) chosen = &stream;
-  }
+  Stream* const chosen = choose(call);
   if (chosen == nullptr) return std::nullopt;
   waiting_.pop_front();
   ++active_;
+  chosen->brief = is_brief(call);
+  ++load(*chosen);
   const bool fits = chosen->capacity >= call.request.argument_bytes;
   chosen->state = fits ? Stream::State::calling : Stream::State::growing;
   chosen->capacity = 0;
@@ -85,8 +92,36 @@ std::optional<CallStreams::Step> CallStreams::next() {
   return Step{fits ? Step::Kind::call : Step::Kind::need_capacity, chosen->id, &call};
 }
 
+bool CallStreams::is_brief(const RemoteCall& call) const {
+  const FunctionDescriptor* const function = call.request.function;
+  return function != nullptr && function->index < brief_.size() && brief_[function->index];
+}
+
+std::size_t& CallStreams::load(const Stream& stream) {
+  Instance& instance = instances_[stream.instance];
+  return stream.brief ? instance.brief : instance.other;
+}
+
+CallStreams::Stream* CallStreams::choose(const RemoteCall& call) {
+  const bool brief = is_brief(call);
+  // Less is better; of equals, what the edge lists first.
+  const auto price = [&](const Stream& stream) {
+    const Instance& instance = instances_[stream.instance];
+    const bool too_small = stream.capacity < call.request.argument_bytes;
+    return brief ? std::tuple(too_small, instance.other, stream.instance)
+                 : std::tuple(too_small, instance.other + instance.brief, std::size_t{0});
+  };
+  Stream* chosen = nullptr;
+  for (Stream& stream : streams_) {
+    if (stream.state != Stream::State::ready) continue;
+    if (chosen == nullptr || price(stream) < price(*chosen)) chosen = &stream;
+  }
+  return chosen;
+}
+
 RemoteCall* CallStreams::release(Stream& stream) {
   --active_;
+  --load(stream);
   stream.state = stream.capacity > 0 ? Stream::State::ready : Stream::State::idle;
   return std::exchange(stream.call, nullptr);
 }
@@ -163,6 +198,10 @@ RemoteCall* CallStreams::on_return_end(channel::StreamId id) {
                        stream->call->request.number == stream->head.call_id;
   if (!awaited) return nullptr;  // of a call that was given up
   RemoteReply& reply = stream->call->reply;
+  if (const auto* const function = stream->call->request.function; function != nullptr) {
+    if (brief_.size() <= function->index) brief_.resize(function->index + 1);
+    brief_[function->index] = !stream->head.error && stream->head.run_us <= kBrief;
+  }
   reply.head = std::move(stream->head);
   reply.body = std::move(body);
   reply.body_size = stream->body_size;

@@ -10,6 +10,10 @@
 //                        '-----------------------------> growing ---------------------'  (as for
 //                        idle: ready)
 //
+// Streams of one instance share its thread. Calls are spread over instances, so that none waits
+// while another instance has nothing to do; but not calls of a function that takes less time than
+// it takes to wake a second thread: those stay together, as few instances as can take them.
+//
 // A call that is given up leaves its stream idle; whatever comes for it later is dropped, and the
 // next credit makes the stream ready. A call ends once its outcome is known and the endpoint no
 // longer reads its arguments.
@@ -54,8 +58,9 @@ class CallStreams {
 
   explicit CallStreams(Limits limits) : limits_(limits) {}
 
-  // The streams of a module just opened, no credit yet.
-  void open(std::span<const channel::StreamId> streams);
+  // The streams of a module just opened, no credit yet; stream n is of instance n modulo
+  // `instances`, 0: each is of one of its own.
+  void open(std::span<const channel::StreamId> streams, std::size_t instances = 0);
   // Forgets the streams; answers all calls, those on streams first. Nothing may read their
   // arguments any more.
   [[nodiscard]] std::vector<RemoteCall*> close();
@@ -73,6 +78,10 @@ class CallStreams {
   [[nodiscard]] bool add(RemoteCall& call);
   // What can be sent now; counts as sent.
   [[nodiscard]] std::optional<Step> next();
+  // The call's function took next to no time when it ran last.
+  [[nodiscard]] bool is_brief(const RemoteCall& call) const;
+  // Calls on streams.
+  [[nodiscard]] std::size_t active() const { return active_; }
 
   // Events. They answer the call that has ended by it, or null; its reply is set.
   [[nodiscard]] RemoteCall* on_credit(channel::StreamId stream, std::uint64_t capacity);
@@ -97,6 +106,8 @@ class CallStreams {
     State state = State::idle;
     std::uint64_t capacity = 0;  // when ready; when calling, of a credit that came early
     RemoteCall* call = nullptr;
+    std::size_t instance = 0;
+    bool brief = false;  // its call is
     // The Return that is coming in.
     Return head;
     std::unique_ptr<std::byte[]> body;
@@ -104,13 +115,24 @@ class CallStreams {
     std::uint64_t wire_bytes = 0;
   };
 
+  // What an instance has to do for calls on its streams.
+  struct Instance {
+    std::size_t brief = 0;  // calls
+    std::size_t other = 0;
+  };
+
   [[nodiscard]] Stream* find_stream(channel::StreamId id);
+  // The stream for this call among those that are ready; null: none is.
+  [[nodiscard]] Stream* choose(const RemoteCall& call);
+  [[nodiscard]] std::size_t& load(const Stream& stream);
   // Takes the call off the stream.
   RemoteCall* release(Stream& stream);
   RemoteCall* settle(Stream& stream, Result<void> outcome);
 
   const Limits limits_;
   std::vector<Stream> streams_;
+  std::vector<Instance> instances_;
+  std::vector<bool> brief_;  // by function: it was when it ran last
   std::deque<RemoteCall*> waiting_;
   std::size_t active_ = 0;  // streams with a call
 };

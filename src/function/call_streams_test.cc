@@ -1,6 +1,7 @@
 // Scripts of what happens to the call streams of a module, without a link and without threads.
 #include "function/call_streams.h"
 
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -109,6 +110,78 @@ TEST_F(CallStreamsTest, no_more_calls_are_on_the_way_than_allowed_and_no_more_wa
   EXPECT_TRUE(streams.add(third));
   EXPECT_FALSE(streams.next().has_value()) << "one is on the way";
   EXPECT_FALSE(streams.add(fourth)) << "two wait";
+}
+
+// Two instances of two buffers each: 16 and 18 are those of the first, 17 and 19 of the second.
+class CallsOnInstances : public testing::Test {
+ protected:
+  static constexpr channel::StreamId kFour[] = {16, 17, 18, 19};
+  CallsOnInstances() {
+    streams_.open(kFour, 2);
+    for (const channel::StreamId stream : kFour) credit(stream);
+  }
+
+  FakeCall& call(const FunctionDescriptor& function) {
+    FakeCall& made = calls_.emplace_back(calls_.size());
+    made.request.function = &function;
+    return made;
+  }
+  void credit(channel::StreamId stream) { EXPECT_EQ(streams_.on_credit(stream, 1000), nullptr); }
+  // The stream that the next call of this function leaves on.
+  channel::StreamId sent_on(const FunctionDescriptor& function) {
+    EXPECT_TRUE(streams_.add(call(function)));
+    const auto step = streams_.next();
+    EXPECT_TRUE(step.has_value());
+    EXPECT_EQ(streams_.on_sent(step->stream), nullptr);
+    return step->stream;
+  }
+  void returned(channel::StreamId stream, std::uint64_t run_us) {
+    const std::uint64_t number = streams_.call_on(stream)->request.number;
+    (void)streams_.on_return_begin(stream, Return{.call_id = number, .run_us = run_us}, 8, 50);
+    EXPECT_NE(streams_.on_return_end(stream), nullptr);
+    credit(stream);
+  }
+
+  static FunctionDescriptor function(std::uint32_t index) {
+    FunctionDescriptor made;
+    made.index = index;
+    return made;
+  }
+
+  const FunctionDescriptor lasting_ = function(0);
+  const FunctionDescriptor brief_ = function(1);
+  std::deque<FakeCall> calls_;
+  CallStreams streams_{{.calls = 4, .waiting = 4}};
+};
+
+TEST_F(CallsOnInstances, they_are_spread) {
+  EXPECT_EQ(sent_on(lasting_), 16U);
+  EXPECT_EQ(sent_on(lasting_), 17U);
+  EXPECT_EQ(sent_on(lasting_), 18U);
+  returned(17, 5000);
+  EXPECT_EQ(sent_on(lasting_), 17U) << "the first instance has two";
+  returned(16, 5000);
+  returned(18, 5000);
+  EXPECT_EQ(sent_on(lasting_), 16U);
+}
+
+TEST_F(CallsOnInstances, those_of_a_function_that_takes_no_time_stay_together) {
+  returned(sent_on(brief_), 3);
+  EXPECT_EQ(sent_on(brief_), 16U);
+  EXPECT_EQ(sent_on(brief_), 18U);
+  EXPECT_EQ(sent_on(brief_), 17U) << "the first instance has no more room";
+  returned(17, 3);
+  returned(18, 3);
+  EXPECT_EQ(sent_on(brief_), 18U);
+  returned(18, 900);
+  EXPECT_EQ(sent_on(brief_), 17U) << "it takes time after all";
+}
+
+TEST_F(CallsOnInstances, those_that_take_no_time_wait_for_none_that_does) {
+  returned(sent_on(brief_), 3);
+  EXPECT_EQ(sent_on(lasting_), 16U);
+  EXPECT_EQ(sent_on(brief_), 17U);
+  EXPECT_EQ(sent_on(brief_), 19U);
 }
 
 TEST_F(CallStreamsTest, arguments_larger_than_any_credit_ask_for_room_first) {

@@ -145,12 +145,13 @@ std::vector<std::byte> write(const ModelWanted& message) {
 }
 
 std::vector<std::byte> write(const ModuleOpened& message) {
-  HeadWriter out("module_opened", 5);
+  HeadWriter out("module_opened", message.instances == 0 ? 5 : 6);
   out.put("module_id", message.module_id);
   out.list("call_streams", message.call_streams.size());
   for (const std::uint32_t stream : message.call_streams) out.element(stream);
   out.put("engine", message.engine);
   out.put("inference", message.inference);
+  if (message.instances != 0) out.put("instances", message.instances);
   return out.take();
 }
 
@@ -277,6 +278,7 @@ void read(FieldReader& in, ModuleOpened& message) {
   in.get("call_streams", message.call_streams);
   in.get("engine", message.engine);
   in.get("inference", message.inference);
+  if (in.has("instances")) in.get("instances", message.instances);
 }
 
 void read(FieldReader& in, ModuleRefused& message) {

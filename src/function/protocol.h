@@ -121,6 +121,8 @@ struct ModuleOpened {
   std::vector<std::uint32_t> call_streams{};
   std::string engine{};     // e.g. "wasmtime 48.0.2"
   std::string inference{};  // inference::Engine::description()
+  // Stream n of the list is a buffer of instance n modulo this; 0: it does not say.
+  std::uint32_t instances = 0;
 };
 
 // stream 0.

@@ -108,7 +108,7 @@ TEST(Protocol, the_small_messages_come_back_as_they_were) {
   EXPECT_EQ(there_and_back(ModuleRefused{2, {Errc::not_found, "no such module"}}).why.message,
             "no such module");
   const ModuleOpened opened =
-      there_and_back(ModuleOpened{1, {16, 17, 300}, "wasmtime 48", "onnxruntime"});
+      there_and_back(ModuleOpened{1, {16, 17, 300}, "wasmtime 48", "onnxruntime", 3});
   EXPECT_EQ(opened.call_streams, (std::vector<std::uint32_t>{16, 17, 300}));
   EXPECT_EQ(opened.engine, "wasmtime 48");
   const GuestLog line = there_and_back(GuestLog{4, true, "hello"});

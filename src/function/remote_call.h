@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "channel/endpoint.h"
 #include "function/protocol.h"
 #include <aloft/detail/binding.h>
 #include <aloft/result.h>
@@ -22,6 +23,8 @@ struct RemoteRequest {
   std::uint64_t argument_bytes = 0;                  // in all
   std::chrono::steady_clock::time_point deadline{};  // told to the edge; keeping it is the caller's
   bool digest_tensors = false;
+  // none: the caller goes on, and mostly has more to send before it waits.
+  channel::Haste haste = channel::Haste::now;
 };
 
 // What came of it, readable once the call has ended.
@@ -33,6 +36,9 @@ struct RemoteReply {
   std::uint64_t tx_bytes = 0;         // on the wire
   std::uint64_t rx_bytes = 0;
   bool edge_lost = false;  // ended because the link was
+  // It went to a version of its module that the cluster has chosen: a trap there says nothing of
+  // what this program's own version would do.
+  bool given_version = false;
   // The call was handed to the link: what became of it there is known only if a Return says so.
   bool handed_over = false;
 };

@@ -18,6 +18,9 @@ channel::EndpointOptions link_options(channel::EndpointOptions options, std::uin
   return options;
 }
 
+// Arguments of so many bytes leave in one piece with others.
+constexpr std::uint64_t kLittle = 4096;
+
 // A message's bytes on the link.
 std::uint64_t wire_bytes(std::uint64_t head, std::uint64_t body) {
   const std::uint64_t frames =
@@ -94,6 +97,7 @@ void RemoteSession::start(RemoteCall& call) {
                         "' was not part of the program when the runtime was made"});
     return effects.end(&call);
   }
+  call.reply.given_version = module->to_open.digest != module->asked;
   module->argument_bytes = std::max(module->argument_bytes, call.request.argument_bytes);
   if (!module->streams.add(call)) {
     call.reply.outcome = fail(Errc::overloaded, "too many calls wait for the edge");
@@ -108,11 +112,12 @@ bool RemoteSession::assist(const std::atomic<bool>& done, steady_clock::time_poi
     const std::lock_guard lock(mutex_);
     if (endpoint_ == nullptr) return false;
     endpoint = endpoint_.get();
-    ++assisting_;
+    assisting_.fetch_add(1, std::memory_order_relaxed);
   }
   const bool assisted = endpoint->assist(done, until);
-  const std::lock_guard lock(mutex_);
-  --assisting_;
+  // route() waits for the last one before it destroys the endpoint.
+  assisting_.fetch_sub(1, std::memory_order_release);
+  assisting_.notify_all();
   return assisted;
 }
 
@@ -159,6 +164,11 @@ void RemoteSession::send_call(Module& module, const CallStreams::Step& step, Eff
   if (is_call) {
     message.body = request.arguments;
     message.token = static_cast<std::uint64_t>(Token::call);
+    // Only where it costs nobody time: others that are on their way take longer than it waits.
+    if (module.streams.active() > 1 && request.argument_bytes <= kLittle &&
+        module.streams.is_brief(*step.call)) {
+      message.haste = request.haste;
+    }
   }
   step.call->reply.tx_bytes += wire_bytes(head.size(), is_call ? request.argument_bytes : 0);
   const auto sent = endpoint_->send_quietly(message);

@@ -85,6 +85,9 @@ class RemoteSession final : private channel::Receiver {
   // broke; else unreachable after `timeout`, with what was last in the way.
   [[nodiscard]] Result<void> wait_ready(std::chrono::milliseconds timeout) const;
 
+  // Why they cannot, to one who has waited so long.
+  [[nodiscard]] Error why_not_ready(std::chrono::milliseconds waited) const;
+
   // --- Hot upgrade, for upgrade_module() (module_upgrade.h): a version beside the one that serves.
   // Opens it, now or when the link is up. What is prepared is adopted or discarded before the next.
   void prepare(ModuleToOpen next);
@@ -125,9 +128,10 @@ class RemoteSession final : private channel::Receiver {
     enum class Role : std::uint8_t { serves, prepared, retiring };
 
     Module(ModuleToOpen wanted, CallStreams::Limits limits)
-        : to_open(std::move(wanted)), streams(limits) {}
+        : to_open(std::move(wanted)), asked(to_open.digest), streams(limits) {}
 
     ModuleToOpen to_open;
+    const std::string asked;  // the digest, which a route may say otherwise
     std::uint32_t id = 0;
     State state = State::closed;
     Role role = Role::serves;
@@ -184,6 +188,7 @@ class RemoteSession final : private channel::Receiver {
   [[nodiscard]] Module* module_with(const RemoteCall& call) const;
   // Why no call of this module can go out.
   [[nodiscard]] Error why_not(const Module& module) const;
+  [[nodiscard]] Error not_ready(std::chrono::milliseconds waited) const;
   // What will not pass by waiting.
   [[nodiscard]] std::optional<Error> final_error() const;
 
@@ -213,7 +218,8 @@ class RemoteSession final : private channel::Receiver {
   std::vector<std::byte> resume_secret_;  // what the edge gave for it; empty: none yet
   bool resuming_ = false;                 // it was shown in the last handshake
   bool draining_ = false;                 // somebody waits for calls to end
-  std::size_t assisting_ = 0;             // threads that use endpoint_ without the lock
+  // Threads that use endpoint_ without the lock, which they come with; they leave without it.
+  std::atomic<std::size_t> assisting_ = 0;
   bool up_ = false;
   std::chrono::steady_clock::time_point since_{};             // of up_
   Error link_error_{Errc::unreachable, "not connected yet"};  // while not up

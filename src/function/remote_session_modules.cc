@@ -88,7 +88,7 @@ Result<void> RemoteSession::handle(const ModuleOpened& opened) {
       return fail(Errc::protocol, "a call stream that has another use");
     }
   }
-  module->streams.open(opened.call_streams);
+  module->streams.open(opened.call_streams, opened.instances);
   module->state = Module::State::opened;
   module->logged_refusal.clear();
   wasm_engine_ = opened.engine;
@@ -349,14 +349,24 @@ Result<void> RemoteSession::wait_ready(std::chrono::milliseconds timeout) const 
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, deadline, [&] { return is_ready() || final_error().has_value(); });
   if (is_ready()) return {};
-  if (auto error = final_error()) return std::unexpected(*std::move(error));
-  const std::string waited = " (waited " + std::to_string(timeout.count()) + " ms)";
-  if (!up_) return fail(Errc::unreachable, link_error_.message + waited);
+  return std::unexpected(not_ready(timeout));
+}
+
+Error RemoteSession::why_not_ready(std::chrono::milliseconds waited) const {
+  const std::lock_guard lock(mutex_);
+  return not_ready(waited);
+}
+
+Error RemoteSession::not_ready(std::chrono::milliseconds waited) const {
+  if (auto error = final_error()) return *std::move(error);
+  const std::string so_long = " (waited " + std::to_string(waited.count()) + " ms)";
+  if (!up_) return {Errc::unreachable, link_error_.message + so_long};
   for (const auto& module : modules_) {
     if (module->role == Module::Role::serves && module->state != Module::State::opened)
-      return fail(Errc::unreachable, why_not(*module).message + waited);
+      return {Errc::unreachable, why_not(*module).message + so_long};
   }
-  return fail(Errc::internal, "the edge is neither ready nor not");
+  // It has become so, or ceased to be, this moment.
+  return {Errc::unreachable, "edge " + edge_ + " is ready only now" + so_long};
 }
 
 std::optional<Error> RemoteSession::final_error() const {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ struct Route {
   // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
   std::string session;
   std::vector<std::byte> ticket;  // empty: none is asked for there
+  // Module -> digest that is asked for there, where it is not the one that the session has.
+  std::map<std::string, std::string, std::less<>> versions{};
 };
 
 struct SessionOptions {

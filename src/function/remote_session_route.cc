@@ -46,6 +46,15 @@ std::vector<std::byte> RemoteSession::hello() {
 }
 
 void RemoteSession::connect(const Route& route) {
+  // Nothing of them is open: the link is a new one.
+  for (const auto& module : modules_) {
+    const auto version = route.versions.find(module->to_open.module->name);
+    if (version == route.versions.end() || version->second == module->to_open.digest) continue;
+    module->to_open.digest = version->second;
+    // Which of the models it uses, the module itself says.
+    module->to_open.graphs.clear();
+    for (const ModelFile& model : uploads_.models()) module->to_open.graphs.push_back(model.graph);
+  }
   edge_ = route.edge.to_string();
   session_ = route.session;
   ticket_ = route.ticket;
@@ -73,11 +82,8 @@ void RemoteSession::route(std::optional<Route> to) {
     ends_->close();
     old->close({Errc::cancelled, "the session goes elsewhere"});
     // Whoever reads the link in place of its thread leaves when it has ended: within 2 s.
-    for (std::unique_lock lock(mutex_); assisting_ != 0; lock.lock()) {
-      lock.unlock();
-      old->nudge();
-      std::this_thread::sleep_for(1ms);
-    }
+    for (std::size_t assisting; (assisting = assisting_.load(std::memory_order_acquire)) != 0;)
+      assisting_.wait(assisting, std::memory_order_acquire);
     old.reset();  // nobody reads arguments any more, and no callback comes
     ends_->on_down();
     ends_->reopen();

@@ -12,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kPeriod = 100'000;  // us
+constexpr const char* kOwnLeaf = "aloft-daemon";
 
 bool put(const fs::path& file, const std::string& text) {
   std::ofstream out(file);
@@ -53,11 +54,19 @@ Cgroup Cgroup::make(const std::string& name, const fs::path& mounts) {
     const auto own = groups.find("");
     fs::path base = mounts;
     if (own != groups.end()) base += own->second;
-    // A group with processes of its own gives no controllers to those below: then it is the one
-    // beside ours, as systemd's Delegate= arranges.
+    // An earlier call has moved this process.
+    if (base.filename() == kOwnLeaf) base = base.parent_path();
     fs::create_directories(base / "aloft", error);
-    for (const fs::path& folder : {base, base / "aloft"})
-      put(folder / "cgroup.subtree_control", "+cpu +memory +pids");
+    const auto share = [](const fs::path& folder) {
+      return put(folder / "cgroup.subtree_control", "+cpu +memory +pids");
+    };
+    // A group with processes of its own gives no controllers to those below, as with systemd's
+    // Delegate=: so this process goes into one of its own, beside them.
+    if (!share(base) && base != mounts) {
+      fs::create_directories(base / kOwnLeaf, error);
+      if (put(base / kOwnLeaf / "cgroup.procs", "0")) (void)share(base);
+    }
+    (void)share(base / "aloft");
     add("", base);
     return made;
   }

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ namespace {
 constexpr int kModule = 3;
 constexpr int kOutcome = 4;
 constexpr std::string_view kNoUser = "-";
+constexpr int kNiceness = 10;
 
 // The outcome: a line of JSON, {"name"} or {"code","why"}, and behind it the artifact.
 
@@ -143,6 +145,8 @@ int run_compile_job(std::span<const std::string_view> arguments) {
     std::fprintf(stderr, "error: only aloft-host starts a compiler\n");
     return 2;
   }
+  // Sessions that run go before modules that are not there yet, however long these take.
+  (void)::setpriority(PRIO_PROCESS, 0, kNiceness);
   SandboxOptions options{.root = arguments[0], .scratch = "", .keep = {kModule, kOutcome}};
   if (arguments[1] != kNoUser) options.user = static_cast<uid_t>(number(arguments[1]));
   options.need = arguments[2] == "everything" ? Need::everything : Need::what_there_is;

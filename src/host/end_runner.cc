@@ -28,7 +28,7 @@ EndRunner::EndRunner(const EndKey& key, EndContext context, const function::Atta
       held_(held),
       over_(std::move(over)),
       services_(
-          context_.session,
+          context_.session, context_.log_fields,
           [this](std::span<const std::byte> head) {
             const std::lock_guard lock(mutex_);
             if (binding_) binding_->send_line(head);
@@ -302,9 +302,17 @@ EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_poi
   }
   const auto address = put(*message.body);
   if (!address) return std::unexpected(address.error());
+  const auto begun = Clock::now();
   auto called = instance_->call(context_.exports[message.method], *address,
                                 static_cast<std::uint32_t>(message.body->size()), deadline);
   (void)services_.meter().end();
+  if (context_.counter) {
+    context_.counter->called(
+        called ? std::nullopt : std::optional(runtime::to_error(called.error()).code),
+        Clock::now() - begun);
+  }
+  if (context_.calls)
+    context_.calls->note(Clock::now() - begun, called ? CallOutcome::done : CallOutcome::failed);
   if (!called) return std::unexpected(explain(message.sequence, called.error()));
   return take_out(*called);
 }
@@ -375,8 +383,11 @@ Error EndRunner::explain(channel::Sequence sequence, const runtime::CallFailure&
       !services_.last_words().empty()) {
     error.message = services_.last_words();
   }
-  spdlog::warn("session {} end {} message {}: {}: {}", context_.session, to_string(key_), sequence,
-               to_string(error.code), error.message);
+  ops::log(spdlog::level::warn,
+           fmt::format("session {} end {} message {}: {}: {}", context_.session, to_string(key_),
+                       sequence, to_string(error.code), error.message),
+           context_.log_fields);
+  if (!instance_->usable()) spent_ = true;
   if (const auto* const trap = std::get_if<runtime::Trap>(&failure)) {
     spent_ = true;
     // To the caller's log, where the guest's own lines went.

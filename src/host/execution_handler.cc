@@ -62,10 +62,15 @@ ExecutionHandler::ExecutionHandler(ExecutionHandlerOptions options, Succession s
       quarantine_(options_.cache / "quarantine") {}
 
 Result<void> ExecutionHandler::start() {
-  auto inference = inference::make_cpu_engine(
-      {.threads = options_.inference_threads, .concurrency = std::max(1, options_.inferences)});
-  if (!inference) return std::unexpected(inference.error());
-  inference_ = *std::move(inference);
+  inference_ = options_.inference;
+  if (!inference_) {
+    auto inference = inference::make_engine({.threads = options_.inference_threads,
+                                             .concurrency = std::max(1, options_.inferences),
+                                             .device = options_.inference_device,
+                                             .libraries = options_.inference_libraries});
+    if (!inference) return std::unexpected(inference.error());
+    inference_ = *std::move(inference);
+  }
 
   std::error_code error;
   std::filesystem::create_directories(options_.cache, error);
@@ -88,6 +93,8 @@ Result<void> ExecutionHandler::start() {
                .models = models_.get(),
                .quarantine = &quarantine_,
                .ends = ends_.get(),
+               .counts = &counts_,
+               .figures = &figures_,
                .wasm_engine = runtime::Engine::description(),
                .inference_engine = inference_->description(),
                .limits = options_.session};
@@ -124,6 +131,11 @@ Result<channel::Address> ExecutionHandler::serve(int socket) {
   return listener_->address();
 }
 
+void ExecutionHandler::show(std::shared_ptr<const channel::TlsContext> tls) {
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_->show(std::move(tls));
+}
+
 void ExecutionHandler::close(const Error& why, std::chrono::milliseconds limit) {
   {
     const std::lock_guard lock(listener_mutex_);
@@ -145,6 +157,14 @@ void ExecutionHandler::end_sessions(std::string_view session, std::uint64_t gene
   for (const auto& one : sessions()) {
     const auto& rights = one->rights();
     if (rights && rights->session == session && rights->generation <= generation) one->close(why);
+  }
+}
+
+void ExecutionHandler::end_placement(std::string_view session, std::uint64_t generation,
+                                     const Error& why) {
+  for (const auto& one : sessions()) {
+    const auto& rights = one->rights();
+    if (rights && rights->session == session && rights->generation == generation) one->close(why);
   }
 }
 
@@ -180,10 +200,11 @@ Result<channel::Receiver*> ExecutionHandler::accept(std::span<const std::byte> p
     rights = std::make_shared<const SessionRights>(std::move(admitted->rights));
     if (!admitted->resume_secret.empty())
       accepted_hello_ = make_hello(services_, options_.boot_id, admitted->resume_secret);
-    // A device has one link for a session: with the next one the last one is dead, or one ticket
-    // would be good for any number.
-    end_sessions(rights->session, rights->generation,
-                 {Errc::unreachable, "going away: the session has come with another connection"});
+    // A device has one link for a placement: with the next one the last one is dead, or one ticket
+    // would be good for any number. The placement before this one goes on until it is released: the
+    // device leaves it once it can use this one.
+    end_placement(rights->session, rights->generation,
+                  {Errc::unreachable, "going away: the session has come with another connection"});
   }
 
   const std::lock_guard lock(mutex_);

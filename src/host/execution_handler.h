@@ -31,6 +31,8 @@
 
 #include "base/units.h"
 #include "channel/tcp.h"
+#include "host/call_counts.h"
+#include "host/call_figures.h"
 #include "host/end_table.h"
 #include "host/gate.h"
 #include "host/model_store.h"
@@ -46,8 +48,11 @@ struct ExecutionHandlerOptions {
   std::filesystem::path repository;  // folder of modules
   std::filesystem::path
       cache;  // folder for compiled modules, models and the quarantine; made when missing
-  int inference_threads = 1;  // of one inference
-  int inferences = 2;         // at a time; a session has one (inference_turns.h)
+  std::shared_ptr<inference::Engine> inference{};  // null: one of its own, as the next ones say
+  int inference_threads = 1;                       // of one inference
+  inference::Device inference_device = inference::Device::cpu;
+  std::filesystem::path inference_libraries{};  // inference::EngineOptions
+  int inferences = 2;                           // at a time; a session has one (inference_turns.h)
   std::size_t max_sessions = 64;
   SessionLimits session;
   EndLimits ends;
@@ -83,9 +88,17 @@ class ExecutionHandler final : private channel::Acceptor {
   // Ends what is connected for this session of the cluster, placements up to `generation`. The gate
   // is to have been told before. Any thread.
   void end_sessions(std::string_view session, std::uint64_t generation, const Error& why);
+  // The same of one placement.
+  void end_placement(std::string_view session, std::uint64_t generation, const Error& why);
   [[nodiscard]] std::size_t session_count();
+  // In place of ExecutionHandlerOptions::tls, for connections that come from now on.
+  void show(std::shared_ptr<const channel::TlsContext> tls);
+  // Of the calls that run here. Any thread.
+  [[nodiscard]] CallFigures& figures() { return figures_; }
   // The movable ends at this edge.
   [[nodiscard]] EndTable& ends() { return *ends_; }
+  // Of the calls that end at this edge.
+  [[nodiscard]] CallCounts& counts() { return counts_; }
 
  private:
   explicit ExecutionHandler(ExecutionHandlerOptions options, Succession succession);
@@ -105,11 +118,13 @@ class ExecutionHandler final : private channel::Acceptor {
   const ExecutionHandlerOptions options_;
   const Succession succession_;
   Quarantine quarantine_;
-  std::unique_ptr<inference::Engine> inference_;
+  std::shared_ptr<inference::Engine> inference_;
   std::shared_ptr<runtime::Engine> engine_;
   std::unique_ptr<Repository> repository_;
   std::unique_ptr<ModelStore> models_;
+  CallFigures figures_;
   std::unique_ptr<EndTable> ends_;
+  CallCounts counts_;
   SessionServices services_;
   std::vector<std::byte> hello_;
   std::vector<std::byte> accepted_hello_;  // I/O thread: of accepted_; empty: hello_

@@ -63,9 +63,9 @@ void Gate::hear_time(ClusterTime now) {
   time_.hear(now);
 }
 
-void Gate::expect(std::string_view session, std::uint64_t generation) {
+void Gate::expect(std::string_view session, std::uint64_t generation, std::string_view trace) {
   const std::lock_guard lock(mutex_);
-  placements_.expect(session, generation);
+  placements_.expect(session, generation, trace);
 }
 
 void Gate::release(std::string_view session, std::uint64_t generation, ClusterTime at) {
@@ -104,6 +104,7 @@ Result<Gate::Admission> Gate::admit(std::span<const std::byte> hello,
   if (!rights) return std::unexpected(std::move(rights).error());
   if (auto current = placements_.enter(rights->session, rights->generation, issued); !current)
     return std::unexpected(std::move(current).error());
+  rights->trace = placements_.trace_of(rights->session);
   std::erase_if(ends_, [](const auto& one) { return one.second.expired(); });
   auto& ends = ends_[rights->session];
   rights->ends = ends.lock();

@@ -83,7 +83,7 @@ class Gate {
   // The keys whose tickets are good.
   void trust(std::vector<identity::VerifyingKey> keys);
   void hear_time(identity::ClusterTime now);
-  void expect(std::string_view session, std::uint64_t generation);
+  void expect(std::string_view session, std::uint64_t generation, std::string_view trace = {});
   void release(std::string_view session, std::uint64_t generation, identity::ClusterTime at);
   void forget_before(identity::ClusterTime time);
 

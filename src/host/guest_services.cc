@@ -24,9 +24,9 @@ SendLine lines_to(channel::Endpoint& endpoint) {
   };
 }
 
-GuestServices::GuestServices(std::uint64_t session, SendLine send_line, InferenceTurns& turns,
-                             std::span<const NamedModel> models)
-    : session_(session), send_line_(std::move(send_line)) {
+GuestServices::GuestServices(std::uint64_t session, ops::LogFields log_fields, SendLine send_line,
+                             InferenceTurns& turns, std::span<const NamedModel> models)
+    : session_(session), log_fields_(std::move(log_fields)), send_line_(std::move(send_line)) {
   for (const NamedModel& model : models) {
     models_.push_back({model.name, make_metered_graph(model.graph, model.digest, turns, meter_)});
   }
@@ -56,8 +56,12 @@ void GuestServices::on_line(runtime::GuestStream stream, std::string_view line) 
 
 void GuestServices::send(runtime::GuestStream stream, std::string line) {
   const bool is_error = stream == runtime::GuestStream::standard_error;
-  spdlog::info("session {} call {} {}: {}", session_, call_id_, is_error ? "stderr" : "stdout",
-               line);
+  if (spdlog::should_log(spdlog::level::info)) {
+    ops::log(spdlog::level::info,
+             fmt::format("session {} call {} {}: {}", session_, call_id_,
+                         is_error ? "stderr" : "stdout", line),
+             log_fields_);
+  }
   const auto head = function::encode(
       function::GuestLog{.call_id = call_id_, .is_error = is_error, .line = std::move(line)});
   send_line_(head);

@@ -19,6 +19,7 @@
 #include "channel/endpoint.h"
 #include "host/metered_graph.h"
 #include "inference/engine.h"
+#include "ops/log.h"
 #include "runtime/host_services.h"
 #include <aloft/result.h>
 
@@ -41,8 +42,8 @@ using SendLine = std::function<void(std::span<const std::byte> head)>;
 class GuestServices final : public runtime::HostServices {
  public:
   // `turns` outlives it, and it outlives the instances that it serves.
-  GuestServices(std::uint64_t session, SendLine send_line, InferenceTurns& turns,
-                std::span<const NamedModel> models);
+  GuestServices(std::uint64_t session, ops::LogFields log_fields, SendLine send_line,
+                InferenceTurns& turns, std::span<const NamedModel> models);
 
   // From here on the guest works for this call; 0: for none (it starts, a buffer is made).
   void begin(std::uint64_t call_id, TensorDigests digests);
@@ -67,6 +68,7 @@ class GuestServices final : public runtime::HostServices {
   };
 
   const std::uint64_t session_;
+  const ops::LogFields log_fields_;
   const SendLine send_line_;
   InferenceMeter meter_;
   std::vector<MeteredModel> models_;

@@ -19,6 +19,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxVerified = 16'384;
+constexpr std::size_t kMaxKnown = 16'384;
+// Of a tenant; each is a request of a manager, on a thread.
+constexpr std::size_t kMaxWaiting = 128;
+// What one tenant may be shown at a time, of what is kept here.
+constexpr std::uint64_t kTenantsPart = 4;
+// A module that takes too much to compile would take it again.
+constexpr std::chrono::seconds kNotAgainFor{120};
 
 // Whom a verification believes, as a key of a map.
 std::string trust_of(const oci::Verification& verification) {
@@ -110,25 +117,75 @@ fs::path HostModules::file_of(const Digest& digest) const {
   return options_.state / "modules" / (digest.hex() + ".wasm");
 }
 
+std::optional<HostModules::Module> HostModules::ready(const Digest& digest,
+                                                      const std::string& trust) const {
+  std::optional<Module> module;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_.find(digest);
+    if (known == known_.end() || !verified_.contains({digest, trust})) return std::nullopt;
+    module = known->second;
+  }
+  // Piece by piece: any number of these may be under way.
+  const auto file = sha256_file(file_of(digest));
+  if (!file || file->digest != digest || !cache_.load(module->artifact_name)) return std::nullopt;
+  touch(file_of(digest));
+  touch(options_.state / "compiled" / module->artifact_name);
+  return module;
+}
+
+void HostModules::keep(const Module& module, const std::string& trust) {
+  if (verified_.size() >= kMaxVerified) verified_.clear();
+  verified_.emplace(module.digest, trust);
+  Module known = module;
+  known.compile_time = {};
+  known_.insert_or_assign(module.digest, std::move(known));
+  std::erase(used_, module.digest);
+  used_.push_back(module.digest);
+  if (used_.size() <= kMaxKnown) return;
+  known_.erase(used_.front());
+  used_.erase(used_.begin());
+}
+
 Result<HostModules::Module> HostModules::get(const Digest& digest,
-                                             const oci::Verification& verification) {
+                                             const oci::Verification& verification,
+                                             const std::string& owner) {
   const std::string trust = trust_of(verification);
+  if (auto there = ready(digest, trust)) {
+    const std::lock_guard lock(mutex_);
+    keep(*there, trust);
+    return *std::move(there);
+  }
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !busy_.contains(digest); });
+  if (const auto failed = failed_.find(digest); failed != failed_.end()) {
+    if (Clock::now() < failed->second.until) return std::unexpected(failed->second.why);
+    failed_.erase(failed);
+  }
+  if (waiting_[owner] >= kMaxWaiting) {
+    return fail(Errc::overloaded, "too many sessions of the tenant " + owner +
+                                      " wait for their modules at this host already");
+  }
+  ++waiting_[owner];
+  changed_.wait(lock, [&] {
+    return !busy_.contains(digest) && !at_work_for_.contains(owner) &&
+           busy_.size() < options_.compilations;
+  });
+  if (--waiting_[owner] == 0) waiting_.erase(owner);
   busy_.insert(digest);
+  at_work_for_.insert(owner);
   lock.unlock();
   auto made = make(digest, verification, trust);
   lock.lock();
   busy_.erase(digest);
+  at_work_for_.erase(owner);
   changed_.notify_all();
-  if (!made) return made;
-  if (verified_.size() >= kMaxVerified) verified_.clear();
-  verified_.emplace(digest, trust);
-  Module known = *made;
-  known.compile_time = {};
-  known_.insert_or_assign(digest, std::move(known));
-  std::erase(used_, digest);
-  used_.push_back(digest);
+  if (made) {
+    keep(*made, trust);
+  } else if (made.error().code == Errc::deadline_exceeded ||
+             made.error().code == Errc::resource_exhausted) {
+    if (failed_.size() >= kMaxKnown) failed_.clear();
+    failed_.insert_or_assign(digest, Failure{made.error(), Clock::now() + kNotAgainFor});
+  }
   return made;
 }
 
@@ -158,6 +215,10 @@ Result<std::vector<std::byte>> HostModules::fetched(const Digest& digest,
   auto bytes = read();
   if (!bytes)
     return fail(Errc::corrupt, "the module sha256:" + digest.hex() + " came as something else");
+  {
+    const std::lock_guard lock(mutex_);
+    ++use_.fetched;
+  }
   spdlog::info("module {} sha256:{} is fetched{}", fetched->name, digest.hex(),
                fetched->signer.empty() ? "" : ", signed by " + fetched->signer);
   make_room(options_.state / "modules", ".wasm", options_.max_modules);
@@ -185,20 +246,19 @@ Result<HostModules::Module> HostModules::make(const Digest& digest,
   const fs::path compiled = options_.state / "compiled" / module.artifact_name;
   if (cache_.load(module.artifact_name)) {
     touch(compiled);
+    const std::lock_guard lock(mutex_);
+    ++use_.found;
     return module;
-  }
-  {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return compiling_ < options_.compilations; });
-    ++compiling_;
   }
   const auto begun = std::chrono::steady_clock::now();
   auto result = compile_apart(*wasm, options_.compile);
   {
+    CallCounter counter;
+    counter.note(std::chrono::steady_clock::now() - begun,
+                 result ? CallOutcome::done : CallOutcome::failed);
     const std::lock_guard lock(mutex_);
-    --compiling_;
+    use_.compilations.add(counter.take());
     ++compilations_;
-    changed_.notify_all();
   }
   if (!result) {
     return fail(result.error().code,
@@ -214,17 +274,34 @@ Result<HostModules::Module> HostModules::make(const Digest& digest,
   return module;
 }
 
+Result<runtime::Manifest> HostModules::manifest(const Digest& digest) const {
+  const auto bytes = read_whole(file_of(digest));
+  if (!bytes || sha256(*bytes) != digest)
+    return fail(Errc::not_found, "the module sha256:" + digest.hex() + " is not here any more");
+  auto manifest = runtime::read_manifest(*bytes);
+  if (!manifest) return std::unexpected(std::move(manifest).error());
+  if (!*manifest) {
+    return fail(Errc::corrupt, "the module sha256:" + digest.hex() +
+                                   " does not say what is in it: seal it (aloft-cc)");
+  }
+  return **std::move(manifest);
+}
+
 Result<void> HostModules::show(const Module& module, const fs::path& modules,
                                const fs::path& compiled, std::optional<uid_t> user) const {
   const fs::path to = modules / (module.digest.hex() + ".wasm");
   std::error_code error;
-  if (!fs::exists(to, error)) {
+  if (fs::exists(to, error)) {
+    touch(to);
+  } else {
     // Under another name until it is whole.
     const fs::path fresh = to.string() + ".new";
     fs::copy_file(file_of(module.digest), fresh, fs::copy_options::overwrite_existing, error);
     if (!error && !give(fresh, user, 0640)) error = {errno, std::generic_category()};
     if (!error) fs::rename(fresh, to, error);
     if (error) return fail(Errc::internal, "cannot show " + to.string() + ": " + error.message());
+    // Copies: without a bound a tenant with many modules would fill the disk with them.
+    make_room(modules, ".wasm", Bytes{options_.max_modules.count() / kTenantsPart});
   }
   const fs::path artifact = compiled / module.artifact_name;
   if (fs::exists(artifact, error)) return {};
@@ -233,6 +310,7 @@ Result<void> HostModules::show(const Module& module, const fs::path& modules,
   auto cache = runtime::ArtifactCache::open(compiled);
   if (!cache) return std::unexpected(std::move(cache).error());
   cache->store(module.artifact_name, *bytes);
+  make_room(compiled, ".cwasm", Bytes{options_.max_compiled.count() / kTenantsPart});
   if (!give(artifact, user, 0640))
     return fail(Errc::internal, "cannot show " + artifact.string() + ": " + std::strerror(errno));
   return {};
@@ -248,6 +326,11 @@ std::vector<Digest> HostModules::compiled(std::size_t most) const {
 std::string HostModules::compiled_for() const {
   const std::string name = engine_->artifact_name({});
   return fs::path(name.substr(name.find('-') + 1)).stem().string();
+}
+
+HostModules::Use HostModules::use() const {
+  const std::lock_guard lock(mutex_);
+  return use_;
 }
 
 std::uint64_t HostModules::compilations() const {

@@ -3,28 +3,21 @@
 #include <spdlog/spdlog.h>
 
 #include "identity/certificate.h"
+#include "ops/log.h"
+#include "rpc/status.h"
+#include "rpc/trace_metadata.h"
+#include "wire/error_text.h"
 
 namespace aloft::host {
+namespace {
 
-grpc::Status to_status(const Error& error) {
-  const auto code = [&] {
-    switch (error.code) {
-      case Errc::invalid_argument: return grpc::StatusCode::INVALID_ARGUMENT;
-      case Errc::not_found: return grpc::StatusCode::NOT_FOUND;
-      case Errc::refused: return grpc::StatusCode::PERMISSION_DENIED;
-      case Errc::unreachable:
-      case Errc::cancelled: return grpc::StatusCode::UNAVAILABLE;
-      case Errc::overloaded:
-      case Errc::resource_exhausted: return grpc::StatusCode::RESOURCE_EXHAUSTED;
-      case Errc::deadline_exceeded: return grpc::StatusCode::DEADLINE_EXCEEDED;
-      case Errc::version_mismatch:
-      case Errc::signature_mismatch:
-      case Errc::corrupt: return grpc::StatusCode::FAILED_PRECONDITION;
-      default: return grpc::StatusCode::INTERNAL;
-    }
-  }();
-  return {code, error.message};
+template <class Request>
+ops::LogFields fields_of(const Request& request, const ops::Trace& trace) {
+  return {
+      {"tenant", request.tenant()}, {"session", request.session_id()}, {"trace_id", trace.id()}};
 }
+
+}  // namespace
 
 grpc::Status HostService::check(const grpc::ServerContext& context) const {
   const auto shown = context.auth_context()->FindPropertyValues("x509_pem_cert");
@@ -43,15 +36,28 @@ grpc::Status HostService::check(const grpc::ServerContext& context) const {
 grpc::Status HostService::Prepare(grpc::ServerContext* context, const v1::PrepareRequest* request,
                                   v1::PrepareResponse* response) {
   if (auto may = check(*context); !may.ok()) return may;
-  auto prepared = handler_.prepare(*request);
+  const ops::Trace trace = rpc::trace_of(*context);
+  const auto fields = fields_of(*request, trace);
+  auto prepared = handler_.prepare(*request, trace);
   if (!prepared) {
-    spdlog::warn("session {} of {} is not prepared: {}", request->session_id(), request->tenant(),
-                 prepared.error().message);
-    return to_status(prepared.error());
+    ops::log(spdlog::level::warn, "not prepared: " + prepared.error().message, fields);
+    return rpc::to_status(prepared.error());
   }
   *response = *std::move(prepared);
-  spdlog::info("session {} of {}, placement {}, is expected at {}", request->session_id(),
-               request->tenant(), request->generation(), response->address());
+  ops::log(
+      spdlog::level::info,
+      fmt::format("placement {} is expected at {}", request->generation(), response->address()),
+      fields);
+  return grpc::Status::OK;
+}
+
+grpc::Status HostService::InspectModule(grpc::ServerContext* context,
+                                        const v1::InspectModuleRequest* request,
+                                        v1::InspectModuleResponse* response) {
+  if (auto may = check(*context); !may.ok()) return may;
+  auto inspected = handler_.inspect(*request);
+  if (!inspected) return rpc::to_status(inspected.error());
+  *response = *std::move(inspected);
   return grpc::Status::OK;
 }
 
@@ -59,9 +65,9 @@ grpc::Status HostService::Release(grpc::ServerContext* context, const v1::Releas
                                   v1::ReleaseResponse*) {
   if (auto may = check(*context); !may.ok()) return may;
   auto released = handler_.release(*request);
-  if (!released) return to_status(released.error());
-  spdlog::info("session {} of {}, placement {}, is released", request->session_id(),
-               request->tenant(), request->generation());
+  if (!released) return rpc::to_status(released.error());
+  ops::log(spdlog::level::info, fmt::format("placement {} is released", request->generation()),
+           fields_of(*request, {}));
   return grpc::Status::OK;
 }
 

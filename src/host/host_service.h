@@ -18,6 +18,8 @@ class HostService final : public v1::HostOffloadHandler::Service {
 
   grpc::Status Prepare(grpc::ServerContext* context, const v1::PrepareRequest* request,
                        v1::PrepareResponse* response) override;
+  grpc::Status InspectModule(grpc::ServerContext* context, const v1::InspectModuleRequest* request,
+                             v1::InspectModuleResponse* response) override;
   grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
                        v1::ReleaseResponse* response) override;
 
@@ -27,8 +29,5 @@ class HostService final : public v1::HostOffloadHandler::Service {
   OffloadHandler& handler_;
   const std::string cluster_;
 };
-
-// As managers understand it.
-[[nodiscard]] grpc::Status to_status(const Error& error);
 
 }  // namespace aloft::host

@@ -45,7 +45,8 @@ Result<std::unique_ptr<InstanceWorker>> InstanceWorker::create(
 InstanceWorker::InstanceWorker(const WorkerContext& context,
                                std::span<const channel::StreamId> streams)
     : context_(context),
-      services_(context.session, lines_to(*context.endpoint), *context.turns, context.models) {
+      services_(context.session, context.log_fields, lines_to(*context.endpoint), *context.turns,
+                context.models) {
   for (const channel::StreamId stream : streams) slots_.emplace_back().stream = stream;
   last_run_.resize(context.exports.size());
 }
@@ -303,13 +304,22 @@ void InstanceWorker::run(Slot& slot) {
   } else {
     result = call_guest(slot, deadline, stop, reply);
   }
+  if (context_.counter) {
+    context_.counter->called(reply.error ? std::optional(reply.error->code) : std::nullopt,
+                             Clock::now() - slot.arrived);
+  }
   if (reply.error) {
-    spdlog::warn("session {} call {}: {}: {}", context_.session, reply.call_id,
-                 to_string(reply.error->code), reply.error->message);
-    if (!reply.trap_backtrace.empty()) {
-      spdlog::warn("session {} call {} at:\n{}", context_.session, reply.call_id,
-                   reply.trap_backtrace);
-    }
+    const auto warn = [&](const std::string& what) {
+      ops::log(spdlog::level::warn,
+               fmt::format("session {} call {}{}", context_.session, reply.call_id, what),
+               context_.log_fields);
+    };
+    warn(fmt::format(": {}: {}", to_string(reply.error->code), reply.error->message));
+    if (!reply.trap_backtrace.empty()) warn(" at:\n" + reply.trap_backtrace);
+  }
+  if (context_.calls) {
+    context_.calls->note(Clock::now() - slot.arrived,
+                         reply.error ? CallOutcome::failed : CallOutcome::done);
   }
   answer(slot, reply, result);
   if (spent_) replace();
@@ -344,7 +354,7 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
   reply.inference_us = micros(reading.time);
   reply.tensor_digests = std::move(reading.digests);
   // An interruption that comes when its call is over would strike the next one.
-  spent_ = stop.stop_requested();
+  spent_ = stop.stop_requested() || !current_->usable();
   if (called) {
     slot.descriptor = called->descriptor;
     return std::move(called->segments);

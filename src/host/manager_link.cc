@@ -45,14 +45,16 @@ void ManagerLink::hurry(std::chrono::milliseconds limit) {
 }
 
 v1::Hosts::Stub& ManagerLink::stub() {
-  if (!stub_) {
+  const auto credentials = options_.credentials();
+  if (!stub_ || credentials_ != credentials.version) {
+    credentials_ = credentials.version;
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     stub_ = v1::Hosts::NewStub(
-        grpc::CreateCustomChannel(options_.managers[at_], options_.credentials, arguments));
+        grpc::CreateCustomChannel(options_.managers[at_], credentials.credentials, arguments));
   }
   return *stub_;
 }

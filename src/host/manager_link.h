@@ -13,16 +13,15 @@
 #include <thread>
 #include <vector>
 
-#include <grpcpp/security/credentials.h>
-
 #include "aloft/v1/host.grpc.pb.h"
+#include "rpc/certificates.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
 
 struct ManagerLinkOptions {
-  std::vector<std::string> managers;  // HOST:PORT, at least one
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  std::vector<std::string> managers;         // HOST:PORT, at least one
+  rpc::ClientCredentialsSource credentials;  // with other ones it connects again
   v1::RegisterHostRequest self;
   std::chrono::milliseconds answer_limit{1'000};
   std::chrono::milliseconds first_interval{500};  // until a manager says how long a lease is
@@ -57,6 +56,7 @@ class ManagerLink {
   // its thread only
   std::size_t at_ = 0;
   std::unique_ptr<v1::Hosts::Stub> stub_;
+  std::uint64_t credentials_ = 0;  // version of those that stub_ has
   bool registered_ = false;
   std::chrono::milliseconds lease_{0};
 

@@ -6,6 +6,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "host/call_counts.h"
+
 namespace aloft::host {
 namespace {
 
@@ -102,10 +104,13 @@ void ModuleOpener::work() {
     std::uint64_t token = 0;
     if (made) {
       OpenedModule* const module = made->get();
-      spdlog::info("session {}: module {} {} is open, {} instances", session_, request.name,
-                   request.digest, module->workers.size());
+      ops::log(spdlog::level::info,
+               fmt::format("session {}: module {} {} is open, {} instances", session_, request.name,
+                           request.digest, module->workers.size()),
+               log_fields(rights_));
       answer = function::ModuleOpened{request.module_id, module->streams, services_.wasm_engine,
-                                      services_.inference_engine};
+                                      services_.inference_engine,
+                                      static_cast<std::uint32_t>(module->workers.size())};
       {
         // Before anybody can close it.
         const std::lock_guard saying(mutex_);
@@ -114,6 +119,7 @@ void ModuleOpener::work() {
       }
       opened_(*std::move(made));
     } else {
+      count_refusal(request, made.error().code);
       spdlog::warn("session {}: module {} {} is refused: {}: {}", session_, request.name,
                    request.digest, to_string(made.error().code), made.error().message);
       answer = function::ModuleRefused{request.module_id, made.error()};
@@ -126,6 +132,12 @@ void ModuleOpener::work() {
     }
     lock.lock();
   }
+}
+
+void ModuleOpener::count_refusal(const function::OpenModule& request, Errc why) const {
+  const auto digest = Digest::parse(request.digest);
+  if (services_.counts == nullptr || !digest) return;
+  if (const auto counter = services_.counts->of(*digest)) counter->refused(why);
 }
 
 void ModuleOpener::sent(std::uint64_t token) {
@@ -179,7 +191,11 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
                      .models = *std::move(models),
                      .instance_limits = limits.instance,
                      .call_limit = limits.call,
-                     .end_grace = limits.end_grace};
+                     .end_grace = limits.end_grace,
+                     .log_fields = log_fields(rights_)};
+  if (services_.counts != nullptr) opened->context.counter = services_.counts->of(*digest);
+  if (services_.figures != nullptr)
+    opened->context.calls = services_.figures->of(request.name, *digest);
   for (const auto& function : request.functions)
     opened->context.exports.push_back(function.export_name);
   if (auto made = make_workers(request, *opened); !made) return std::unexpected(made.error());

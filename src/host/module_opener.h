@@ -44,6 +44,7 @@ struct SessionLimits {
 };
 
 class EndTable;
+class CallCounts;
 
 // What all sessions share. Borrowed by them.
 struct SessionServices {
@@ -51,8 +52,10 @@ struct SessionServices {
   ModelStore* models = nullptr;
   const Quarantine* quarantine = nullptr;
   EndTable* ends = nullptr;
-  std::string wasm_engine;       // for ModuleOpened
-  std::string inference_engine;  // for ModuleOpened
+  CallCounts* counts = nullptr;    // null: calls are not counted
+  CallFigures* figures = nullptr;  // the same
+  std::string wasm_engine;         // for ModuleOpened
+  std::string inference_engine;    // for ModuleOpened
   SessionLimits limits;
 };
 
@@ -102,6 +105,7 @@ class ModuleOpener {
  private:
   void work();
   [[nodiscard]] Result<std::unique_ptr<OpenedModule>> make(const function::OpenModule& request);
+  void count_refusal(const function::OpenModule& request, Errc why) const;
   [[nodiscard]] Result<void> check_functions(const function::OpenModule& request,
                                              const runtime::Manifest& manifest) const;
   [[nodiscard]] Result<std::vector<std::uint32_t>> find_classes(

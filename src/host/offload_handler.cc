@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxModules = 64;
 constexpr std::size_t kMaxId = 128;
+constexpr std::size_t kMaxCounted = 64;  // modules
 constexpr std::string_view kWasi = "wasi_snapshot_preview1";
 // Threads of a tenant's process: of each session a few, of each instance one.
 constexpr std::uint32_t kThreads = 16'384;
@@ -79,6 +80,21 @@ Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOpt
                                     .max_compiled = given.max_compiled});
   if (!modules) return std::unexpected(std::move(modules).error());
   handler->modules_ = *std::move(modules);
+  if (!given.inference) return handler;
+  InferProcessOptions inference = *given.inference;
+  inference.setup.root = given.state / "infer-root";
+  inference.setup.need = given.need;
+  if (given.first_user) inference.setup.user = *given.first_user + 1;
+  fs::create_directories(inference.setup.root, error);
+  auto process = InferProcess::start(std::move(inference));
+  if (!process) return std::unexpected(std::move(process).error());
+  handler->inference_ = *std::move(process);
+  for (const std::string& what : handler->inference_->ready().missing)
+    spdlog::warn("aloft-infer: {}", what);
+  spdlog::info("aloft-infer: {}{}", handler->inference_->ready().engine,
+               handler->gpus().empty()
+                   ? ""
+                   : ", for tenants with a GPU " + handler->inference_->ready().accelerated);
   return handler;
 }
 
@@ -109,7 +125,52 @@ Result<OffloadHandler::Wanted> OffloadHandler::read(const v1::PrepareRequest& re
   return wanted;
 }
 
-Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& request) {
+Result<HostModules::Module> OffloadHandler::get_module(const std::string& tenant,
+                                                       const std::string& name,
+                                                       const Digest& digest, const Wanted& wanted) {
+  auto module = modules_->get(digest, wanted.verification, tenant);
+  if (!module) return module;
+  for (const std::string& import : module->imports) {
+    if (wanted.imports.contains(import)) continue;
+    return fail(Errc::refused, "the module " + name + " imports " + import + ", which the tenant " +
+                                   tenant + " is not granted (host_functions of the tenants file)");
+  }
+  return module;
+}
+
+Result<v1::InspectModuleResponse> OffloadHandler::inspect(const v1::InspectModuleRequest& request) {
+  if (draining_) return fail(Errc::unreachable, "host " + options_.host_id + " is going away");
+  v1::PrepareRequest as_prepare;
+  as_prepare.set_tenant(request.tenant());
+  as_prepare.set_session_id("none");
+  *as_prepare.add_modules() = request.module();
+  *as_prepare.mutable_host_functions() = request.host_functions();
+  *as_prepare.mutable_module_signers() = request.module_signers();
+  as_prepare.set_allow_unsigned_modules(request.allow_unsigned_modules());
+  const auto wanted = read(as_prepare);
+  if (!wanted) return std::unexpected(wanted.error());
+  const auto& [name, digest] = wanted->modules.front();
+  auto module = get_module(request.tenant(), name, digest, *wanted);
+  if (!module) return std::unexpected(std::move(module).error());
+  auto manifest = modules_->manifest(digest);
+  if (!manifest) return std::unexpected(std::move(manifest).error());
+  v1::InspectModuleResponse response;
+  response.set_name(manifest->module);
+  for (const auto& function : manifest->functions) {
+    auto* const part = response.add_functions();
+    part->set_name(function.name);
+    part->set_hash(function.signature_hash);
+  }
+  for (const auto& object : manifest->objects) {
+    auto* const part = response.add_classes();
+    part->set_name(object.name);
+    part->set_hash(object.state_hash);
+  }
+  return response;
+}
+
+Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& request,
+                                                    const ops::Trace& trace) {
   if (draining_) return fail(Errc::unreachable, "host " + options_.host_id + " is going away");
   const auto wanted = read(request);
   if (!wanted) return std::unexpected(wanted.error());
@@ -117,14 +178,8 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
   std::vector<HostModules::Module> modules;
   std::chrono::microseconds compile_time{};
   for (const auto& [name, digest] : wanted->modules) {
-    auto module = modules_->get(digest, wanted->verification);
+    auto module = get_module(request.tenant(), name, digest, *wanted);
     if (!module) return std::unexpected(std::move(module).error());
-    for (const std::string& import : module->imports) {
-      if (wanted->imports.contains(import)) continue;
-      return fail(Errc::refused, "the module " + name + " imports " + import +
-                                     ", which the tenant " + request.tenant() +
-                                     " is not granted (host_functions of the tenants file)");
-    }
     compile_time += module->compile_time;
     modules.push_back(*std::move(module));
   }
@@ -139,7 +194,8 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
 
   const std::lock_guard lock(tenant->mutex);
   if (!tenant->process) {
-    if (auto started = start(*tenant); !started) return std::unexpected(started.error());
+    if (auto started = start(*tenant, request.resources().gpus()); !started)
+      return std::unexpected(started.error());
   }
   for (const HostModules::Module& module : modules) {
     if (auto shown = modules_->show(module, tenant->folder / "modules", tenant->folder / "compiled",
@@ -151,7 +207,7 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
   if (request.generation() >= session.generation)
     session = {request.generation(), request.resources()};
   limit(*tenant);
-  tenant->process->expect(request.session_id(), request.generation());
+  tenant->process->expect(request.session_id(), request.generation(), trace.id());
   if (draining_) {
     tenant->process->release(request.session_id(), request.generation());
     return fail(Errc::unreachable, "host " + options_.host_id + " is going away");
@@ -183,8 +239,8 @@ Result<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenant(const std
   made->name = name;
   made->folder = options_.state / "tenants" / name;
   if (options_.first_user) {
-    // The first is the compiler's.
-    uid_t user = *options_.first_user + 1;
+    // The first is the compiler's, the second the inference process's.
+    uid_t user = *options_.first_user + 2;
     while (users_.contains(user)) ++user;
     users_.insert(user);
     made->user = user;
@@ -212,7 +268,7 @@ bool OffloadHandler::make_room_for_a_tenant() {
   return false;
 }
 
-Result<void> OffloadHandler::start(Tenant& tenant) {
+Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
   std::error_code error;
   fs::remove_all(tenant.folder, error);
   fs::create_directories(tenant.folder / "root", error);
@@ -221,23 +277,32 @@ Result<void> OffloadHandler::start(Tenant& tenant) {
   const fs::path modules = tenant.folder / "modules";
   const fs::path compiled = tenant.folder / "compiled";
   if (auto made = make_shown_folders(modules, compiled, tenant.user); !made) return made;
-  TenantProcessOptions options{.program = options_.program,
-                               .setup = {.tenant = tenant.name,
-                                         .host = options_.host_id,
-                                         .boot_id = random_id(),
-                                         .certificate = options_.certificate,
-                                         .key = options_.key,
-                                         .modules = modules,
-                                         .compiled = compiled,
-                                         .root = tenant.folder / "root",
-                                         .user = tenant.user,
-                                         .need = options_.need,
-                                         .inference_threads = options_.inference_threads,
-                                         .inferences = options_.inferences,
-                                         .instance_memory = options_.instance_memory,
-                                         .scratch_bytes = options_.tenant_memory,
-                                         .max_sessions = options_.max_sessions},
-                               .listen = {options_.listen, 0}};
+  TenantProcessOptions options{
+      .program = options_.program,
+      .setup = {.tenant = tenant.name,
+                .host = options_.host_id,
+                .boot_id = random_id(),
+                .certificate = options_.certificate,
+                .key = options_.key,
+                .modules = modules,
+                .compiled = compiled,
+                .root = tenant.folder / "root",
+                .user = tenant.user,
+                .need = options_.need,
+                .inference_threads = options_.inference_threads,
+                .inferences = options_.inferences,
+                .instance_memory = options_.instance_memory,
+                .scratch_bytes = options_.tenant_memory,
+                .max_sessions = options_.max_sessions},
+      .listen = {options_.listen, 0},
+      .log_format = options_.log_format,
+      .figures = [this, name = tenant.name](
+                     CallFigures::Module module) { calls_.add(name, std::move(module)); },
+      .inference = inference_.get(),
+      .inference_client = {.share = {.tenant = tenant.name, .inferences = options_.inferences},
+                           .memory_bytes = options_.inference_memory,
+                           .model_bytes = options_.inference_models,
+                           .gpus = gpus}};
   auto process = TenantProcess::start(std::move(options));
   if (!process) return std::unexpected(std::move(process).error());
   tenant.process = *std::move(process);
@@ -252,22 +317,30 @@ Result<void> OffloadHandler::start(Tenant& tenant) {
 void OffloadHandler::limit(Tenant& tenant) {
   std::uint64_t memory = options_.tenant_memory;
   std::uint64_t cpu = 0;
+  std::uint32_t gpus = 0;
   bool all_memory = true;
   bool all_cpu = true;
   for (const auto& [id, session] : tenant.sessions) {
     memory += session.resources.memory_bytes();
     cpu += session.resources.cpu_millicores();
+    gpus += session.resources.gpus();
     all_memory &= session.resources.memory_bytes() != 0;
     all_cpu &= session.resources.cpu_millicores() != 0;
   }
   // A session without a limit leaves none for the process.
   tenant.memory = std::max(tenant.memory, memory);
-  tenant.process->limit(
-      {.memory_bytes = all_memory ? tenant.memory : 0,
-       .cpu_millicores = all_cpu && cpu != 0 ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-                                                   cpu, kLeastCpu, 10'000'000))
-                                             : 0,
-       .processes = kThreads});
+  const std::uint32_t millicores =
+      all_cpu && cpu != 0
+          ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(cpu, kLeastCpu, 10'000'000))
+          : 0;
+  tenant.process->limit({.memory_bytes = all_memory ? tenant.memory : 0,
+                         .cpu_millicores = millicores,
+                         .processes = kThreads});
+  tenant.process->limit_inference(millicores, gpus);
+}
+
+std::vector<std::string> OffloadHandler::gpus() const {
+  return inference_ ? inference_->ready().gpus : std::vector<std::string>{};
 }
 
 Result<void> OffloadHandler::release(const v1::ReleaseRequest& request) {
@@ -307,12 +380,36 @@ void OffloadHandler::hear(const v1::HeartbeatResponse& heartbeat) {
     now = time_.now();
     keys = keys_;
   }
+  std::vector<Digest> counted;
+  for (const std::string& text : heartbeat.counted_modules()) {
+    auto digest = Digest::parse(text);
+    if (digest && counted.size() < kMaxCounted) counted.push_back(*digest);
+  }
   for (const auto& tenant : tenants()) {
     // One that is being started hears it at the end of that.
     const std::unique_lock lock(tenant->mutex, std::try_to_lock);
     if (!lock || !tenant->process) continue;
     tenant->process->trust(keys);
+    tenant->process->count(counted);
     if (now) tenant->process->hear_time(*now);
+  }
+}
+
+void OffloadHandler::report_counts(v1::HeartbeatRequest& heartbeat) {
+  for (const auto& tenant : tenants()) {
+    const std::unique_lock lock(tenant->mutex, std::try_to_lock);
+    if (!lock || !tenant->process) continue;  // the next one tells
+    for (const CountedCalls& counted : tenant->process->counts()) {
+      auto* const told = heartbeat.add_module_counts();
+      told->set_tenant(tenant->name);
+      told->set_digest("sha256:" + counted.module.hex());
+      told->set_calls(counted.calls);
+      told->set_failures(counted.failures);
+      told->set_refusals(counted.refusals);
+      const auto last = std::ranges::find_if(counted.latency.rbegin(), counted.latency.rend(),
+                                             [](std::uint64_t count) { return count != 0; });
+      for (auto at = counted.latency.begin(); at != last.base(); ++at) told->add_latency(*at);
+    }
   }
 }
 
@@ -335,6 +432,27 @@ std::size_t OffloadHandler::sessions() {
     count += tenant->sessions.size();
   }
   return count;
+}
+
+std::vector<OffloadHandler::TenantUse> OffloadHandler::tenants_use() {
+  std::vector<TenantUse> all;
+  for (const auto& tenant : tenants()) {
+    const std::lock_guard lock(tenant->mutex);
+    TenantUse use{.tenant = tenant->name, .sessions = tenant->sessions.size()};
+    if (tenant->process) {
+      use.process = tenant->process->pid();
+      use.starts = tenant->process->starts();
+    }
+    all.push_back(std::move(use));
+  }
+  return all;
+}
+
+void OffloadHandler::show(const std::string& certificate, const std::string& key) {
+  for (const auto& tenant : tenants()) {
+    const std::lock_guard lock(tenant->mutex);
+    if (tenant->process) tenant->process->show(certificate, key);
+  }
 }
 
 std::vector<std::string> OffloadHandler::missing() {

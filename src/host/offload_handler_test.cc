@@ -2,10 +2,13 @@
 // modules that are fetched and compiled, aloft-host itself.
 #include "host/offload_handler.h"
 
+#include <array>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
@@ -231,6 +234,73 @@ TEST_F(HostTest, a_device_with_a_ticket_calls_and_infers_inside_the_sandbox) {
   EXPECT_EQ(seen, (std::set<std::string>{"compiled", "modules", "scratch"}));
 }
 
+TEST_F(HostTest, tenants_infer_through_the_inference_process_which_may_be_killed) {
+  auto with = options();
+  with.inference = InferProcessOptions{.program = binary_dir() / "bin/aloft-infer", .setup = {}};
+  start(std::move(with));
+  const auto model = inference::testing::doubling_model({1});
+  struct Device {
+    std::unique_ptr<RawUe> ue;
+    RawUe::Module module;
+  };
+  std::vector<Device> devices;
+  for (const std::string tenant : {"acme", "other"}) {
+    const auto wanted = request({&infer_}, "s-" + tenant, 1, tenant);
+    const auto prepared = handler_->prepare(wanted);
+    ASSERT_TRUE(prepared) << prepared.error().message;
+    auto ue = connect(prepared->address(), hello_with_ticket(ticket(wanted, *prepared)));
+    ASSERT_TRUE(ue->wait_up(20s));
+    const auto module = ue->open(infer_, {{"model", model}});
+    ASSERT_TRUE(module) << module.error().message;
+    EXPECT_THAT(module->inference, HasSubstr("onnxruntime"));
+    devices.push_back({std::move(ue), *module});
+  }
+  float x = 1;
+  for (int kill = 0; kill < 3; ++kill) {
+    for (const Device& device : devices) {
+      const auto answer = device.ue->call(device.module, "infer::run", arguments(x));
+      ASSERT_FALSE(answer.error()) << answer.head.error->message;
+      EXPECT_EQ(answer.get<float>(), 2 * x);
+      ++x;
+    }
+    ASSERT_EQ(::kill(handler_->inference()->pid(), SIGKILL), 0);
+  }
+  EXPECT_FALSE(devices[0].ue->call(devices[0].module, "infer::run", arguments(x)).error());
+  EXPECT_EQ(handler_->inference()->starts(), 4U);
+}
+
+TEST_F(HostTest, an_endless_inference_costs_its_call_and_neither_process) {
+  auto with = options();
+  with.inference = InferProcessOptions{.program = binary_dir() / "bin/aloft-infer", .setup = {}};
+  start(std::move(with));
+  const auto wanted = request({&infer_});
+  const auto prepared = handler_->prepare(wanted);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  const auto ue = connect(prepared->address(), hello_with_ticket(ticket(wanted, *prepared)));
+  ASSERT_TRUE(ue->wait_up(20s));
+  const auto endless = ue->open(infer_, {{"model", inference::testing::endless_model()}});
+  ASSERT_TRUE(endless) << endless.error().message;
+  // Another session of the tenant: each has one inference at a time.
+  const auto second = request({&infer_}, "s2");
+  const auto again = handler_->prepare(second);
+  ASSERT_TRUE(again) << again.error().message;
+  const auto other = connect(again->address(), hello_with_ticket(ticket(second, *again)));
+  ASSERT_TRUE(other->wait_up(20s));
+  const auto doubling = other->open(infer_, {{"model", inference::testing::doubling_model({1})}});
+  ASSERT_TRUE(doubling) << doubling.error().message;
+  EXPECT_EQ(ue->call(*endless, "infer::run", arguments(1.0F), {.deadline = 300ms}).error(),
+            Errc::deadline_exceeded);
+  // An inference process that dies with it, twice: the device is told, and falls back.
+  const auto call = ue->start(*endless, "infer::run", arguments(1.0F));
+  ASSERT_TRUE(call) << call.error().message;
+  for (int kill = 0; kill < 3; ++kill) {
+    ASSERT_EQ(other->call(*doubling, "infer::run", arguments(2.0F)).get<float>(), 4.0F);
+    ASSERT_EQ(::kill(handler_->inference()->pid(), SIGKILL), 0);
+  }
+  EXPECT_EQ(ue->wait(*call).error(), Errc::unreachable);
+  EXPECT_EQ(other->call(*doubling, "infer::run", arguments(2.0F)).get<float>(), 4.0F);
+}
+
 TEST_F(HostTest, without_the_right_ticket_and_key_nobody_gets_in) {
   start();
   const auto wanted = request({&probe_});
@@ -357,6 +427,55 @@ TEST_F(HostTest, a_compiler_that_takes_too_much_is_ended_with_the_reason) {
   const auto prepared = prepare({&probe_});
   ASSERT_FALSE(prepared);
   EXPECT_EQ(prepared.error().code, Errc::resource_exhausted) << prepared.error().message;
+}
+
+TEST_F(HostTest, a_module_that_took_too_long_is_not_compiled_again_at_once) {
+  auto small = options();
+  small.compile_limit = 1ms;
+  start(std::move(small));
+  const auto first = prepare({&probe_});
+  ASSERT_FALSE(first);
+  EXPECT_EQ(fetches_, 1);
+  const auto second = prepare({&probe_}, "s2", 1, "another");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message, first.error().message);
+  EXPECT_EQ(fetches_, 1) << "nothing was spent on it";
+}
+
+TEST_F(HostTest, modules_that_take_long_hold_up_their_own_tenant_alone) {
+  const ModuleFile hostile(binary_dir() / "modules/hostile.wasm");
+  std::mutex mutex;
+  std::condition_variable changed;
+  int held = 0;
+  bool let_go = false;
+  auto slow = options();
+  slow.fetch = [&, inner = slow.fetch](const Digest& digest, const fs::path& into,
+                                       const oci::Verification& verification) {
+    if ("sha256:" + digest.hex() != probe_.digest) {
+      std::unique_lock lock(mutex);
+      ++held;
+      changed.notify_all();
+      changed.wait(lock, [&] { return let_go; });
+    }
+    return inner(digest, into, verification);
+  };
+  start(std::move(slow));
+  std::array<std::optional<Result<v1::PrepareResponse>>, 2> outcomes;
+  {
+    std::jthread first([&] { outcomes[0] = prepare({&infer_}, "e1", 1, "evil"); });
+    std::jthread second([&] { outcomes[1] = prepare({&hostile}, "e2", 1, "evil"); });
+    {
+      std::unique_lock lock(mutex);
+      EXPECT_TRUE(changed.wait_for(lock, 20s, [&] { return held > 0; }));
+    }
+    const auto prepared = prepare({&probe_}, "s1", 1, "acme");
+    EXPECT_TRUE(prepared) << prepared.error().message;
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(held, 1) << "one module of a tenant at a time";
+    let_go = true;
+    changed.notify_all();
+  }
+  for (const auto& outcome : outcomes) EXPECT_TRUE(*outcome) << outcome->error().message;
 }
 
 TEST_F(HostTest, its_end_leaves_no_process_and_no_folder_of_a_tenant) {

@@ -4,9 +4,11 @@
 
 namespace aloft::host {
 
-void Placements::expect(std::string_view session, std::uint64_t generation) {
+void Placements::expect(std::string_view session, std::uint64_t generation,
+                        std::string_view trace) {
   Record& record = records_[std::string(session)];
   if (generation < record.generation) return;
+  if (!trace.empty()) record.trace = trace;
   record.generation = generation;
   if (!record.released || generation <= record.released_up_to) return;
   record.released = false;
@@ -56,12 +58,17 @@ std::vector<Placements::Entry> Placements::entries() const {
   entries.reserve(records_.size());
   for (const std::string& session : released_) {
     const Record& record = records_.find(session)->second;
-    entries.push_back({session, record.released_up_to, true, record.at});
+    entries.push_back({session, record.released_up_to, true, record.at, {}});
   }
   for (const auto& [session, record] : records_) {
-    if (!record.released) entries.push_back({session, record.generation, false, {}});
+    if (!record.released) entries.push_back({session, record.generation, false, {}, record.trace});
   }
   return entries;
+}
+
+std::string Placements::trace_of(std::string_view session) const {
+  const auto found = records_.find(session);
+  return found == records_.end() ? std::string() : found->second.trace;
 }
 
 void Placements::forget_before(identity::ClusterTime time) {

@@ -28,8 +28,8 @@ class Placements {
  public:
   explicit Placements(std::size_t max_released = 16'384) : max_released_(max_released) {}
 
-  // This placement is to be here.
-  void expect(std::string_view session, std::uint64_t generation);
+  // This placement is to be here. `trace`: under which its open is found in logs; empty: as before.
+  void expect(std::string_view session, std::uint64_t generation, std::string_view trace = {});
   // It is over or elsewhere, and those before it. `now`: cluster time.
   void release(std::string_view session, std::uint64_t generation, identity::ClusterTime now);
   // A device has shown a right to it that was issued then. Errors: refused (stale, released).
@@ -41,12 +41,15 @@ class Placements {
     std::uint64_t generation = 0;
     bool released = false;
     identity::ClusterTime at{};  // released
+    std::string trace{};
   };
   // The released ones in their order, then the others; to be added to another book in this order.
   [[nodiscard]] std::vector<Entry> entries() const;
   // What was issued before this, and is unknown, is stale.
   [[nodiscard]] identity::ClusterTime forgotten() const { return forgotten_; }
   void forget_before(identity::ClusterTime time);
+  // Empty: unknown.
+  [[nodiscard]] std::string trace_of(std::string_view session) const;
   [[nodiscard]] std::size_t live() const { return records_.size() - released_.size(); }
 
  private:
@@ -55,6 +58,7 @@ class Placements {
     std::uint64_t released_up_to = 0;
     bool released = false;
     identity::ClusterTime at{};
+    std::string trace;
     std::list<std::string>::iterator order;  // in released_, while released
   };
 

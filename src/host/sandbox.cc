@@ -84,13 +84,24 @@ Result<void> own_root(const SandboxOptions& options) {
   const std::string root = options.root.string();
   if (::mount("aloft", root.c_str(), "tmpfs", kPlain, "size=64k,mode=0755") != 0)
     return cannot("mount on " + root);
-  for (const auto& [from, at] : options.shown) {
+  std::error_code error;
+  for (const auto& [from, at, use] : options.shown) {
     const std::string place = root + "/" + at;
-    if (::mkdir(place.c_str(), 0755) != 0 ||
-        ::mount(from.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+    const unsigned long plain =
+        use == SandboxOptions::Use::load ? kPlain & ~static_cast<unsigned long>(MS_NOEXEC) : kPlain;
+    fs::create_directories(place, error);
+    if (::mount(from.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
         ::mount(nullptr, place.c_str(), nullptr,
-                MS_REMOUNT | MS_BIND | MS_RDONLY | kPlain | flags_of(place), nullptr) != 0)
+                MS_REMOUNT | MS_BIND | MS_RDONLY | plain | flags_of(place), nullptr) != 0)
       return cannot("show the folder " + from.string());
+  }
+  for (const fs::path& device : options.devices) {
+    const std::string place = root + device.string();
+    fs::create_directories(fs::path(place).parent_path(), error);
+    const int file = ::open(place.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+    if (file >= 0) ::close(file);
+    if (::mount(device.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0)
+      return cannot("show the device " + device.string());
   }
   if (!options.scratch.empty()) {
     const std::string place = root + "/" + options.scratch;
@@ -172,6 +183,22 @@ std::uint64_t writable_memory() {
 }
 
 }  // namespace
+
+void show_accelerator(SandboxOptions& options, const fs::path& libraries) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/dev", error)) {
+    if (entry.path().filename().string().starts_with("nvidia") && entry.is_character_file(error))
+      options.devices.push_back(entry.path());
+  }
+  const auto show = [&](const fs::path& folder) {
+    if (folder.empty() || !fs::is_directory(folder, error)) return;
+    options.shown.push_back({folder, folder.relative_path().string(), SandboxOptions::Use::load});
+  };
+  // The links of a merged /usr lead into what is shown.
+  for (const char* const folder : {"/usr", "/lib", "/lib64", "/etc/ld.so.conf.d", "/proc/driver"})
+    show(folder);
+  show(libraries);
+}
 
 void limit_memory(std::uint64_t more_bytes) { limit(RLIMIT_DATA, writable_memory() + more_bytes); }
 

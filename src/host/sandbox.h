@@ -38,12 +38,15 @@ enum class Need {
 };
 
 struct SandboxOptions {
+  enum class Use : std::uint8_t { read, load };  // load: libraries may be loaded from there
   struct Shown {
     std::filesystem::path from;  // a folder
-    std::string at;              // its name in the new root
+    std::string at;              // its name in the new root, or its path there
+    Use use = Use::read;
   };
-  std::filesystem::path root;       // an empty folder, to mount on; nothing is left in it
-  std::vector<Shown> shown{};       // read-only
+  std::filesystem::path root;  // an empty folder, to mount on; nothing is left in it
+  std::vector<Shown> shown{};  // read-only
+  std::vector<std::filesystem::path> devices{};  // of an accelerator: there under the same path
   std::string scratch = "scratch";  // a folder in memory that can be written; empty: none
   std::uint64_t scratch_bytes = std::uint64_t{64} << 20U;
   std::optional<uid_t> user{};  // of the process, and its group; root alone can change to it
@@ -68,13 +71,18 @@ struct Confined {
 // has to end.
 [[nodiscard]] Result<Confined> enter_sandbox(const SandboxOptions& options);
 
+// Adds what NVIDIA's driver needs to be seen: its devices, the system's libraries, and `libraries`,
+// where those of the engine lie; empty: beside what is running.
+void show_accelerator(SandboxOptions& options, const std::filesystem::path& libraries);
+
 // From here on this process can have this much more memory that it can write to; what it has
 // already, in use or not, is not counted. For who has no control group. Before allow_only().
 void limit_memory(std::uint64_t more_bytes);
 
 enum class SystemCalls {
-  serve,    // an Execution Handler: memory, threads, its files, its sockets
-  compute,  // the same without sockets: compiling
+  serve,       // an Execution Handler: memory, threads, its files, its sockets
+  compute,     // the same without sockets: compiling
+  accelerate,  // `serve`, and talking to the devices that it sees
 };
 // The last measure, for all threads. Errors: internal.
 [[nodiscard]] Result<void> allow_only(SystemCalls calls);

@@ -34,12 +34,8 @@ void Session::start(std::unique_ptr<channel::Endpoint> endpoint) {
       id_, services_, rights_.get(), *endpoint_, *turns_,
       [this](std::unique_ptr<OpenedModule> module) { add(std::move(module)); });
   ends_ = std::make_unique<SessionEnds>(id_, *services_.ends, *endpoint_);
-  if (rights_) {
-    spdlog::info("session {}: {} is connected, for the session {} of the cluster", id_, peer_,
-                 rights_->session);
-  } else {
-    spdlog::info("session {}: {} is connected", id_, peer_);
-  }
+  ops::log(spdlog::level::info, fmt::format("session {}: {} is connected", id_, peer_),
+           log_fields(rights_.get()));
 }
 
 void Session::add(std::unique_ptr<OpenedModule> module) {
@@ -271,7 +267,8 @@ void Session::on_sent(channel::StreamId stream, std::uint64_t token, const Resul
 void Session::on_up(std::span<const std::byte>) {}
 
 void Session::on_down(const Error& why, std::chrono::steady_clock::time_point) {
-  spdlog::info("session {}: {} is gone: {}", id_, peer_, why.message);
+  ops::log(spdlog::level::info, fmt::format("session {}: {} is gone: {}", id_, peer_, why.message),
+           log_fields(rights_.get()));
   stop();
   ends_->down();
   ended_.store(true, std::memory_order_release);

@@ -50,6 +50,8 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
     object_class = module->classes[*object_class];
   auto added = table_.add(key,
                           {.session = session_,
+                           .log_fields = of.log_fields,
+                           .calls = of.calls,
                            .turns = turns,
                            .module = of.module,
                            .exports = of.exports,
@@ -58,6 +60,7 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                            .call_limit = of.call_limit,
                            .end_grace = of.end_grace,
                            .max_body = table_.limits().body,
+                           .counter = of.counter,
                            .memory = std::move(memory)},
                           head.terms);
   if (!added) return refuse(added.error());

@@ -41,4 +41,9 @@ MemoryShare share_memory(const SessionRights& rights, std::uint32_t wanted, std:
   return share;
 }
 
+ops::LogFields log_fields(const SessionRights* rights) {
+  if (rights == nullptr) return {};
+  return {{"session", rights->session}, {"trace_id", rights->trace}};
+}
+
 }  // namespace aloft::host

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "ops/log.h"
 
 namespace aloft::host {
 
@@ -33,7 +34,10 @@ struct SessionRights {
   std::vector<Digest> modules;     // that it may open
   std::uint64_t memory_bytes = 0;  // of all instances together; 0: as the handler has it for all
   std::shared_ptr<EndMemory> ends{};
+  std::string trace{};  // under which its open is found in the logs of all; empty: unknown
 };
+// What lines of a log that belong to such a session say of it; null: to none of a cluster's.
+[[nodiscard]] ops::LogFields log_fields(const SessionRights* rights);
 
 // How a module's part of a session's memory is used.
 struct MemoryShare {

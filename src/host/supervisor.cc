@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 namespace aloft::host {
 namespace {
 
@@ -54,26 +56,12 @@ std::string describe(int status) {
   return "status " + std::to_string(WEXITSTATUS(status));
 }
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 enum class Role { standing_by, serving, leaving };
 
 struct Worker {
   Worker(pid_t process, int line) : pid(process), socket(line) {}
   pid_t pid;
-  Fd socket;
+  Descriptor socket;
   Role role = Role::standing_by;
   bool ready = false;
   bool line_ended = false;
@@ -262,7 +250,7 @@ class Supervisor {
   const std::function<void()>& started_;
   const SupervisorOptions options_;
   sigset_t watched_{}, before_{};
-  std::optional<Fd> signals_;
+  std::optional<Descriptor> signals_;
   std::list<Worker> workers_;
   bool said_started_ = false;
   std::chrono::milliseconds pause_ = kFirstPause;

@@ -213,7 +213,9 @@ class Filter {
 Result<void> allow_only(SystemCalls calls) {
   Filter filter;
   for (const int call : kCompute) filter.allow(call);
-  if (calls == SystemCalls::serve) {
+  // A driver's requests are its own; which devices there are is the sandbox's business.
+  if (calls == SystemCalls::accelerate) filter.allow(SCMP_SYS(ioctl));
+  if (calls == SystemCalls::serve || calls == SystemCalls::accelerate) {
     for (const int call : kServe) filter.allow(call);
     // What a socket of its own has in store, and whether a descriptor is a terminal.
     for (const int request : {FIONREAD, FIONBIO, SIOCOUTQ})

@@ -1,12 +1,10 @@
 #include "host/tenant_link.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <span>
 #include <utility>
 
 #include <nlohmann/json.hpp>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -41,7 +39,8 @@ json to_json(const TenantSetup& setup) {
           {"instance_memory", setup.instance_memory},
           {"scratch_bytes", setup.scratch_bytes},
           {"call_limit_ms", setup.call_limit_ms},
-          {"max_sessions", setup.max_sessions}};
+          {"max_sessions", setup.max_sessions},
+          {"inference_process", setup.inference_process}};
 }
 json to_json(const TrustKeys& trust) {
   json keys = json::array();
@@ -54,7 +53,17 @@ json to_json(const Place& place) {
           {"session", place.session},
           {"generation", place.generation},
           {"released", place.released},
-          {"at", place.at.count()}};
+          {"at", place.at.count()},
+          {"trace", place.trace}};
+}
+json to_json(const ShowCertificate& shown) {
+  return {{"kind", "certificate"}, {"certificate", shown.certificate}, {"key", shown.key}};
+}
+json to_json(const Figures& figures) {
+  const CallTimes& counts = figures.module.counts;
+  return {
+      {"kind", "figures"},       {"module", figures.module.name}, {"digest", figures.module.digest},
+      {"errors", counts.errors}, {"micros", counts.micros},       {"buckets", counts.buckets}};
 }
 json to_json(const Forget& forget) {
   return {{"kind", "forget"}, {"before", forget.before.count()}};
@@ -64,6 +73,32 @@ json to_json(const End&) { return {{"kind", "end"}}; }
 json to_json(const Ready& ready) { return {{"kind", "ready"}, {"missing", ready.missing}}; }
 json to_json(const Failed& failed) { return {{"kind", "failed"}, {"why", failed.why}}; }
 json to_json(const HandOver&) { return {{"kind", "hand_over"}}; }
+json to_json(const CountedCalls& counted) {
+  json latency = json::array();  // of most there are none
+  for (std::size_t i = 0; i < counted.latency.size(); ++i) {
+    if (counted.latency[i] != 0) latency.push_back({i, counted.latency[i]});
+  }
+  return {{"kind", "counted"},
+          {"module", counted.module.hex()},
+          {"calls", counted.calls},
+          {"failures", counted.failures},
+          {"refusals", counted.refusals},
+          {"latency", std::move(latency)}};
+}
+
+CountedCalls counted_from(const json& from) {
+  CountedCalls counted;
+  if (auto module = Digest::parse(from.at("module").get_ref<const std::string&>()))
+    counted.module = *module;
+  from.at("calls").get_to(counted.calls);
+  from.at("failures").get_to(counted.failures);
+  from.at("refusals").get_to(counted.refusals);
+  for (const json& one : from.at("latency"))
+    counted.latency.at(one.at(0).get<std::size_t>()) = one.at(1).get<std::uint64_t>();
+  return counted;
+}
+json to_json(const WantInference&) { return {{"kind", "want_inference"}}; }
+json to_json(const Inference&) { return {{"kind", "inference"}}; }
 
 TenantSetup setup_from(const json& from) {
   TenantSetup setup;
@@ -87,6 +122,7 @@ TenantSetup setup_from(const json& from) {
   from.at("scratch_bytes").get_to(setup.scratch_bytes);
   from.at("call_limit_ms").get_to(setup.call_limit_ms);
   from.at("max_sessions").get_to(setup.max_sessions);
+  from.at("inference_process").get_to(setup.inference_process);
   return setup;
 }
 
@@ -106,7 +142,21 @@ TenantMessage message_from(const json& from) {
   if (kind == "time") return TellTime{time_from(from.at("now"))};
   if (kind == "place") {
     return Place{from.at("session").get<std::string>(), from.at("generation").get<std::uint64_t>(),
-                 from.at("released").get<bool>(), time_from(from.at("at"))};
+                 from.at("released").get<bool>(), time_from(from.at("at")),
+                 from.at("trace").get<std::string>()};
+  }
+  if (kind == "certificate") {
+    return ShowCertificate{from.at("certificate").get<std::string>(),
+                           from.at("key").get<std::string>()};
+  }
+  if (kind == "figures") {
+    Figures figures;
+    from.at("module").get_to(figures.module.name);
+    from.at("digest").get_to(figures.module.digest);
+    from.at("errors").get_to(figures.module.counts.errors);
+    from.at("micros").get_to(figures.module.counts.micros);
+    from.at("buckets").get_to(figures.module.counts.buckets);
+    return figures;
   }
   if (kind == "forget") return Forget{time_from(from.at("before"))};
   if (kind == "serve") return Serve{};
@@ -114,6 +164,9 @@ TenantMessage message_from(const json& from) {
   if (kind == "ready") return Ready{from.at("missing").get<std::vector<std::string>>()};
   if (kind == "failed") return Failed{from.at("why").get<std::string>()};
   if (kind == "hand_over") return HandOver{};
+  if (kind == "counted") return counted_from(from);
+  if (kind == "want_inference") return WantInference{};
+  if (kind == "inference") return Inference{};
   throw std::out_of_range("kind");
 }
 
@@ -133,32 +186,28 @@ Result<TenantMessage> decode_tenant_message(std::string_view text) {
 }
 
 Result<TenantLink::Pair> TenantLink::make() {
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
-    return fail(Errc::internal, std::string("socketpair: ") + std::strerror(errno));
-  return Pair{ends[0], ends[1]};
+  auto pair = wire::make_packet_sockets();
+  if (!pair) return std::unexpected(std::move(pair).error());
+  return Pair{pair->one.release(), pair->other.release()};
 }
 
 TenantLink::~TenantLink() { ::close(socket_); }
 
-Result<void> TenantLink::send(const TenantMessage& message) {
+Result<void> TenantLink::send(const TenantMessage& message, int descriptor) {
   const std::string text = encode(message);
-  ssize_t sent = 0;
-  do {
-    sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  if (sent == static_cast<ssize_t>(text.size())) return {};
-  return fail(Errc::unreachable, std::string("the other end of the line: ") + std::strerror(errno));
+  if (auto sent = wire::send_packet(socket_, std::as_bytes(std::span(text)), descriptor); !sent)
+    return fail(Errc::unreachable, sent.error().message);
+  return {};
 }
 
 Result<TenantMessage> TenantLink::receive() {
   std::string text(kMaxTenantMessage, '\0');
-  ssize_t got = 0;
-  do {
-    got = ::recv(socket_, text.data(), text.size(), 0);
-  } while (got < 0 && errno == EINTR);
-  if (got <= 0) return fail(Errc::unreachable, "the other end of the line is gone");
-  text.resize(static_cast<std::size_t>(got));
+  auto packet =
+      wire::receive_packet(socket_, std::as_writable_bytes(std::span(text)), wire::Wait::yes);
+  if (!packet) return std::unexpected(packet.error());
+  if (!*packet) return fail(Errc::unreachable, "the other end of the line is gone");
+  descriptor_ = std::move((*packet)->descriptor);
+  text.resize((*packet)->size);
   return decode_tenant_message(text);
 }
 

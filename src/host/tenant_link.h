@@ -8,7 +8,12 @@
 //        Trust, Time, Place...  --------->   (state; again to each successor)
 //        Serve    ----------------------->   takes connections
 //        Trust, Time, Place     --------->   as they change
+//                 <-----------------------   CountedCalls: what its calls came to since the last
+//        ShowCertificate  ------------->   the data plane's was renewed
+//                 <-----------------------   Figures: calls since the last ones, a module each
 //                 <-----------------------   HandOver: it is worn out, and ends soon
+//                 <-----------------------   WantInference: its line to aloft-infer has ended
+//        Inference + socket  ------------>   another one
 //        End      ----------------------->   tells its devices to go, and ends
 //
 // A handler whose daemon is gone ends at once: nobody would tell it whose tickets are good.
@@ -22,13 +27,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <sys/types.h>
 
+#include "host/call_counts.h"
+#include "host/call_figures.h"
 #include "host/sandbox.h"
 #include "identity/ticket.h"
+#include "wire/packet_socket.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -48,6 +57,9 @@ struct TenantSetup {
   std::uint64_t scratch_bytes = std::uint64_t{1} << 30U;  // models lie there, in memory
   std::uint64_t call_limit_ms = 10'000;
   std::size_t max_sessions = 1024;
+  // Where the host has an inference process: how its engine describes itself. The handler waits for
+  // a socket to it then (Inference), and makes no engine of its own.
+  std::string inference_process{};
 };
 
 struct TrustKeys {
@@ -62,6 +74,14 @@ struct Place {
   std::uint64_t generation = 0;
   bool released = false;
   identity::ClusterTime at{};
+  std::string trace{};  // empty: unknown
+};
+// For connections that come from now on; PEM.
+struct ShowCertificate {
+  std::string certificate, key;
+};
+struct Figures {
+  CallFigures::Module module;
 };
 struct Forget {
   identity::ClusterTime before{};
@@ -75,9 +95,12 @@ struct Failed {
   std::string why;
 };
 struct HandOver {};
+struct WantInference {};
+struct Inference {};  // a socket to the inference process comes with it
 
 using TenantMessage = std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End,
-                                   Ready, Failed, HandOver>;
+                                   Ready, Failed, HandOver, CountedCalls, WantInference, Inference,
+                                   ShowCertificate, Figures>;
 
 inline constexpr std::size_t kMaxTenantMessage = 64 * 1024;
 
@@ -99,14 +122,18 @@ class TenantLink {
   // Both are closed by exec. Errors: internal.
   [[nodiscard]] static Result<Pair> make();
 
-  // Never waits. Errors: unreachable (the other end is gone, or does not read).
-  [[nodiscard]] Result<void> send(const TenantMessage& message);
+  // Never waits. `descriptor` (-1: none) stays the caller's. Errors: unreachable (the other end is
+  // gone, or does not read).
+  [[nodiscard]] Result<void> send(const TenantMessage& message, int descriptor = -1);
   // Waits for the next one. Errors: unreachable (the other end is gone), protocol.
   [[nodiscard]] Result<TenantMessage> receive();
+  // What came with the last message.
+  [[nodiscard]] wire::Descriptor take_descriptor() { return std::move(descriptor_); }
   [[nodiscard]] int socket() const { return socket_; }
 
  private:
   int socket_;
+  wire::Descriptor descriptor_;  // receive()'s thread
 };
 
 }  // namespace aloft::host

@@ -21,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTooSoon{1000};
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{5000};
+// From one line to the inference process to the next, of a handler that loses them.
+constexpr std::chrono::milliseconds kInferencePause{200};
 
 int until(Clock::time_point time) {
   if (time == Clock::time_point::max()) return -1;
@@ -38,6 +40,8 @@ struct TenantProcess::Worker {
   bool line_ended = false;
   Clock::time_point started = Clock::now();
   Clock::time_point kill_at = Clock::time_point::max();
+  Clock::time_point inference_given{};
+  Clock::time_point inference_due = Clock::time_point::max();
 };
 
 Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions options) {
@@ -63,9 +67,17 @@ TenantProcess::TenantProcess(TenantProcessOptions options, ListeningSocket socke
       socket_(std::move(socket)),
       cgroup_(Cgroup::make("tenant-" + options_.setup.tenant)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { run(); }) {}
+      thread_([this] { run(); }) {
+  if (options_.inference != nullptr) {
+    subscription_.emplace(*options_.inference, [this] {
+      inference_restarted_ = true;
+      nudge();
+    });
+  }
+}
 
 TenantProcess::~TenantProcess() {
+  subscription_.reset();
   end();
   thread_.join();
   ::close(wake_);
@@ -116,17 +128,23 @@ void TenantProcess::hear_time(identity::ClusterTime now) {
   if (const auto here = time_.now()) tell(TellTime{*here});
 }
 
-void TenantProcess::expect(const std::string& session, std::uint64_t generation) {
+void TenantProcess::expect(const std::string& session, std::uint64_t generation,
+                           const std::string& trace) {
   const std::lock_guard lock(mutex_);
-  placements_.expect(session, generation);
-  tell(Place{session, generation, false, {}});
+  placements_.expect(session, generation, trace);
+  tell(Place{session, generation, false, {}, trace});
+}
+
+void TenantProcess::show(const std::string& certificate, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  tell(ShowCertificate{certificate, key});
 }
 
 void TenantProcess::release(const std::string& session, std::uint64_t generation) {
   const std::lock_guard lock(mutex_);
   const auto now = time_.now().value_or(identity::ClusterTime{});
   placements_.release(session, generation, now);
-  tell(Place{session, generation, true, now});
+  tell(Place{session, generation, true, now, {}});
 }
 
 std::size_t TenantProcess::sessions() {
@@ -134,9 +152,47 @@ std::size_t TenantProcess::sessions() {
   return placements_.live();
 }
 
+void TenantProcess::count(std::vector<Digest> modules) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(counted_, [&](const auto& one) {
+    return std::ranges::find(modules, one.first) == modules.end();
+  });
+  for (const Digest& module : modules) counted_.try_emplace(module, CountedCalls{.module = module});
+}
+
+std::vector<CountedCalls> TenantProcess::counts() {
+  const std::lock_guard lock(mutex_);
+  std::vector<CountedCalls> all;
+  for (const auto& [module, counted] : counted_) {
+    if (!counted.empty()) all.push_back(counted);
+  }
+  return all;
+}
+
 void TenantProcess::limit(const CgroupLimits& limits) {
   const std::lock_guard lock(mutex_);
   not_limited_ = cgroup_.limit(limits);
+}
+
+void TenantProcess::limit_inference(std::uint32_t cpu_millicores, std::uint32_t gpus) {
+  if (options_.inference == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  InferClient& client = options_.inference_client;
+  client.share.cpu_millicores = cpu_millicores;
+  options_.inference->set_share(client.share);
+  // Which engine it has is decided with its connection.
+  if ((std::exchange(client.gpus, gpus) == 0) == (gpus == 0)) return;
+  for (const auto& worker : workers_) worker->inference_due = Clock::now();
+  nudge();
+}
+
+void TenantProcess::give_inference(Worker& worker) {
+  worker.inference_due = Clock::time_point::max();
+  worker.inference_given = Clock::now();
+  auto socket = options_.inference->connect(options_.inference_client);
+  // Whether there is none, or the line is full: the next one, if there is one, is told of.
+  if (!socket || !worker.link.send(Inference{}, socket->get())) return;
+  spdlog::debug("tenant {}: has a line to aloft-infer", options_.setup.tenant);
 }
 
 void TenantProcess::end() {
@@ -156,9 +212,12 @@ Result<void> TenantProcess::start_worker() {
       {{pair->other, kLinkDescriptor}, {listening, kSocketDescriptor}}};
   // It logs as much as this process does.
   const auto level = spdlog::level::to_string_view(spdlog::get_level());
-  auto child =
-      Child::start(options_.program,
-                   {"--tenant", options_.setup.tenant, {level.data(), level.size()}}, descriptors);
+  auto child = Child::start(options_.program,
+                            {"--tenant",
+                             options_.setup.tenant,
+                             {level.data(), level.size()},
+                             std::string(ops::to_string(options_.log_format))},
+                            descriptors);
   ::close(pair->other);
   ::close(listening);
   if (!child) {
@@ -171,7 +230,12 @@ Result<void> TenantProcess::start_worker() {
     // A control group that is there but closed to this process is as good as none.
     spdlog::warn("tenant {}: {}", options_.setup.tenant, added.error().message);
   }
-  if (auto sent = worker->link.send(options_.setup); !sent) return sent;
+  TenantSetup setup = options_.setup;
+  if (options_.inference != nullptr) {
+    const std::lock_guard lock(mutex_);
+    setup.inference_process = options_.inference->engine_for(options_.inference_client.gpus);
+  }
+  if (auto sent = worker->link.send(setup); !sent) return sent;
   if (auto ready = wait_until_ready(*worker); !ready) return ready;
 
   const std::lock_guard lock(mutex_);
@@ -179,8 +243,10 @@ Result<void> TenantProcess::start_worker() {
   std::vector<TenantMessage> state{keys_, Forget{placements_.forgotten()}};
   if (const auto now = time_.now()) state.emplace_back(TellTime{*now});
   for (const auto& entry : placements_.entries())
-    state.emplace_back(Place{entry.session, entry.generation, entry.released, entry.at});
+    state.emplace_back(
+        Place{entry.session, entry.generation, entry.released, entry.at, entry.trace});
   state.emplace_back(Serve{});
+  if (options_.inference != nullptr) give_inference(*worker);
   for (const TenantMessage& message : state) {
     // It reads as fast as it can, and the line holds a few hundred of these.
     auto sent = worker->link.send(message);
@@ -254,6 +320,7 @@ void TenantProcess::step() {
       fds.push_back({worker->line_ended ? -1 : worker->link.socket(), POLLIN, 0});
       fds.push_back({worker->child.pidfd(), POLLIN, 0});
       due = std::min(due, worker->kill_at);
+      if (worker->serving) due = std::min(due, worker->inference_due);
     }
     if (!ending_ && !serving) due = std::min(due, start_at_);
   }
@@ -264,8 +331,11 @@ void TenantProcess::step() {
   bool start = false;
   {
     const std::lock_guard lock(mutex_);
+    const bool restarted = inference_restarted_.exchange(false);
     auto fd = fds.begin();
     for (auto& worker : workers_) {
+      if (restarted) worker->inference_due = Clock::now();
+      if (worker->serving && worker->inference_due <= Clock::now()) give_inference(*worker);
       if ((++fd)->revents != 0) hear_from(*worker);
       if ((++fd)->revents != 0) {
         const auto status = worker->child.wait(std::chrono::milliseconds::max());
@@ -308,12 +378,22 @@ void TenantProcess::hear_from(Worker& worker) {
     worker.kill_at = std::min(worker.kill_at, Clock::now() + options_.end_limit);
     return;
   }
+  if (const auto* const figures = std::get_if<Figures>(&*message)) {
+    if (options_.figures) options_.figures(figures->module);
+    return;
+  }
   if (std::holds_alternative<HandOver>(*message) && worker.serving) {
     spdlog::warn("tenant {}: its Execution Handler hands over", options_.setup.tenant);
     worker.serving = false;
     worker.kill_at = Clock::now() + options_.end_limit;
     start_at_ = Clock::now();
   }
+  if (const auto* const counted = std::get_if<CountedCalls>(&*message)) {
+    if (const auto wanted = counted_.find(counted->module); wanted != counted_.end())
+      wanted->second.add(*counted);
+  }
+  if (std::holds_alternative<WantInference>(*message) && options_.inference != nullptr)
+    worker.inference_due = std::max(Clock::now(), worker.inference_given + kInferencePause);
   if (const auto* const failed = std::get_if<Failed>(&*message))
     spdlog::error("tenant {}: {}", options_.setup.tenant, failed->why);
 }

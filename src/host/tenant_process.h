@@ -11,11 +11,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,8 +30,10 @@
 #include "host/cgroup.h"
 #include "host/child.h"
 #include "host/gate.h"
+#include "host/infer_process.h"
 #include "host/listening_socket.h"
 #include "host/tenant_link.h"
+#include "ops/log.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -37,8 +42,15 @@ struct TenantProcessOptions {
   std::filesystem::path program;  // aloft-exec
   TenantSetup setup;              // resume_key is made anew
   channel::Address listen;        // port 0: a free one
+  ops::LogFormat log_format = ops::LogFormat::text;
+  // Called with what the handler says of its calls, on a thread of this object's; must not call it.
+  std::function<void(CallFigures::Module)> figures{};
   std::chrono::milliseconds start_limit{10'000};
   std::chrono::milliseconds end_limit{3'000};  // for one that was told to end; then SIGKILL
+  // The host's inference process, borrowed, and what the tenant may have there; null: handlers
+  // infer themselves.
+  InferProcess* inference = nullptr;
+  InferClient inference_client{};
 };
 
 // Thread rule: any thread.
@@ -61,10 +73,19 @@ class TenantProcess {
 
   void trust(std::vector<std::array<std::byte, 32>> keys);
   void hear_time(identity::ClusterTime now);
-  void expect(const std::string& session, std::uint64_t generation);
+  // `trace`: under which its open is found in logs; empty: unknown.
+  void expect(const std::string& session, std::uint64_t generation, const std::string& trace = {});
+  // Renewed, for connections that come from now on; PEM. Its files have it already.
+  void show(const std::string& certificate, const std::string& key);
   void release(const std::string& session, std::uint64_t generation);
   [[nodiscard]] std::size_t sessions();  // that are expected
   void limit(const CgroupLimits& limits);
+  // Of the inference process: how much of the processors, and how many GPUs.
+  void limit_inference(std::uint32_t cpu_millicores, std::uint32_t gpus);
+
+  // Counts calls of these modules, and no others: from now on, of those that were not counted yet.
+  void count(std::vector<Digest> modules);
+  [[nodiscard]] std::vector<CountedCalls> counts();
 
   // Its devices are told to go; returns when no process is left.
   void end();
@@ -78,6 +99,7 @@ class TenantProcess {
   void run();
   void step();
   void hear_from(Worker& worker);
+  void give_inference(Worker& worker);  // with the mutex held
   void nudge();
 
   TenantProcessOptions options_;
@@ -92,8 +114,10 @@ class TenantProcess {
   ClusterTimeHere time_{time_since_boot};
   Placements placements_;
   std::vector<std::string> missing_, not_limited_;
+  std::map<Digest, CountedCalls> counted_;  // those that are wanted
   std::uint64_t starts_ = 0;
   bool ending_ = false;
+  std::atomic<bool> inference_restarted_ = false;
   std::optional<Result<void>> first_;  // how the first start went
 
   // thread_ only
@@ -101,7 +125,8 @@ class TenantProcess {
   std::chrono::steady_clock::time_point start_at_{};
   std::chrono::steady_clock::time_point kill_at_ = std::chrono::steady_clock::time_point::max();
 
-  std::thread thread_;  // last: it uses all of the above
+  std::thread thread_;                                      // it uses all of the above
+  std::optional<InferProcess::Subscription> subscription_;  // last: it wakes the thread
 };
 
 }  // namespace aloft::host

@@ -1,8 +1,12 @@
 #include "host/tenant_worker.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <ctime>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -12,11 +16,14 @@
 #include "channel/tls.h"
 #include "host/execution_handler.h"
 #include "host/gate.h"
+#include "inference/remote/remote_engine.h"
+#include "ops/log.h"
 
 namespace aloft::host {
 namespace {
 
 constexpr std::chrono::milliseconds kEndLimit{2500};
+constexpr std::chrono::milliseconds kReportEvery{500};
 const Error kGoingAway{Errc::unreachable, "going away: the edge ends"};
 
 class TenantWorker {
@@ -60,11 +67,18 @@ class TenantWorker {
     options.tls = *std::move(tls);
     options.boot_id = setup_.boot_id;
     options.gate = gate_;
+    if (!setup_.inference_process.empty()) {
+      inference_ = std::make_shared<inference::RemoteEngine>(
+          inference::RemoteEngineOptions{.description = setup_.inference_process,
+                                         .lost = [this] { (void)link_.send(WantInference{}); }});
+      options.inference = inference_;
+    }
     auto handler = ExecutionHandler::create(
         std::move(options),
         {.hand_over = [this] { (void)link_.send(HandOver{}); }, .end = [] { ::_exit(0); }});
     if (!handler) return std::unexpected(std::move(handler).error());
     handler_ = *std::move(handler);
+    reporter_ = std::jthread([this](const std::stop_token& stop) { report(stop); });
     return link_.send(Ready{std::move(confined->missing)});
   }
 
@@ -80,6 +94,28 @@ class TenantWorker {
   }
 
  private:
+  // What its calls came to, now and then.
+  void report(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      (void)never.wait_for(lock, stop, kReportEvery, [] { return false; });
+      for (const CountedCalls& counted : handler_->counts().take()) {
+        if (!link_.send(counted)) handler_->counts().give_back(counted);
+      }
+      // What does not fit into the line now is gone: it is a matter of figures alone.
+      for (auto& module : handler_->figures().take()) (void)link_.send(Figures{std::move(module)});
+    }
+  }
+
+  void take(const ShowCertificate& shown) {
+    auto tls = channel::TlsContext::server_of(
+        {.certificate = shown.certificate, .key = shown.key, .authority = {}},
+        channel::TlsContext::Clients::with_a_key);
+    if (!tls) return spdlog::error("the renewed certificate is not used: {}", tls.error().message);
+    handler_->show(*std::move(tls));
+  }
   void take(const TrustKeys& trust) {
     std::vector<identity::VerifyingKey> keys;
     for (const auto& raw : trust.keys) {
@@ -91,12 +127,18 @@ class TenantWorker {
   void take(const Forget& forget) { gate_->forget_before(forget.before); }
   void take(const Place& place) {
     if (!place.released) {
-      gate_->expect(place.session, place.generation);
+      gate_->expect(place.session, place.generation, place.trace);
+      ops::log(spdlog::level::info, fmt::format("placement {} is expected", place.generation),
+               {{"session", place.session}, {"trace_id", place.trace}});
       return;
     }
     gate_->release(place.session, place.generation, place.at);
     handler_->end_sessions(place.session, place.generation,
                            {Errc::refused, "the session is over, or placed elsewhere"});
+  }
+  void take(const Inference&) {
+    if (auto socket = link_.take_descriptor(); socket && inference_)
+      inference_->connect(std::move(socket));
   }
   void take(const Serve&) {
     if (auto serving = handler_->serve(kSocketDescriptor); !serving) {
@@ -111,7 +153,9 @@ class TenantWorker {
   TenantLink& link_;
   const TenantSetup setup_;
   std::shared_ptr<Gate> gate_;
+  std::shared_ptr<inference::RemoteEngine> inference_;
   std::unique_ptr<ExecutionHandler> handler_;
+  std::jthread reporter_;  // last: it uses all of the above
 };
 
 }  // namespace

@@ -68,6 +68,27 @@ std::string uri_of(const Identity& identity) {
          "/" + identity.name;
 }
 
+std::optional<Digest> key_digest_of(const X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return std::nullopt;
+  const Digest digest = sha256(std::as_bytes(std::span(der, static_cast<std::size_t>(size))));
+  OPENSSL_free(der);
+  return digest;
+}
+
+// The bytes of the number: what its sign would be does not matter, none is negative.
+std::string serial_of(const X509* certificate) {
+  const ASN1_INTEGER* const serial = X509_get0_serialNumber(certificate);
+  std::string hex;
+  for (const char c : text_of(serial)) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += "0123456789abcdef"[byte >> 4U];
+    hex += "0123456789abcdef"[byte & 15U];
+  }
+  return hex;
+}
+
 Result<OwnedCertificate> first_certificate(std::string_view pem) {
   ERR_clear_error();
   OwnedCertificate certificate(
@@ -213,14 +234,17 @@ Result<Identity> identity_of(std::string_view certificate_pem) {
 }
 
 Result<Digest> public_key_digest(std::string_view certificate_pem) {
+  const auto mark = mark_of(certificate_pem);
+  if (!mark) return std::unexpected(mark.error());
+  return mark->public_key;
+}
+
+Result<CertificateMark> mark_of(std::string_view certificate_pem) {
   const auto certificate = first_certificate(certificate_pem);
   if (!certificate) return std::unexpected(certificate.error());
-  unsigned char* der = nullptr;
-  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate->get()), &der);
-  if (size <= 0) return fail(Errc::corrupt, "a certificate without a public key");
-  const Digest digest = sha256(std::as_bytes(std::span(der, static_cast<std::size_t>(size))));
-  OPENSSL_free(der);
-  return digest;
+  const auto digest = key_digest_of(certificate->get());
+  if (!digest) return fail(Errc::corrupt, "a certificate without a public key");
+  return CertificateMark{*digest, serial_of(certificate->get())};
 }
 
 Result<std::vector<CertificateView>> view_certificates(std::string_view pem) {
@@ -234,6 +258,8 @@ Result<std::vector<CertificateView>> view_certificates(std::string_view pem) {
     CertificateView view;
     if (const auto uris = aloft_uris(certificate.get()); uris.size() == 1)
       view.identity = parse_identity(uris.front());
+    if (const auto key = key_digest_of(certificate.get()))
+      view.mark = {*key, serial_of(certificate.get())};
     const OwnedNames names = alternative_names(certificate.get());
     each_name(names, GEN_DNS, [&](std::string_view name) { view.hosts.emplace_back(name); });
     each_name(names, GEN_IPADD, [&](std::string_view address) {

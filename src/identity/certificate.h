@@ -43,9 +43,20 @@ struct Identity {
 // SHA-256 of its SubjectPublicKeyInfo (DER): what a ticket is bound to. Errors: corrupt.
 [[nodiscard]] Result<Digest> public_key_digest(std::string_view certificate_pem);
 
+// By what a certificate is told from all others, whoever it says that it is of.
+struct CertificateMark {
+  Digest public_key;   // as public_key_digest()
+  std::string serial;  // hex digits in lower case, two for each byte
+
+  [[nodiscard]] bool operator==(const CertificateMark&) const = default;
+};
+// Of the first one. Errors: corrupt.
+[[nodiscard]] Result<CertificateMark> mark_of(std::string_view certificate_pem);
+
 // What a certificate says, for people and for renewing it; nothing of it is verified.
 struct CertificateView {
   std::optional<Identity> identity;
+  CertificateMark mark;
   std::vector<std::string> hosts;
   std::chrono::sys_seconds not_before{}, not_after{};
 };

@@ -2,6 +2,7 @@
 #include "identity/certificate.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -113,6 +114,22 @@ TEST(Certificate, has_the_key_digest_that_openssl_computes) {
   EXPECT_EQ(public_key_digest(issued->certificate_pem),
             sha256(aloft::testing::read_file(folder / "der")));
   EXPECT_EQ(public_key_digest("-----BEGIN CERTIFICATE-----").error().code, Errc::corrupt);
+}
+
+TEST(Certificate, has_a_mark_of_its_key_and_the_serial_number_that_openssl_shows) {
+  const TempDir folder;
+  const auto issued = authority_of("prod").issue(host_request());
+  ASSERT_TRUE(save(*issued, folder.path(), "h1"));
+  std::string serial = try_openssl({"x509", "-in", folder / "h1.pem", "-noout", "-serial"}).output;
+  serial = serial.substr(serial.find('=') + 1, 32);
+  std::ranges::transform(serial, serial.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto mark = mark_of(issued->certificate_pem);
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->serial, serial);
+  EXPECT_EQ(mark->public_key, *public_key_digest(issued->certificate_pem));
+  EXPECT_EQ(view_certificates(issued->certificate_pem)->front().mark, *mark);
+  EXPECT_FALSE(mark_of("nothing"));
 }
 
 TEST(Certificate, that_cannot_be_is_not_issued) {

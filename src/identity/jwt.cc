@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "identity/base64url.h"
+#include "identity/base64.h"
 
 namespace aloft::identity {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ec.h>
 
-#include "identity/base64url.h"
+#include "identity/base64.h"
 #include "identity/openssl.h"
 #include "identity/testing/bytes.h"
 

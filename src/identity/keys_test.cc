@@ -1,4 +1,4 @@
-// Keys and their files: SigningKey, VerifyingKey, PublicKey, key_file.h, base64url.h.
+// Keys and their files: SigningKey, VerifyingKey, PublicKey, key_file.h, base64.h.
 #include <cstdlib>
 #include <set>
 #include <string>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "identity/base64url.h"
+#include "identity/base64.h"
 #include "identity/key_file.h"
 #include "identity/public_key.h"
 #include "identity/signing_key.h"

@@ -6,6 +6,14 @@
 
 namespace aloft::inference {
 
+Result<Device> parse_device(std::string_view text) {
+  if (text == "cpu") return Device::cpu;
+  if (text == "cuda") return Device::cuda;
+  if (text == "auto") return Device::automatic;
+  return fail(Errc::invalid_argument,
+              "an inference device is cpu, cuda or auto, not '" + std::string(text) + "'");
+}
+
 Result<void> compute_and_wait(Execution& execution, std::chrono::steady_clock::time_point deadline,
                               std::stop_token stop) {
   std::mutex mutex;

@@ -10,11 +10,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <aloft/nn.h>
@@ -22,6 +24,7 @@
 
 namespace aloft::inference {
 
+using nn::Device;
 using nn::ElementType;
 using nn::TensorView;
 
@@ -78,15 +81,32 @@ class Engine {
       std::span<const std::byte> model) = 0;
   // For reports: engine, version, device, threads, e.g. "onnxruntime 1.23.2, CPU, 1 thread".
   [[nodiscard]] virtual std::string description() const = 0;
+  // The accelerators that it computes on, by name; none: the processor.
+  [[nodiscard]] virtual std::vector<std::string> accelerators() const { return {}; }
 };
+
+// "cpu", "cuda", "auto". Errors: invalid_argument.
+[[nodiscard]] Result<Device> parse_device(std::string_view text);
 
 struct EngineOptions {
   int threads = 1;      // threads of one inference; never spinning
   int concurrency = 1;  // inferences at a time; further ones wait in order
+  Device device = Device::cpu;
+  // Where a GPU build of the engine and its provider libraries lie, for `cuda` and `automatic`;
+  // empty: beside the engine that this program is linked to.
+  std::filesystem::path libraries{};
 };
 
-// The CPU engine (ONNX Runtime).
-[[nodiscard]] Result<std::unique_ptr<Engine>> make_cpu_engine(const EngineOptions& options);
+// The engine (ONNX Runtime). Errors: invalid_argument; not_found, refused (CUDA, which cannot be
+// used: what is missing, and what to do). With CUDA the process must not fork afterwards.
+[[nodiscard]] Result<std::unique_ptr<Engine>> make_engine(const EngineOptions& options);
+[[nodiscard]] inline Result<std::unique_ptr<Engine>> make_cpu_engine(EngineOptions options) {
+  options.device = Device::cpu;
+  return make_engine(options);
+}
+
+// Whether the files of CUDA are there, without touching the accelerator. Errors: as make_engine.
+[[nodiscard]] Result<void> check_cuda_files(const std::filesystem::path& libraries);
 
 // Starts a compute() and waits for it. At `deadline`, or when `stop` is requested, cancels it and
 // waits for its end; answers deadline_exceeded or cancelled, unless the result came all the same.

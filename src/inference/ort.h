@@ -3,6 +3,7 @@
 // under a guest.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -12,9 +13,15 @@
 
 namespace aloft::inference::ort {
 
-// The functions of the linked library; null where it is older than the headers it was compiled
-// with.
+// The functions of the library in use, which is the linked one unless use_library() chose another;
+// null where it is older than the headers it was compiled with.
 [[nodiscard]] const OrtApi* api();
+// From here on this file (libonnxruntime.so of another build) is used in this process. Only before
+// the first engine: what one library made the other one cannot release. Errors: not_found, refused
+// (it is older than the headers, or another one is in use already).
+[[nodiscard]] Result<void> use_library(const std::filesystem::path& file);
+// The folder of the linked library.
+[[nodiscard]] std::filesystem::path folder();
 // "1.23.2"
 [[nodiscard]] std::string version();
 
@@ -28,6 +35,7 @@ struct Release {
   void operator()(OrtTypeInfo* p) const { api()->ReleaseTypeInfo(p); }
   void operator()(OrtTensorTypeAndShapeInfo* p) const { api()->ReleaseTensorTypeAndShapeInfo(p); }
   void operator()(OrtValue* p) const { api()->ReleaseValue(p); }
+  void operator()(OrtCUDAProviderOptionsV2* p) const { api()->ReleaseCUDAProviderOptions(p); }
 };
 template <class T>
 using Handle = std::unique_ptr<T, Release>;

@@ -1,4 +1,4 @@
-// The CPU engine: sessions of ONNX Runtime that share one queue of worker threads.
+// The engine: sessions of ONNX Runtime that share one queue of worker threads.
 //
 // Settings are the same wherever an engine is made, so that two places compute the same bits:
 // sequential execution, a given number of threads, none of them spinning (a spinning thread takes
@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "inference/cuda.h"
 #include "inference/engine.h"
 #include "inference/onnx_check.h"
 #include "inference/ort.h"
@@ -18,6 +19,8 @@ namespace aloft::inference {
 namespace {
 
 constexpr int kMaxThreads = 1024;
+
+enum class OrtDevice : std::uint8_t { cpu, cuda };
 
 // The library's own messages come back as errors; what it would print besides is noise under an
 // application.
@@ -119,7 +122,7 @@ Result<std::vector<TensorInfo>> tensor_infos(const OrtSession& session, const Si
   return infos;
 }
 
-Result<ort::Handle<OrtSessionOptions>> session_options(int threads) {
+Result<ort::Handle<OrtSessionOptions>> session_options(int threads, OrtDevice device) {
   const OrtApi& api = *ort::api();
   auto made =
       ort::make<OrtSessionOptions>([&](auto** out) { return api.CreateSessionOptions(out); });
@@ -138,20 +141,28 @@ Result<ort::Handle<OrtSessionOptions>> session_options(int threads) {
     // After a failure the remaining ones are still checked, which frees them.
     if (auto set = ort::check(status); !set && made) made = std::unexpected(set.error());
   }
+  if (made && device == OrtDevice::cuda) {
+    if (auto added = add_cuda(*options); !added) made = std::unexpected(added.error());
+  }
   return made;
 }
 
 class OrtEngine final : public Engine {
  public:
-  OrtEngine(std::shared_ptr<OrtEnv> env, const EngineOptions& options)
+  // `gpus`: that it computes on, by name; none: on the processor. `note` follows in description().
+  OrtEngine(std::shared_ptr<OrtEnv> env, const EngineOptions& options,
+            std::vector<std::string> gpus, std::string note)
       : env_(std::move(env)),
         options_(options),
+        gpus_(std::move(gpus)),
+        note_(std::move(note)),
         queue_(std::make_shared<WorkQueue>(options.concurrency)) {}
 
   Result<std::shared_ptr<Graph>> load_onnx(std::span<const std::byte> bytes) override {
     if (auto checked = check_onnx(bytes); !checked) return std::unexpected(checked.error());
     const OrtApi& api = *ort::api();
-    auto options = session_options(options_.threads);
+    auto options =
+        session_options(options_.threads, gpus_.empty() ? OrtDevice::cpu : OrtDevice::cuda);
     if (!options) return std::unexpected(options.error());
 
     auto model = std::make_shared<OrtModel>();
@@ -183,25 +194,23 @@ class OrtEngine final : public Engine {
   }
 
   std::string description() const override {
-    return "onnxruntime " + ort::version() + ", CPU, " + std::to_string(options_.threads) +
-           (options_.threads == 1 ? " thread" : " threads");
+    return "onnxruntime " + ort::version() + ", " +
+           (gpus_.empty() ? "CPU" : "CUDA (" + gpus_.front() + ")") + ", " +
+           std::to_string(options_.threads) + (options_.threads == 1 ? " thread" : " threads") +
+           note_;
   }
+  std::vector<std::string> accelerators() const override { return gpus_; }
 
  private:
   const std::shared_ptr<OrtEnv> env_;
   const EngineOptions options_;
+  const std::vector<std::string> gpus_;
+  const std::string note_;
   const std::shared_ptr<WorkQueue> queue_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Engine>> make_cpu_engine(const EngineOptions& options) {
-  if (options.threads < 1 || options.threads > kMaxThreads || options.concurrency < 1 ||
-      options.concurrency > kMaxThreads) {
-    return fail(Errc::invalid_argument,
-                "an engine has 1 to " + std::to_string(kMaxThreads) +
-                    " threads an inference and as many inferences at a time");
-  }
+Result<std::unique_ptr<Engine>> make(const EngineOptions& options, std::vector<std::string> gpus,
+                                     std::string note) {
   if (ort::api() == nullptr) {
     return fail(Errc::internal, "ONNX Runtime " + ort::version() +
                                     " is older than the interface aloft was built for (" +
@@ -213,7 +222,40 @@ Result<std::unique_ptr<Engine>> make_cpu_engine(const EngineOptions& options) {
   });
   if (!env) return std::unexpected(env.error());
   return std::make_unique<OrtEngine>(std::shared_ptr<OrtEnv>(env->release(), ort::Release{}),
-                                     options);
+                                     options, std::move(gpus), std::move(note));
+}
+
+// An engine on the GPU that has loaded a model already: much of CUDA is found missing only then.
+Result<std::unique_ptr<Engine>> make_on_cuda(const EngineOptions& options) {
+  const auto files = find_cuda_files(options.libraries);
+  if (!files) return std::unexpected(files.error());
+  auto gpus = find_gpus();
+  if (!gpus) return std::unexpected(gpus.error());
+  if (!files->runtime.empty()) {
+    if (auto used = ort::use_library(files->runtime); !used) return std::unexpected(used.error());
+  }
+  auto engine = make(options, *std::move(gpus), "");
+  if (!engine) return engine;
+  if (auto tried = (*engine)->load_onnx(trial_model()); !tried)
+    return std::unexpected(tried.error());
+  return engine;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> make_engine(const EngineOptions& options) {
+  if (options.threads < 1 || options.threads > kMaxThreads || options.concurrency < 1 ||
+      options.concurrency > kMaxThreads) {
+    return fail(Errc::invalid_argument,
+                "an engine has 1 to " + std::to_string(kMaxThreads) +
+                    " threads an inference and as many inferences at a time");
+  }
+  if (options.device == Device::cpu) return make(options, {}, "");
+  auto engine = make_on_cuda(options);
+  if (engine || options.device == Device::cuda) return engine;
+  // What to do about it is for those who insist.
+  const std::string& why = engine.error().message;
+  return make(options, {}, " (auto: " + why.substr(0, why.find("; ")) + ")");
 }
 
 }  // namespace aloft::inference

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "inference/inputs.h"
 #include "inference/tensor.h"
 
 namespace aloft::inference {
@@ -33,13 +34,6 @@ ONNXTensorElementDataType ort_type(ElementType type) {
   return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
 }
 
-bool fits(const TensorInfo& info, const TensorView& tensor) {
-  if (tensor.type != info.type || tensor.dims.size() != info.dims.size()) return false;
-  return std::ranges::equal(info.dims, tensor.dims, [](std::uint32_t wanted, std::uint32_t given) {
-    return wanted == 0 || wanted == given;
-  });
-}
-
 }  // namespace
 
 Result<std::unique_ptr<OrtExecution>> OrtExecution::create(std::shared_ptr<const OrtModel> model) {
@@ -63,24 +57,7 @@ OrtExecution::~OrtExecution() {
 }
 
 Result<void> OrtExecution::set_input(std::uint32_t index, const TensorView& tensor) {
-  if (index >= inputs_.size()) {
-    return fail(Errc::invalid_argument, "the model has no input " + std::to_string(index) +
-                                            ", it has " + std::to_string(inputs_.size()));
-  }
-  const TensorInfo& info = model_->inputs[index];
-  const std::string which = "input " + std::to_string(index) + " '" + info.name + "'";
-  if (!fits(info, tensor)) {
-    return fail(Errc::invalid_argument, which + " is " + describe(info.type, info.dims) + ", got " +
-                                            describe(tensor.type, tensor.dims));
-  }
-  const auto bytes = byte_size(tensor.type, tensor.dims);
-  if (!bytes || *bytes != tensor.data.size()) {
-    return fail(Errc::invalid_argument,
-                which + ": " + describe(tensor.type, tensor.dims) + " takes " +
-                    (bytes ? std::to_string(*bytes) : std::string("too many")) + " bytes, got " +
-                    std::to_string(tensor.data.size()));
-  }
-
+  if (auto fits = check_input(model_->inputs, index, tensor); !fits) return fits;
   Input input;
   std::span<const std::byte> data = tensor.data;
   const bool aligned =
@@ -152,8 +129,7 @@ Result<void> OrtExecution::infer() {
   std::vector<OrtValue*> outputs(outputs_.size(), nullptr);
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (!inputs_[i].value) {
-      return fail(Errc::invalid_argument,
-                  "input " + std::to_string(i) + " '" + model_->inputs[i].name + "' was not set");
+      return fail(Errc::invalid_argument, not_set(model_->inputs, i));
     }
     inputs.push_back(inputs_[i].value.get());
     input_names.push_back(model_->inputs[i].name.c_str());

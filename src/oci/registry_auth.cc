@@ -5,7 +5,7 @@
 #include <span>
 #include <utility>
 
-#include "oci/base64.h"
+#include "identity/base64.h"
 #include "oci/json.h"
 
 namespace aloft::oci {
@@ -83,7 +83,7 @@ RegistryAuth::RegistryAuth(HttpClient& http, Url registry, std::string user, std
 std::string RegistryAuth::basic() const {
   if (user_.empty() && password_.empty()) return {};
   const std::string both = user_ + ":" + password_;
-  return "Basic " + to_base64(std::as_bytes(std::span(both)));
+  return "Basic " + identity::to_base64(std::as_bytes(std::span(both)));
 }
 
 std::string RegistryAuth::authorization(Access access) {

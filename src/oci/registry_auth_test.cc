@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "oci/base64.h"
+#include "identity/base64.h"
 
 namespace aloft::oci {
 namespace {
@@ -36,11 +36,11 @@ TEST(ChallengeTest, what_is_laid_out_otherwise_is_none_and_harms_nothing) {
 TEST(Base64Test, each_value_comes_back_and_what_is_none_is_refused) {
   std::vector<std::byte> bytes;
   for (int size = 0; size < 10; ++size) {
-    EXPECT_EQ(from_base64(to_base64(bytes)), bytes);
+    EXPECT_EQ(identity::from_base64(identity::to_base64(bytes)), bytes);
     bytes.push_back(static_cast<std::byte>(250 + size));
   }
   for (const char* text : {"a", "ab", "abc", "ab=c", "====", "ab\n=", "abc=\n", "a b=", "ab-_"})
-    EXPECT_FALSE(from_base64(text)) << text;
+    EXPECT_FALSE(identity::from_base64(text)) << text;
 }
 
 TEST(UrlTest, in_clear_only_to_the_loopback_interface) {

@@ -2,8 +2,8 @@
 
 #include <span>
 
+#include "identity/base64.h"
 #include "identity/key_file.h"
-#include "oci/base64.h"
 #include "oci/http.h"
 #include "oci/json.h"
 
@@ -24,7 +24,7 @@ Result<RegistryLogin> find_login(const std::filesystem::path& file, std::string_
     const Json* entry = member(*auths, key.c_str());
     if (entry == nullptr) continue;
     const std::string* encoded = text(*entry, "auth");
-    const auto decoded = encoded == nullptr ? std::nullopt : from_base64(*encoded);
+    const auto decoded = encoded == nullptr ? std::nullopt : identity::from_base64(*encoded);
     if (!decoded) {
       return fail(Errc::corrupt, file.string() + " has no usable \"auth\" for " + key +
                                      " (credential helpers are not used)");

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "oci/base64.h"
+#include "identity/base64.h"
 #include "oci/json.h"
 
 namespace aloft::oci {
@@ -64,7 +64,7 @@ Result<std::vector<Signed>> read_signatures(Repository& repository, const Digest
     if (layer.media_type != kPayloadType || layer.size > kMaxPayload.count() ||
         annotation == layer.annotations.end() || annotation->second.size() > kMaxSignature)
       continue;
-    auto signature = from_base64(annotation->second);
+    auto signature = identity::from_base64(annotation->second);
     if (!signature) continue;
     auto payload = repository.read_blob(layer.digest, kMaxPayload);
     if (!payload) {
@@ -133,7 +133,7 @@ Result<void> sign(Repository& repository, const Digest& manifest, const SignerKe
     layers.push_back({kPayloadType,
                       sha256(payload),
                       payload.size(),
-                      {{kSignatureAnnotation, to_base64(*signature)}}});
+                      {{kSignatureAnnotation, identity::to_base64(*signature)}}});
     if (auto stored = store(repository, manifest, {payload}, std::move(layers)); !stored)
       return stored;
   }

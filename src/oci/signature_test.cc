@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "oci/base64.h"
+#include "identity/base64.h"
 #include "oci/testing/fixture.h"
 
 namespace aloft::oci {
@@ -89,7 +89,7 @@ TEST_P(SignatureTest, a_signature_that_is_changed_in_any_way_does_not_count) {
   const Reference here = signature_tag(artifact.manifest.digest);
   const char* const kAnnotation = "dev.cosignproject.cosign/signature";
   const std::string encoded = good.layers.at(0).annotations.at(kAnnotation);
-  auto flipped = *from_base64(encoded);
+  auto flipped = *identity::from_base64(encoded);
   flipped[10] ^= std::byte{1};
   const auto push_with = [&](auto change) {
     auto layers = good.layers;
@@ -98,8 +98,8 @@ TEST_P(SignatureTest, a_signature_that_is_changed_in_any_way_does_not_count) {
     ASSERT_TRUE(repository_->push_manifest(made, std::span(&here, 1)));
   };
   for (const std::string& signature :
-       {std::string(), std::string("no base64!"), std::string(2000, 'A'), to_base64(flipped),
-        encoded + "\n", encoded.substr(4)}) {
+       {std::string(), std::string("no base64!"), std::string(2000, 'A'),
+        identity::to_base64(flipped), encoded + "\n", encoded.substr(4)}) {
     push_with([&](Descriptor& layer) { layer.annotations[kAnnotation] = signature; });
     EXPECT_EQ(fetch(artifact, {ann_.public_key()}).error().code, Errc::refused) << signature;
   }
@@ -149,7 +149,7 @@ TEST_P(SignatureTest, it_is_laid_out_as_cosign_has_it_and_openssl_verifies_it) {
                          artifact.manifest.digest.hex() +
                          R"("},"type":"cosign container image signature"},"optional":null})");
   aloft::testing::write_file(folder_ / "payload", bytes_of(payload));
-  aloft::testing::write_file(folder_ / "signature", *from_base64(signature));
+  aloft::testing::write_file(folder_ / "signature", *identity::from_base64(signature));
   aloft::testing::write_file(folder_ / "key.pem", bytes_of(*bob_.public_pem()));
   auto openssl =
       aloft::testing::Process::start({"openssl", "dgst", "-sha256", "-verify", folder_ / "key.pem",

@@ -15,7 +15,7 @@
 namespace aloft::runtime {
 
 // What a host function answers: the errno that the guest sees, or nothing when the call must end
-// here (the instance knows why: Instance::Impl::stop_reason).
+// here (the instance knows why: Instance::Impl::stop_reason, or host_error).
 using HostResult = std::expected<std::int32_t, TrapKind>;
 using HostFunction = HostResult (*)(Instance::Impl& instance,
                                     std::span<const wasmtime_val_raw_t> arguments);

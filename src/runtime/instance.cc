@@ -1,6 +1,7 @@
 #include "runtime/instance.h"
 
 #include <cstring>
+#include <utility>
 
 #include "runtime/instance_impl.h"
 
@@ -185,6 +186,7 @@ CallResult<void> Instance::Impl::invoke(const wasmtime_func_t& function,
   error_output.flush();
   if (!error && !trap) return {};
   dead = true;
+  if (host_error) return failed(*std::exchange(host_error, std::nullopt));
   return std::unexpected<CallFailure>(make_trap(error.get(), trap.get()));
 }
 
@@ -255,6 +257,8 @@ CallResult<std::unique_ptr<Instance>> Instance::create(std::shared_ptr<const Mod
 
 Instance::Instance(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Instance::~Instance() = default;
+
+bool Instance::usable() const { return !impl_->dead; }
 
 CallResult<GuestBuffer> Instance::make_buffer(std::uint32_t size, Deadline deadline) {
   const std::uint32_t arguments[] = {size};

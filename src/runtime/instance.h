@@ -86,6 +86,9 @@ class Instance {
   // none.
   [[nodiscard]] CallResult<std::int32_t> run(std::string_view export_name, Deadline deadline);
 
+  // False after a Trap, and after an Error that ended a call in the guest's midst.
+  [[nodiscard]] bool usable() const;
+
   // All of linear memory as it is now.
   [[nodiscard]] std::span<std::byte> memory();
 

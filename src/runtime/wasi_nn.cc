@@ -148,6 +148,11 @@ HostResult compute(Instance::Impl& instance, Arguments arguments) {
       inference::compute_and_wait(*context, instance.deadline, instance.stop.get_token());
   // Whatever the engine answered: a call whose time is up does not go back into the guest.
   if (const auto reason = instance.must_stop()) return std::unexpected(*reason);
+  if (!computed && computed.error().code == Errc::unreachable) {
+    // Nothing that the guest could do about it; elsewhere the call may succeed.
+    instance.host_error = computed.error();
+    return std::unexpected(TrapKind::other);
+  }
   return computed ? answer(NnErrno::ok) : answer(instance, computed.error());
 }
 

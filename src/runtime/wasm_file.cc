@@ -12,6 +12,11 @@ namespace {
 constexpr std::uint8_t kCustom = 0;
 constexpr std::uint8_t kImports = 2;
 constexpr std::uint8_t kExports = 7;
+// What is read becomes many times as large as its bytes, in processes that no limit of a tenant
+// holds for.
+constexpr std::size_t kMaxSections = 1000;
+constexpr std::uint32_t kMaxImports = 1000;
+constexpr std::uint32_t kMaxExports = 10'000;
 
 std::unexpected<Error> corrupt(const char* what) {
   return fail(Errc::corrupt, std::string("not a WebAssembly module: ") + what);
@@ -86,7 +91,9 @@ void append_text(std::vector<std::byte>& out, const std::string& text) {
 
 bool read_imports(std::span<const std::byte> content, WasmInterface& result) {
   Cursor cursor(content);
-  for (std::uint32_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
+  std::uint32_t count = cursor.number();
+  if (count > kMaxImports) return false;
+  for (; count > 0 && cursor.ok(); --count) {
     WasmInterface::Import import;
     import.module = cursor.name();
     import.name = cursor.name();
@@ -110,7 +117,9 @@ bool read_imports(std::span<const std::byte> content, WasmInterface& result) {
 
 bool read_exports(std::span<const std::byte> content, WasmInterface& result) {
   Cursor cursor(content);
-  for (std::uint32_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
+  std::uint32_t count = cursor.number();
+  if (count > kMaxExports) return false;
+  for (; count > 0 && cursor.ok(); --count) {
     std::string name = cursor.name();
     const bool is_function = cursor.byte() == 0;
     cursor.number();
@@ -132,6 +141,7 @@ Result<std::vector<WasmSection>> read_sections(std::span<const std::byte> file) 
   cursor.bytes(kMagic.size());
   std::vector<WasmSection> sections;
   while (!cursor.at_end()) {
+    if (sections.size() == kMaxSections) return corrupt("it has more than 1000 sections");
     WasmSection section;
     section.begin = cursor.at();
     section.id = cursor.byte();
@@ -151,10 +161,12 @@ Result<std::vector<WasmSection>> read_sections(std::span<const std::byte> file) 
 Result<WasmInterface> read_interface(std::span<const WasmSection> sections) {
   WasmInterface result;
   for (const WasmSection& section : sections) {
+    if (result.imports.size() + result.exports.size() > kMaxImports + kMaxExports)
+      return corrupt("it has its imports or exports more than once");
     if (section.id == kImports && !read_imports(section.content, result))
-      return corrupt("its imports are malformed");
+      return corrupt("its imports are malformed, or more than 1000");
     if (section.id == kExports && !read_exports(section.content, result))
-      return corrupt("its exports are malformed");
+      return corrupt("its exports are malformed, or more than 10000");
   }
   return result;
 }

@@ -32,10 +32,10 @@ struct WasmInterface {
   std::vector<Export> exports;
 };
 
-// The sections of `file`, in order; they point into it. Errors: corrupt (not WebAssembly, or cut
-// off).
+// The sections of `file`, in order; they point into it. Errors: corrupt (not WebAssembly, cut off,
+// or of more than 1,000 sections).
 [[nodiscard]] Result<std::vector<WasmSection>> read_sections(std::span<const std::byte> file);
-// Errors: corrupt.
+// At most 1,000 imports and 10,000 exports. Errors: corrupt.
 [[nodiscard]] Result<WasmInterface> read_interface(std::span<const WasmSection> sections);
 
 // A custom section's bytes.

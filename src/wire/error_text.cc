@@ -24,6 +24,10 @@ std::string printable(std::span<const std::byte> bytes) {
   return text;
 }
 
+std::string one_line(std::string_view text) {
+  return printable(std::as_bytes(std::span(cut_text(text, kMaxLine))));
+}
+
 Errc errc_from_wire(std::uint16_t number) {
   const auto code = static_cast<Errc>(number);
   return to_string(code) == "unknown" ? Errc::internal : code;

@@ -37,5 +37,9 @@ inline constexpr std::size_t kMaxErrorSize = kMinErrorSize + kMaxErrorText;
 // Text of a peer as it may be shown or logged: control characters, which could forge a line of a
 // log, become spaces.
 [[nodiscard]] std::string printable(std::span<const std::byte> bytes);
+// The same of an error's message that has something in it which others chose, such as a name in a
+// module; cut where it is longer than a line of a log, or the header of a reply, should be.
+inline constexpr std::size_t kMaxLine = 1024;  // bytes
+[[nodiscard]] std::string one_line(std::string_view text);
 
 }  // namespace aloft::wire

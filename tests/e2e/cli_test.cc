@@ -96,6 +96,32 @@ TEST(AloftCluster, replaces_keys_step_by_step) {
   }
 }
 
+TEST(AloftCluster, revokes_what_was_stolen) {
+  const TempDir folder;
+  const std::string dir = folder / "c";
+  ASSERT_EQ(aloft_cli({"cluster", "init", dir}).status, 0);
+  const std::string laptop = dir + "/tenant-default.pem";
+  Said said = aloft_cli({"cluster", "revoke", "--certificate", laptop, "--reason", "stolen", dir});
+  ASSERT_EQ(said.status, 0) << said.error;
+  EXPECT_NE(said.output.find("revoked.toml"), std::string::npos) << said.output;
+  said = aloft_cli({"--json", "cluster", "revoke", "--certificate", laptop, dir});
+  ASSERT_EQ(said.status, 0) << said.error;
+  EXPECT_EQ(nlohmann::json::parse(said.output).at("added"), false) << "it was there already";
+  ASSERT_EQ(aloft_cli({"cluster", "revoke", "--serial", "AB:CD:01", dir}).status, 0);
+  ASSERT_EQ(aloft_cli({"cluster", "revoke", "--token", "01J9", dir}).status, 0);
+  said = aloft_cli({"cluster", "show", dir});
+  EXPECT_NE(said.output.find("REVOKED"), std::string::npos) << said.output;
+
+  said = aloft_cli({"cluster", "revoke", "--certificate", dir + "/ca.pem", dir});
+  EXPECT_EQ(said.status, 2) << "not an authority: " << said.output;
+  EXPECT_NE(said.error.find("rotate authority"), std::string::npos) << said.error;
+  EXPECT_EQ(aloft_cli({"cluster", "revoke", dir}).status, 2);
+  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "Acme!", dir}).status, 2);
+  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "a", "--token", "b", dir}).status, 2);
+  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "acme", folder / "none"}).status, 3);
+  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--certificate", dir + "/ticket.pub", dir}).status, 1);
+}
+
 TEST(AloftToken, is_good_for_the_tenants_of_its_issuer) {
   const TempDir folder;
   const std::string key = folder / "issuer";

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "inference/testing/onnx_writer.h"
 #include "support/demo.h"
+#include "support/process.h"
 #include "support/raw_ue.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
@@ -195,6 +196,20 @@ TEST_F(BadInput, a_file_that_is_no_model_is_corrupt) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Errc::corrupt) << opened.error().message;
   expect_session_goes_on();
+}
+
+TEST(BadDevice, an_accelerator_that_is_not_there_is_an_error_that_says_what_to_install) {
+  const TempDir empty;
+  auto exec =
+      Process::start({(binary_dir() / "bin/aloft-exec").string(), "--repository",
+                      empty.path().string(), "--cache", empty.path().string(), "--inference-device",
+                      "cuda", "--inference-libraries", empty.path().string()});
+  ASSERT_TRUE(exec) << exec.error().message;
+  EXPECT_EQ(exec->wait(20s), 2);
+  EXPECT_THAT(exec->standard_error(),
+              ::testing::StartsWith("error: no CUDA: there is no " +
+                                    (empty / "libonnxruntime_providers_cuda.so").string()));
+  EXPECT_THAT(exec->standard_error(), HasSubstr("onnxruntime-gpu"));
 }
 
 }  // namespace

@@ -44,8 +44,12 @@ class FreePort {
   std::uint16_t number_ = 0;
 };
 
-std::string url(const char* scheme, std::uint16_t port) {
-  return std::string(scheme) + "://127.0.0.1:" + std::to_string(port);
+// As the registry of ports has them, where a member has an address of its own.
+constexpr std::uint16_t kClientPort = 2379;
+constexpr std::uint16_t kPeerPort = 2380;
+
+std::string url(const char* scheme, const std::string& address, std::uint16_t port) {
+  return std::string(scheme) + "://" + address + ":" + std::to_string(port);
 }
 
 // An answer of one member by itself.
@@ -64,24 +68,33 @@ std::optional<etcdserverpb::StatusResponse> status_of(const std::string& endpoin
 Result<EtcdCluster> EtcdCluster::start(const std::filesystem::path& folder,
                                        EtcdClusterOptions options) {
   EtcdCluster cluster;
-  cluster.members_.resize(options.members);
-  std::string initial;
-  {
+  const std::size_t count = options.places.empty() ? options.members : options.places.size();
+  cluster.members_.resize(count);
+  for (std::size_t i = 0; i < options.places.size(); ++i) {
+    cluster.members_[i].address = options.places[i].address;
+    cluster.members_[i].client_port = kClientPort;
+    cluster.members_[i].peer_port = kPeerPort;
+  }
+  if (options.places.empty()) {
     // All at a time, so that no two are the same.
-    std::vector<FreePort> ports(2 * options.members);
-    for (std::size_t i = 0; i < options.members; ++i) {
+    std::vector<FreePort> ports(2 * count);
+    for (std::size_t i = 0; i < count; ++i) {
       cluster.members_[i].client_port = ports[2 * i].number();
       cluster.members_[i].peer_port = ports[2 * i + 1].number();
-      initial += (initial.empty() ? "m" : ",m") + std::to_string(i) + "=" +
-                 url("http", cluster.members_[i].peer_port);
     }
   }
+  std::string initial;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Member& member = cluster.members_[i];
+    initial += (initial.empty() ? "m" : ",m") + std::to_string(i) + "=" +
+               url("http", member.address, member.peer_port);
+  }
   const bool tls = !options.certificate.empty();
-  for (std::size_t i = 0; i < options.members; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     Member& member = cluster.members_[i];
     const std::string name = "m" + std::to_string(i);
-    const std::string client_url = url(tls ? "https" : "http", member.client_port);
-    const std::string peer_url = url("http", member.peer_port);
+    const std::string client_url = url(tls ? "https" : "http", member.address, member.client_port);
+    const std::string peer_url = url("http", member.address, member.peer_port);
     member.command = {(servers() / "etcd").string(),
                       "--name=" + name,
                       "--data-dir=" + (folder / name).string(),
@@ -102,6 +115,7 @@ Result<EtcdCluster> EtcdCluster::start(const std::filesystem::path& folder,
       member.command.push_back("--trusted-ca-file=" + options.authority.string());
       member.command.emplace_back("--client-cert-auth=true");
     }
+    if (!options.places.empty()) member.command = options.places[i].on(std::move(member.command));
     if (auto started = cluster.restart(i); !started) return std::unexpected(started.error());
   }
   if (tls) return cluster;  // its clients wait by themselves
@@ -115,7 +129,7 @@ Result<void> EtcdCluster::await_service() {
 }
 
 std::string EtcdCluster::endpoint(std::size_t member) const {
-  return "127.0.0.1:" + std::to_string(members_[member].client_port);
+  return members_[member].address + ":" + std::to_string(members_[member].client_port);
 }
 
 std::vector<std::string> EtcdCluster::endpoints() const {

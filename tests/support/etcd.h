@@ -1,5 +1,5 @@
-// A real etcd for tests: one member or a cluster of several on the loopback interface, in processes
-// of their own that can be killed, stopped and started again.
+// A real etcd for tests: one member or a cluster of several, on the loopback interface unless they
+// are told where, in processes of their own that can be killed, stopped and started again.
 //
 //   TempDir folder;
 //   auto etcd = EtcdCluster::start(folder.path(), {.members = 3});
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +22,17 @@
 
 namespace aloft::testing {
 
+// Where a member runs when it does not run here.
+struct EtcdPlace {
+  std::string address;  // IP, which this process can reach
+  // The command that runs a command there.
+  std::function<std::vector<std::string>(std::vector<std::string>)> on;
+};
+
 struct EtcdClusterOptions {
   std::size_t members = 1;
-  std::uint64_t quota_bytes = 0;  // of its database; 0: etcd's own
+  std::vector<EtcdPlace> places = {};  // of each member; none: all run here
+  std::uint64_t quota_bytes = 0;       // of its database; 0: etcd's own
   // PEM files; with them clients come over TLS, and must show a certificate of the authority.
   // leader() and compact() are for clusters in clear.
   std::filesystem::path certificate = {}, key = {}, authority = {};
@@ -40,6 +49,7 @@ class EtcdCluster {
   [[nodiscard]] std::vector<std::string> endpoints() const;  // HOST:PORT
   [[nodiscard]] std::string endpoint(std::size_t member) const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
+  [[nodiscard]] pid_t pid(std::size_t member) const { return members_[member].process->pid(); }
 
   void kill(std::size_t member);    // SIGKILL, and waits for its end
   void stop(std::size_t member);    // SIGSTOP: it keeps its connections, and is silent
@@ -56,6 +66,7 @@ class EtcdCluster {
 
  private:
   struct Member {
+    std::string address = "127.0.0.1";
     std::uint16_t client_port = 0, peer_port = 0;
     std::vector<std::string> command;
     std::optional<Process> process;

@@ -146,6 +146,30 @@ Result<void> Network::enter(const std::string& name) const {
 Result<void> Network::cut(const std::string& name) { return set_port(name, "0"); }
 Result<void> Network::heal(const std::string& name) { return set_port(name, "3"); }
 
+// Each sends what is for the other to an address of the Ethernet that nobody has.
+Result<void> Network::cut_between(const std::string& one, const std::string& other) {
+  return on_both(one, other, {"replace", "lladdr", "02:00:00:00:00:fe", "nud", "permanent"});
+}
+Result<void> Network::heal_between(const std::string& one, const std::string& other) {
+  // Where nothing was cut there may be no entry to delete: it is made first.
+  if (auto made = cut_between(one, other); !made) return made;
+  return on_both(one, other, {"del"});
+}
+
+Result<void> Network::on_both(const std::string& one, const std::string& other,
+                              const std::vector<std::string>& neighbour_command) {
+  for (const auto& [from, to] : {std::pair{one, other}, std::pair{other, one}}) {
+    if (!addresses_.contains(from)) return fail(Errc::not_found, "no host " + from);
+    std::vector<std::string> command{"ip", "-n", namespace_of(from), "neigh"};
+    command.push_back(neighbour_command.front());
+    command.push_back(addresses_.at(to));
+    command.insert(command.end(), neighbour_command.begin() + 1, neighbour_command.end());
+    command.insert(command.end(), {"dev", kInterface});
+    if (auto done = run(std::move(command)); !done) return done;
+  }
+  return {};
+}
+
 Result<void> Network::set_port(const std::string& name, const char* state) {
   if (!addresses_.contains(name)) return fail(Errc::not_found, "no host " + name);
   return run({"bridge", "-n", namespace_of(kSwitch), "link", "set", "dev", name, "state", state});

@@ -9,6 +9,7 @@
 //                                                       network->address("edge") + ":7411", ...}));
 //   network->cut("edge");    // silently: no end of the connection is told
 //   network->heal("edge");
+//   network->cut_between("device", "edge");  // and nobody else
 //
 // It needs root, and the programs ip, tc and bridge; a test asks what_is_missing() first and is
 // skipped with its answer.
@@ -57,12 +58,17 @@ class Network {
   // nothing.
   [[nodiscard]] Result<void> cut(const std::string& name);
   [[nodiscard]] Result<void> heal(const std::string& name);
+  // The same between two hosts alone: each reaches all others.
+  [[nodiscard]] Result<void> cut_between(const std::string& one, const std::string& other);
+  [[nodiscard]] Result<void> heal_between(const std::string& one, const std::string& other);
   [[nodiscard]] Result<void> shape(const std::string& name, const Shape& shape);
 
  private:
   explicit Network(std::string prefix) : prefix_(std::move(prefix)) {}
   [[nodiscard]] std::string namespace_of(const std::string& name) const;
   [[nodiscard]] Result<void> set_port(const std::string& name, const char* state);
+  [[nodiscard]] Result<void> on_both(const std::string& one, const std::string& other,
+                                     const std::vector<std::string>& neighbour_command);
 
   std::string prefix_;                            // of its namespaces' names; empty when moved from
   std::map<std::string, std::string> addresses_;  // by host

@@ -122,6 +122,28 @@ TEST_F(NetworkTest, a_cut_is_silent_and_what_was_sent_arrives_when_it_heals) {
   EXPECT_EQ(two_->receive(10s), "during");
 }
 
+TEST_F(NetworkTest, a_cut_between_two_leaves_each_of_them_everybody_else) {
+  ASSERT_TRUE(network_->add_host("three"));
+  ASSERT_NO_FATAL_FAILURE(connect());
+  one_->send("before");
+  ASSERT_EQ(two_->receive(5s), "before");
+  ASSERT_TRUE(network_->cut_between("two", "one"));
+  one_->send("during");
+  EXPECT_FALSE(two_->readable(300ms));
+  EXPECT_FALSE(one_->readable(0ms)) << "the sender is told";
+  for (const char* host : {"one", "two"}) {
+    auto ping = Process::start(network_->command(
+        host, {"bash", "-c", "echo > /dev/tcp/" + network_->address("three") + "/7"}));
+    ASSERT_TRUE(ping) << ping.error().message;
+    // Nobody listens there; but somebody says so.
+    EXPECT_EQ(ping->wait(5s), 1);
+    EXPECT_NE(ping->standard_error().find("refused"), std::string::npos) << ping->transcript();
+  }
+  ASSERT_TRUE(network_->heal_between("one", "two"));
+  EXPECT_EQ(two_->receive(10s), "during");
+  ASSERT_TRUE(network_->heal_between("one", "three")) << "what is whole is healed";
+}
+
 TEST_F(NetworkTest, a_shaped_link_carries_what_it_says) {
   ASSERT_NO_FATAL_FAILURE(connect());
   ASSERT_TRUE(network_->shape("two", {.bits_per_second = 16'000'000, .queue = 50ms}));

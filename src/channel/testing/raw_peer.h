@@ -110,6 +110,15 @@ class RawPeer {
     }
   }
 
+  // Whether the next frame is a ping.
+  [[nodiscard]] bool read_ping() const {
+    const std::vector<std::byte> packed = read(wire::kHeaderSize);
+    if (packed.size() < wire::kHeaderSize) return false;
+    const auto header = wire::unpack(std::span<const std::byte, wire::kHeaderSize>(packed));
+    return header && header->type == wire::FrameType::ping &&
+           read(header->length).size() == wire::kPingSize;
+  }
+
   // Waits for the other end to end the connection; false after 5 s. What else comes is dropped.
   [[nodiscard]] bool read_end() const {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);

@@ -1,5 +1,6 @@
 #include "cluster/testing/simulated_host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <grpcpp/create_channel.h>
@@ -7,9 +8,17 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
-#include "cluster/rpc_status.h"
+#include "rpc/status.h"
 
 namespace aloft::cluster::testing {
+namespace {
+
+template <class Request>
+std::string place_of(const Request& request) {
+  return request.session_id() + "/" + std::to_string(request.generation());
+}
+
+}  // namespace
 
 SimulatedHost::SimulatedHost(const identity::Authority& authority, SimulatedHostOptions options)
     : options_(std::move(options)) {
@@ -35,10 +44,16 @@ SimulatedHost::SimulatedHost(const identity::Authority& authority, SimulatedHost
 }
 
 SimulatedHost::~SimulatedHost() {
-  ending_ = true;
+  {
+    const std::scoped_lock lock(mutex_);
+    ending_ = true;
+  }
+  ended_.notify_all();
   if (thread_.joinable()) thread_.join();
   if (server_) server_->Shutdown(std::chrono::system_clock::now());
 }
+
+Digest SimulatedHost::key() const { return identity::public_key_digest(certificate_).value(); }
 
 std::string SimulatedHost::address() const { return "127.0.0.1:" + std::to_string(port_); }
 
@@ -57,6 +72,19 @@ void SimulatedHost::compiled(std::vector<std::string> digests) {
   compiled_ = std::move(digests);
 }
 
+void SimulatedHost::inspect_with(
+    std::function<grpc::Status(const v1::InspectModuleRequest&, v1::InspectModuleResponse&)>
+        answer) {
+  const std::scoped_lock lock(mutex_);
+  inspect_ = std::move(answer);
+}
+
+void SimulatedHost::count(v1::ModuleCounts counts) {
+  const std::scoped_lock lock(mutex_);
+  std::string digest = counts.digest();
+  counts_.insert_or_assign(std::move(digest), std::move(counts));
+}
+
 std::size_t SimulatedHost::prepared() const {
   const std::scoped_lock lock(mutex_);
   return prepared_;
@@ -64,7 +92,14 @@ std::size_t SimulatedHost::prepared() const {
 
 std::set<std::string> SimulatedHost::sessions() const {
   const std::scoped_lock lock(mutex_);
-  return sessions_;
+  std::set<std::string> all;
+  for (const auto& [session, memory] : sessions_) all.insert(session);
+  return all;
+}
+
+std::uint64_t SimulatedHost::most_memory() const {
+  const std::scoped_lock lock(mutex_);
+  return most_memory_;
 }
 
 v1::HeartbeatResponse SimulatedHost::last_answer() const {
@@ -88,16 +123,36 @@ grpc::Status SimulatedHost::Prepare(grpc::ServerContext*, const v1::PrepareReque
     if (auto status = answer(*request); !status.ok()) return status;
   }
   const std::scoped_lock lock(mutex_);
-  sessions_.insert(request->session_id() + "/" + std::to_string(request->generation()));
+  const std::uint64_t memory = request->resources().memory_bytes();
+  if (sessions_.emplace(place_of(*request), memory).second) memory_ += memory;
+  most_memory_ = std::max(most_memory_, memory_);
   response->set_address("127.0.0.1:9");
   response->set_boot_id(boot_of(request->tenant()));
   return grpc::Status::OK;
 }
 
+grpc::Status SimulatedHost::InspectModule(grpc::ServerContext*,
+                                          const v1::InspectModuleRequest* request,
+                                          v1::InspectModuleResponse* response) {
+  decltype(inspect_) answer;
+  {
+    const std::scoped_lock lock(mutex_);
+    answer = inspect_;
+  }
+  response->set_name(request->module().name());
+  auto* const function = response->add_functions();
+  function->set_name("f");
+  function->set_hash("1");
+  return answer ? answer(*request, *response) : grpc::Status::OK;
+}
+
 grpc::Status SimulatedHost::Release(grpc::ServerContext*, const v1::ReleaseRequest* request,
                                     v1::ReleaseResponse*) {
   const std::scoped_lock lock(mutex_);
-  sessions_.erase(request->session_id() + "/" + std::to_string(request->generation()));
+  if (const auto found = sessions_.find(place_of(*request)); found != sessions_.end()) {
+    memory_ -= found->second;
+    sessions_.erase(found);
+  }
   return grpc::Status::OK;
 }
 
@@ -109,7 +164,7 @@ void SimulatedHost::beat() {
     stubs.push_back(v1::Hosts::NewStub(grpc::CreateChannel(manager, credentials)));
   }
   bool known = false;
-  for (std::size_t turn = 0; !ending_ && !stubs.empty(); ++turn) {
+  for (std::size_t turn = 0; !stubs.empty(); ++turn) {
     if (beating_) {
       // Another manager each time: none of them is special.
       auto& stub = stubs[turn % stubs.size()];
@@ -136,6 +191,10 @@ void SimulatedHost::beat() {
         {
           const std::scoped_lock lock(mutex_);
           for (const auto& digest : compiled_) request.add_compiled_modules(digest);
+          for (const std::string& asked : last_.counted_modules()) {
+            const auto counts = counts_.find(asked);
+            if (counts != counts_.end()) *request.add_module_counts() = counts->second;
+          }
         }
         status = stub->Heartbeat(&context, request, &response);
       }
@@ -145,10 +204,11 @@ void SimulatedHost::beat() {
         state_ = {};
         last_ = response;
       } else {
-        state_ = std::unexpected(to_error(status));
+        state_ = std::unexpected(rpc::to_error(status));
       }
     }
-    std::this_thread::sleep_for(options_.heartbeat);
+    std::unique_lock lock(mutex_);
+    if (ended_.wait_for(lock, options_.heartbeat, [&] { return ending_; })) return;
   }
 }
 

@@ -4,8 +4,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -16,6 +20,7 @@
 #include <grpcpp/server.h>
 
 #include "aloft/v1/host.grpc.pb.h"
+#include "base/digest.h"
 #include "identity/certificate.h"
 #include <aloft/result.h>
 
@@ -45,11 +50,21 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   // What Prepare answers from now on.
   void prepare_with(std::function<grpc::Status(const v1::PrepareRequest&)> answer);
   void compiled(std::vector<std::string> digests);
+  // What InspectModule answers about a digest; others have a function `f` of hash `1`.
+  void inspect_with(
+      std::function<grpc::Status(const v1::InspectModuleRequest&, v1::InspectModuleResponse&)>
+          answer);
+  // What heartbeats tell from now on of a module's calls, where managers ask for it.
+  void count(v1::ModuleCounts counts);
   void load(double value) { load_ = value; }
 
   [[nodiscard]] std::size_t prepared() const;  // calls so far
+  // The most memory that its sessions had at a time, by what it was told: a host hears of a session
+  // that is closed later than of the next one.
+  [[nodiscard]] std::uint64_t most_memory() const;
   [[nodiscard]] std::set<std::string> sessions()
-      const;  // "ID/GENERATION", prepared and not released
+      const;                         // "ID/GENERATION", prepared and not released
+  [[nodiscard]] Digest key() const;  // of its certificate
   [[nodiscard]] std::string address() const;
   [[nodiscard]] v1::HeartbeatResponse last_answer() const;
   // Of the handler process of a tenant.
@@ -58,6 +73,8 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
  private:
   grpc::Status Prepare(grpc::ServerContext* context, const v1::PrepareRequest* request,
                        v1::PrepareResponse* response) override;
+  grpc::Status InspectModule(grpc::ServerContext* context, const v1::InspectModuleRequest* request,
+                             v1::InspectModuleResponse* response) override;
   grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
                        v1::ReleaseResponse* response) override;
   void beat();
@@ -65,13 +82,18 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   const SimulatedHostOptions options_;
   mutable std::mutex mutex_;
   std::function<grpc::Status(const v1::PrepareRequest&)> answer_;
+  std::function<grpc::Status(const v1::InspectModuleRequest&, v1::InspectModuleResponse&)> inspect_;
+  std::map<std::string, v1::ModuleCounts> counts_;  // by digest
   std::vector<std::string> compiled_;
-  std::set<std::string> sessions_;
+  std::map<std::string, std::uint64_t> sessions_;  // memory, by "ID/GENERATION"
+  std::uint64_t memory_ = 0, most_memory_ = 0;
   std::size_t prepared_ = 0;
   v1::HeartbeatResponse last_;
   Result<void> state_ = fail(Errc::unreachable, "no heartbeat yet");
   std::atomic<double> load_ = 0;
-  std::atomic<bool> beating_ = true, ending_ = false;
+  std::atomic<bool> beating_ = true;
+  std::condition_variable ended_;
+  bool ending_ = false;
   std::string ca_, certificate_, key_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;

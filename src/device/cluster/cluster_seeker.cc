@@ -1,8 +1,11 @@
 #include "device/cluster/cluster_seeker.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <utility>
+
+#include "device/cluster/host_distance.h"
 
 namespace aloft::device {
 namespace {
@@ -12,10 +15,13 @@ using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using Then = CallFailure::Then;
 
+// Of aloft.v1 as it is understood here: the modules of a session are what the session says.
+constexpr std::uint32_t kApiVersion = 2;
 constexpr auto kSettling = 500ms;  // a network that changes does so several times
 constexpr auto kLookAgain = 5min;  // for what nobody tells of: distances, other clusters
 constexpr auto kNextInUse = 60s;   // or the closer cluster is not worth it
 constexpr milliseconds kClosing = 1s;
+constexpr milliseconds kMeasureLimit = 500ms;
 constexpr milliseconds kFirstPause = 200ms;
 constexpr milliseconds kLongestPause = 5s;
 constexpr milliseconds kRefusedPause = 30s;
@@ -171,7 +177,8 @@ ClusterSeeker::Time ClusterSeeker::join_any(const std::vector<FoundCluster>& fou
 }
 
 std::expected<ClusterSeeker::Joined, CallFailure> ClusterSeeker::join(const FoundCluster& cluster) {
-  const auto opened = open_session(cluster.managers, request_for(cluster.name), calls_);
+  const ops::Trace trace = ops::Trace::parse(options_.traceparent).value_or(ops::Trace::make());
+  const auto opened = open_session(cluster.managers, request_for(cluster), calls_, trace);
   if (!opened) {
     // An answer may have been lost only where nobody has answered.
     if (opened.error().then != Then::next_manager) keys_.erase(cluster.name);
@@ -180,9 +187,10 @@ std::expected<ClusterSeeker::Joined, CallFailure> ClusterSeeker::join(const Foun
   keys_.erase(cluster.name);
   Joined joined{.cluster = cluster.name,
                 .session = std::make_shared<ClusterSession>(cluster.managers, opened->id(),
-                                                            events(opened->id()), *log_)};
+                                                            events(opened->id()), *log_, trace)};
   (*log_)(LogLevel::info, "session " + opened->id() + " at cluster " + cluster.name + ", " +
-                              std::to_string(cluster.round_trip.count()) + " us away");
+                              std::to_string(cluster.round_trip.count()) +
+                              " us away; trace_id=" + trace.id());
   {
     const std::lock_guard lock(mutex_);
     (current_ ? next_ : current_) = joined;
@@ -237,7 +245,19 @@ ClusterSeeker::Time ClusterSeeker::pause_after(const CallFailure& failure) {
   return now + std::min<milliseconds>(pause, kLongestPause);
 }
 
-v1::OpenSessionRequest ClusterSeeker::request_for(const std::string& cluster) {
+void ClusterSeeker::add_distances(const FoundCluster& cluster, v1::OpenSessionRequest& request) {
+  const auto near = cluster.managers.front()->call(
+      &ManagerLink::Stub::ListNearHosts, v1::ListNearHostsRequest{}, calls_, kMeasureLimit);
+  if (!near) return;
+  std::vector<HostAt> hosts;
+  for (const auto& host : near->hosts()) hosts.push_back({host.id(), host.address()});
+  for (const auto& [id, distance] : measure_distances(hosts, kMeasureLimit)) {
+    (*request.mutable_round_trip_us())[id] = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(distance.count(), 1, std::numeric_limits<std::uint32_t>::max()));
+  }
+}
+
+v1::OpenSessionRequest ClusterSeeker::request_for(const FoundCluster& cluster) {
   v1::OpenSessionRequest request;
   for (const ModuleWanted& module : modules_) {
     v1::ModuleRef& wanted = *request.add_modules();
@@ -251,8 +271,10 @@ v1::OpenSessionRequest ClusterSeeker::request_for(const std::string& cluster) {
   v1::Capabilities& needs = *request.mutable_needs();
   for (const std::string& model : options_.models) needs.add_models(model);
   for (const std::string& kind : options_.accelerators) needs.add_accelerators(kind);
+  request.set_api_version(kApiVersion);
   request.set_client_key_sha256(key_.public_key.bytes.data(), key_.public_key.bytes.size());
-  std::string& key = keys_[cluster];
+  add_distances(cluster, request);
+  std::string& key = keys_[cluster.name];
   if (key.empty()) key = random_key();
   request.set_idempotency_key(key);
   return request;

@@ -52,7 +52,9 @@ class ClusterSeeker final : public ClusterClient {
   [[nodiscard]] std::expected<Joined, CallFailure> join(const FoundCluster& cluster);
   void settle();
   void leave(std::optional<Joined>& joined, std::chrono::milliseconds limit);
-  [[nodiscard]] v1::OpenSessionRequest request_for(const std::string& cluster);
+  [[nodiscard]] v1::OpenSessionRequest request_for(const FoundCluster& cluster);
+  // How far its hosts are, for its choice of one; nothing where it does not say where they are.
+  void add_distances(const FoundCluster& cluster, v1::OpenSessionRequest& request);
   [[nodiscard]] Time pause_after(const CallFailure& failure);
   [[nodiscard]] SessionEvents events(const std::string& id);
 

@@ -42,10 +42,10 @@ int weight(Then then) {
 
 std::expected<v1::Session, CallFailure> open_session(const ManagerLinks& managers,
                                                      const v1::OpenSessionRequest& request,
-                                                     Calls& calls) {
+                                                     Calls& calls, const ops::Trace& trace) {
   std::optional<CallFailure> worst;
   for (const auto& manager : managers) {
-    auto opened = manager->call(&ManagerLink::Stub::OpenSession, request, calls, kOpenLimit);
+    auto opened = manager->call(&ManagerLink::Stub::OpenSession, request, calls, kOpenLimit, trace);
     if (opened) return *std::move(opened);
     CallFailure& failure = opened.error();
     const bool last = failure.then != Then::next_manager;  // the cluster has answered
@@ -57,10 +57,11 @@ std::expected<v1::Session, CallFailure> open_session(const ManagerLinks& manager
 }
 
 ClusterSession::ClusterSession(ManagerLinks managers, std::string id, SessionEvents events,
-                               const function::Log& log)
+                               const function::Log& log, ops::Trace trace)
     : id_(std::move(id)),
       events_(std::move(events)),
       log_(log),
+      trace_(std::move(trace)),
       managers_(std::move(managers)),
       renewed_(steady_clock::now()),
       random_(std::random_device()()) {}
@@ -191,12 +192,12 @@ void ClusterSession::ask(Wish wanted, std::unique_lock<std::mutex>& lock) {
                   [now = steady_clock::now()](const auto& entry) { return entry.second <= now; });
     for (const auto& [host, until] : avoided_) request.add_avoid_hosts(host);
     lock.unlock();
-    answer = manager->call(&ManagerLink::Stub::MoveSession, request, calls_, kMoveLimit);
+    answer = manager->call(&ManagerLink::Stub::MoveSession, request, calls_, kMoveLimit, trace_);
   } else {
     v1::RenewSessionRequest request;
     request.set_id(id_);
     lock.unlock();
-    answer = manager->call(&ManagerLink::Stub::RenewSession, request, calls_, kCallLimit);
+    answer = manager->call(&ManagerLink::Stub::RenewSession, request, calls_, kCallLimit, trace_);
   }
   if (answer) take(*answer);
   lock.lock();
@@ -279,7 +280,10 @@ void ClusterSession::take(const v1::Session& session) {
                             .host = host_,
                             .address = said.address(),
                             .ticket = bytes_of(said.ticket()),
-                            .authority = said.data_plane_authority()};
+                            .authority = said.data_plane_authority(),
+                            .modules = {}};
+      for (const v1::ModuleRef& module : session.modules())
+        placement->modules.push_back({module.name(), module.digest()});
     }
   }
   changed_.notify_all();

@@ -43,14 +43,15 @@ struct SessionEvents {
 // that an answer that was lost opens no second one. Errors: the weightiest of what the managers
 // said.
 [[nodiscard]] std::expected<v1::Session, CallFailure> open_session(
-    const ManagerLinks& managers, const v1::OpenSessionRequest& request, Calls& calls);
+    const ManagerLinks& managers, const v1::OpenSessionRequest& request, Calls& calls,
+    const ops::Trace& trace = {});
 
 // Thread rule: any thread.
 class ClusterSession {
  public:
   // `managers`: not empty, the closest first. `log` outlives it.
   ClusterSession(ManagerLinks managers, std::string id, SessionEvents events,
-                 const function::Log& log);
+                 const function::Log& log, ops::Trace trace = {});
   ~ClusterSession();  // leaves it open at the cluster, unless close() was called
   ClusterSession(const ClusterSession&) = delete;
   ClusterSession& operator=(const ClusterSession&) = delete;
@@ -91,6 +92,7 @@ class ClusterSession {
   const std::string id_;
   const SessionEvents events_;
   const function::Log& log_;
+  const ops::Trace trace_;
   Calls calls_;
 
   mutable std::mutex mutex_;

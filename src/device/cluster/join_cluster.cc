@@ -5,6 +5,7 @@
 #include "channel/address.h"
 #include "device/cluster/client_key.h"
 #include "device/cluster/cluster_seeker.h"
+#include "ops/trace.h"
 #include <aloft/cluster.h>
 
 namespace aloft {
@@ -30,6 +31,8 @@ Result<void> check(const ClusterOptions& options) {
     return refused("neither a certificate nor a token says who this device is");
   if (options.token.find_first_of("\r\n") != std::string::npos)
     return refused("the token has more than one line");
+  if (!options.traceparent.empty() && !ops::Trace::parse(options.traceparent))
+    return refused("traceparent: not one of W3C Trace Context, version 00");
   return {};
 }
 

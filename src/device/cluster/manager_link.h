@@ -15,6 +15,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include "aloft/v1/offload_manager.grpc.pb.h"
+#include "ops/trace.h"
+#include "rpc/trace_metadata.h"
 #include <aloft/cluster.h>
 #include <aloft/result.h>
 
@@ -81,9 +83,11 @@ class ManagerLink {
   template <class Request, class Response>
   [[nodiscard]] std::expected<Response, CallFailure> call(Method<Request, Response> method,
                                                           const Request& request, Calls& calls,
-                                                          std::chrono::milliseconds limit) {
+                                                          std::chrono::milliseconds limit,
+                                                          const ops::Trace& trace = {}) {
     grpc::ClientContext context;
     prepare(context, limit);
+    rpc::pass_on(trace, context);
     const Calls::Running running(calls, context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);

@@ -78,6 +78,11 @@ struct Node {
 inline Proto int_attribute(std::string_view name, std::int64_t value) {
   return Proto{}.text(1, name).number(3, value).number(20, 2);
 }
+inline Proto ints_attribute(std::string_view name, const Dims& values) {
+  Proto out = Proto{}.text(1, name);
+  for (const std::int64_t value : values) out.number(8, value);
+  return out.number(20, 7);
+}
 inline Proto graph_attribute(std::string_view name, const Proto& graph) {
   return Proto{}.text(1, name).message(6, graph).number(20, 5);
 }
@@ -113,21 +118,21 @@ inline std::vector<std::byte> doubling_model(const Dims& dims) {
                      {value_info("y", OnnxType::f32, dims)}));
 }
 
-// Loops over x = -x for ever; can be cancelled between two rounds. x and y: f32 1.
-inline std::vector<std::byte> endless_model() {
-  const Proto body =
-      graph("body",
-            {{.op = "Identity", .inputs = {"going"}, .outputs = {"goes_on"}},
-             {.op = "Neg", .inputs = {"value"}, .outputs = {"next"}}},
-            {value_info("round", OnnxType::i64, {}), value_info("going", OnnxType::boolean, {}),
-             value_info("value", OnnxType::f32, {1})},
-            {value_info("goes_on", OnnxType::boolean, {}), value_info("next", OnnxType::f32, {1})});
+// Loops over x = -x for ever; can be cancelled between two rounds. x and y: f32, 1 unless told.
+inline std::vector<std::byte> endless_model(const Dims& dims = {1}) {
+  const Proto body = graph(
+      "body",
+      {{.op = "Identity", .inputs = {"going"}, .outputs = {"goes_on"}},
+       {.op = "Neg", .inputs = {"value"}, .outputs = {"next"}}},
+      {value_info("round", OnnxType::i64, {}), value_info("going", OnnxType::boolean, {}),
+       value_info("value", OnnxType::f32, dims)},
+      {value_info("goes_on", OnnxType::boolean, {}), value_info("next", OnnxType::f32, dims)});
   return model(graph("endless",
                      {{.op = "Loop",
                        .inputs = {"", "yes", "x"},
                        .outputs = {"y"},
                        .attributes = {graph_attribute("body", body)}}},
-                     {value_info("x", OnnxType::f32, {1})}, {value_info("y", OnnxType::f32, {1})},
+                     {value_info("x", OnnxType::f32, dims)}, {value_info("y", OnnxType::f32, dims)},
                      {tensor<std::uint8_t>("yes", OnnxType::boolean, {}, {1})}));
 }
 

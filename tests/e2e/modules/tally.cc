@@ -8,7 +8,15 @@ namespace {
 }  // namespace
 #endif
 
-std::uint32_t version(std::uint32_t) { return TALLY_VERSION; }
+std::uint32_t version([[maybe_unused]] std::uint32_t number) {
+#if TALLY_VERSION == 6
+  if (number % 3 == 2) aloft::abort_call("this version gives up");
+#elif TALLY_VERSION == 7
+  volatile std::uint64_t rounds = 0;
+  while (rounds < 20'000'000) rounds = rounds + 1;
+#endif
+  return TALLY_VERSION;
+}
 
 Spun spin(std::uint64_t rounds) {
   Spun spun{.version = TALLY_VERSION, .hash = rounds};

@@ -4,6 +4,8 @@
 //   3  one whose object has another state
 //   4  one that traps as it is loaded
 //   5  one whose object cannot be made
+//   6  one that traps in every third call, by their numbers
+//   7  one that takes its time
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,7 @@
 namespace tally {
 
 // Which version this is.
-ALOFT_OFFLOAD std::uint32_t version(std::uint32_t ignored);
+ALOFT_OFFLOAD std::uint32_t version(std::uint32_t number);
 
 struct Spun {
   std::uint32_t version = 0;

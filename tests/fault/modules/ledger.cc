@@ -33,4 +33,10 @@ std::uint64_t Ledger::audit() const {
 
 Stamp stamp(std::uint64_t number) { return {.number = number, .seal = mixed(~number)}; }
 
+Stamp toil(std::uint64_t number, std::uint32_t rounds) {
+  std::uint64_t seal = number;
+  for (std::uint32_t i = 0; i < rounds; ++i) seal = mixed(seal);
+  return {.number = number, .seal = seal};
+}
+
 }  // namespace ledger

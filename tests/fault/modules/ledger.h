@@ -40,4 +40,7 @@ struct Stamp {
 
 ALOFT_OFFLOAD Stamp stamp(std::uint64_t number);
 
+// The same for somebody who works for it: each round is some nanoseconds.
+ALOFT_OFFLOAD Stamp toil(std::uint64_t number, std::uint32_t rounds);
+
 }  // namespace ledger

@@ -1,0 +1,268 @@
+// How soon a session is of use, and what an idle one costs, on a cluster as `aloft up` starts it:
+// aloft-manager, aloft-host, a sandboxed Execution Handler of each tenant, and the device's runtime
+// here. The function does nothing (touch::nothing), so that all that is seen is aloft's.
+//
+//   open     the host has the module compiled, and the tenant has a process there. From
+//            join_cluster() to the first result: connecting to the manager (TLS), finding out how
+//            far it is, opening, connecting to the host (TLS, ticket), a module, an instance, a
+//            call
+//   tenant   the same, for the first session of a tenant: its process has to be started
+//   idle     what a tenant's process grows by for each further session that has made a call and
+//            waits, less the linear memory of its guests (start_memory.h)
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "identity/certificate.h"
+#include "identity/cluster_folder.h"
+#include "modules/touch.h"
+#include "start_memory.h"
+#include "support/process.h"
+#include "support/temp_dir.h"
+#include "test_paths.h"
+#include "touch.aloft.h"
+#include <aloft/cluster.h>
+#include <aloft/runtime.h>
+
+namespace aloft::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPatience = 60s;
+
+struct Options {
+  std::string json;
+  std::size_t opens = 100;    // of a tenant that has a process
+  std::size_t tenants = 30;   // that come for the first time
+  std::size_t sessions = 64;  // that are idle
+};
+
+std::string tenant_name(std::size_t index) { return "tenant-" + std::to_string(index); }
+
+double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  std::ranges::sort(values);
+  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+}
+
+// A cluster of one machine.
+class OneMachine {
+ public:
+  [[nodiscard]] Result<void> start(std::size_t tenants) {
+    auto made = identity::create_cluster_folder(
+        keys(), {.name = "bench", .modules = identity::Unsigned::allowed});
+    if (!made) return made;
+    std::string file;
+    for (std::size_t i = 0; i < tenants; ++i) {
+      file += "[tenants." + tenant_name(i) +
+              "]\nmax_sessions = 1000\nmemory = \"1TiB\"\ncpu_millicores = 1000000\n"
+              "opens_per_second = 100000\nopen_burst = 100000\nmodules = [\"*\"]\n"
+              "allow_unsigned = true\n";
+    }
+    testing::write_file(keys() / "tenants.toml", std::as_bytes(std::span(file)));
+    auto up =
+        testing::Process::start({(testing::binary_dir() / "bin/aloft").string(), "up", "--dir",
+                                 folder_.path().string(), "--listen", "127.0.0.1:0", "--module",
+                                 (testing::binary_dir() / "modules/touch.wasm").string()});
+    if (!up) return std::unexpected(up.error());
+    up_.emplace(*std::move(up));
+    const auto line = up_->wait_for_line("is up, its manager at ", kPatience);
+    if (!line) return fail(Errc::internal, "aloft up does not start\n" + up_->transcript());
+    const auto begin = line->find("manager at ") + 11;
+    manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
+    auto authority = identity::Authority::load(keys());
+    if (!authority) return std::unexpected(authority.error());
+    authority_.emplace(*std::move(authority));
+    return {};
+  }
+
+  // What a device of this tenant is given beforehand.
+  [[nodiscard]] Result<ClusterOptions> device_of(const std::string& tenant) const {
+    const auto issued = authority_->issue(
+        {.identity = {authority_->cluster(), identity::Role::tenant, tenant}, .hosts = {}});
+    if (!issued) return std::unexpected(issued.error());
+    return ClusterOptions{.managers = {manager_},
+                          .authority = authority_->certificate_pem(),
+                          .certificate = issued->certificate_pem,
+                          .key = issued->key_pem,
+                          // Little, so that many fit on any machine.
+                          .memory_bytes = std::uint64_t{32} << 20U,
+                          .cpu_millicores = 10};
+  }
+
+  [[nodiscard]] pid_t pid() const { return up_->pid(); }
+  [[nodiscard]] std::string transcript() const { return up_->transcript(); }
+
+ private:
+  [[nodiscard]] std::filesystem::path keys() const { return folder_ / "cluster"; }
+
+  const testing::TempDir folder_;
+  std::optional<testing::Process> up_;
+  std::optional<identity::Authority> authority_;
+  std::string manager_;
+};
+
+struct Opened {
+  std::unique_ptr<Runtime> runtime;
+  double ready_ms = 0;  // until the module is open at the host
+  double first_ms = 0;  // until the first result
+};
+
+// From nothing to the first result.
+Result<Opened> open(const ClusterOptions& device) {
+  const auto begin = Clock::now();
+  const auto since = [&] {
+    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  };
+  auto cluster = join_cluster(device);
+  if (!cluster) return std::unexpected(cluster.error());
+  const auto elsewhere = std::make_shared<bool>(false);
+  auto runtime = Runtime::create(
+      {.cluster = *cluster,
+       .policy = remote_policy(),
+       .on_call =
+           [elsewhere](const CallRecord& record) { *elsewhere |= record.place != Place::edge; },
+       .log_level = LogLevel::warning});
+  if (!runtime) return std::unexpected(runtime.error());
+  if (auto ready = (*runtime)->wait_for_edge(kPatience); !ready)
+    return std::unexpected(ready.error());
+  Opened opened{.runtime = *std::move(runtime), .ready_ms = since()};
+  bind(*opened.runtime);
+  if (touch::nothing(1) != 2) return fail(Errc::internal, "a call came to something else");
+  opened.first_ms = since();
+  unbind();
+  if (*elsewhere) return fail(Errc::internal, "the first call did not run at the host");
+  return opened;
+}
+
+struct Figures {
+  std::vector<double> open_ms, ready_ms, tenant_ms;
+  double idle_bytes = 0, guest_bytes = 0;
+};
+
+Result<void> measure_opens(const OneMachine& machine, const Options& options, Figures& figures) {
+  const auto device = machine.device_of(tenant_name(0));
+  if (!device) return std::unexpected(device.error());
+  // The first ones have the module compiled, and the process started.
+  for (std::size_t i = 0; i < options.opens + 3; ++i) {
+    auto opened = open(*device);
+    if (!opened) return std::unexpected(opened.error());
+    if (i < 3) continue;
+    figures.open_ms.push_back(opened->first_ms);
+    figures.ready_ms.push_back(opened->ready_ms);
+  }
+  return {};
+}
+
+Result<void> measure_tenants(const OneMachine& machine, const Options& options, Figures& figures) {
+  for (std::size_t i = 1; i <= options.tenants; ++i) {
+    const auto device = machine.device_of(tenant_name(i));
+    if (!device) return std::unexpected(device.error());
+    auto opened = open(*device);
+    if (!opened) return std::unexpected(opened.error());
+    figures.tenant_ms.push_back(opened->first_ms);
+  }
+  return {};
+}
+
+Result<void> measure_idle(const OneMachine& machine, const Options& options, Figures& figures) {
+  const auto device = machine.device_of(tenant_name(0));
+  if (!device) return std::unexpected(device.error());
+  const auto handler = handler_of(machine.pid(), tenant_name(0));
+  if (!handler) return std::unexpected(handler.error());
+  std::vector<Opened> sessions;
+  const auto open_until = [&](std::size_t count) -> Result<ProcessMemory> {
+    while (sessions.size() < count) {
+      auto opened = open(*device);
+      if (!opened) return std::unexpected(opened.error());
+      sessions.push_back(*std::move(opened));
+    }
+    return memory_of(*handler);
+  };
+  // The first quarter shows what comes once.
+  const std::size_t first = options.sessions / 4;
+  const auto before = open_until(first);
+  if (!before) return std::unexpected(before.error());
+  const auto after = open_until(options.sessions);
+  if (!after) return std::unexpected(after.error());
+  const auto count = static_cast<double>(options.sessions - first);
+  figures.guest_bytes =
+      (static_cast<double>(after->guests) - static_cast<double>(before->guests)) / count;
+  figures.idle_bytes =
+      (static_cast<double>(after->all) - static_cast<double>(before->all)) / count -
+      figures.guest_bytes;
+  return {};
+}
+
+void judge(const char* what, double value, const char* unit, double aim) {
+  std::printf("%-58s %8.1f %-3s (<= %g)  %s\n", what, value, unit, aim,
+              value <= aim ? "met" : "not met");
+}
+
+Result<void> run(const Options& options) {
+  OneMachine machine;
+  if (auto started = machine.start(options.tenants + 1); !started) return started;
+  Figures figures;
+  for (const auto step : {&measure_opens, &measure_tenants, &measure_idle}) {
+    if (auto done = step(machine, options, figures); !done)
+      return fail(done.error().code, done.error().message + "\n" + machine.transcript());
+  }
+  const double open_p50 = quantile(figures.open_ms, 0.5),
+               open_p99 = quantile(figures.open_ms, 0.99);
+  const double tenant_p50 = quantile(figures.tenant_ms, 0.5);
+  judge("open to first result, module compiled, p50", open_p50, "ms", 20);
+  judge("the same, p99", open_p99, "ms", 60);
+  std::printf("%-58s %8.1f ms\n", "  of that until the module is open at the host, p50",
+              quantile(figures.ready_ms, 0.5));
+  judge("a tenant's first session, p50", tenant_p50, "ms", 100);
+  judge("an idle session beside its guests' memory", figures.idle_bytes / 1024, "KiB", 256);
+  std::printf("%-58s %8.1f KiB\n", "  its guests' memory", figures.guest_bytes / 1024);
+  if (options.json.empty()) return {};
+  std::ofstream out(options.json);
+  out << nlohmann::json{{"open_p50_ms", open_p50},
+                        {"open_p99_ms", open_p99},
+                        {"tenant_first_p50_ms", tenant_p50},
+                        {"idle_session_bytes", figures.idle_bytes},
+                        {"idle_session_guest_bytes", figures.guest_bytes}}
+             .dump(1)
+      << "\n";
+  if (out.flush()) return {};
+  return fail(Errc::internal, "cannot write " + options.json);
+}
+
+}  // namespace
+}  // namespace aloft::bench
+
+int main(int argc, char** argv) {
+  aloft::bench::Options options;
+  CLI::App app{"How soon a session of a cluster is of use, and what an idle one costs"};
+  app.add_option("--json", options.json, "file for the figures");
+  app.add_option("--opens", options.opens, "sessions of a tenant that has a process")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  app.add_option("--tenants", options.tenants, "tenants that come for the first time")
+      ->check(CLI::Range(1, 60))
+      ->capture_default_str();
+  app.add_option("--sessions", options.sessions, "sessions that are idle at the end")
+      ->check(CLI::Range(4, 256))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  if (auto done = aloft::bench::run(options); !done) {
+    std::fprintf(stderr, "error: %s\n", done.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}

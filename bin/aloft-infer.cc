@@ -1,0 +1,28 @@
+// aloft-infer: the inference process of a host, which owns its models and its accelerator.
+// aloft-host starts it; people never do.
+#include <cstdio>
+#include <string_view>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "host/infer_worker.h"
+
+int main(int argc, char** argv) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--help") {
+    std::puts(
+        "aloft-infer: owns the models and the accelerator of a host, and infers for its tenants.\n"
+        "aloft-host starts it where its configuration says inference = \"process\"; its settings "
+        "are\nthere (aloft-host --help, inference.*).");
+    return 0;
+  }
+  if (first != "--host") {
+    std::fputs("error: aloft-host starts aloft-infer; there is nothing to start by hand\n", stderr);
+    return 2;
+  }
+  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-infer"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
+  if (argc > 2) spdlog::set_level(spdlog::level::from_str(argv[2]));
+  return aloft::host::serve_inference();
+}

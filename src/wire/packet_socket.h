@@ -1,0 +1,60 @@
+// One packet between two processes of a host, with a descriptor beside it where one is to be handed
+// over: what lines between a daemon and its processes are made of.
+//
+// The sockets are SOCK_SEQPACKET of AF_UNIX: a packet comes whole or not at all, and the end of the
+// other process is noticed. Neither function raises SIGPIPE.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <aloft/result.h>
+
+namespace aloft::wire {
+
+// A descriptor of this process, closed with the object.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+struct SocketPair {
+  Descriptor one, other;
+};
+// Both are closed by exec. Errors: internal.
+[[nodiscard]] Result<SocketPair> make_packet_sockets();
+
+// Never waits. `descriptor` (-1: none) stays the caller's. Errors: overloaded (the other end does
+// not read), unreachable (it is gone, or the packet is too large for the socket).
+[[nodiscard]] Result<void> send_packet(int socket, std::span<const std::byte> packet,
+                                       int descriptor = -1);
+
+enum class Wait { yes, no };
+struct Packet {
+  std::size_t size = 0;  // of it in the buffer
+  Descriptor descriptor;
+};
+// Reads the next packet into `buffer`. Nothing: none is there (Wait::no). A second descriptor, or
+// one beside a packet that is none, is closed. Errors: unreachable (the other end is gone),
+// protocol (empty, or larger than the buffer).
+[[nodiscard]] Result<std::optional<Packet>> receive_packet(int socket, std::span<std::byte> buffer,
+                                                           Wait wait);
+
+}  // namespace aloft::wire
