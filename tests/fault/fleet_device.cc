@@ -195,12 +195,14 @@ int run(const Options& options) {
   ::sigaddset(&signals, SIGTERM);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  auto cluster = aloft::join_cluster({.managers = options.managers,
-                                      .authority = text_of(options.keys + "/ca.pem"),
-                                      .certificate = text_of(options.keys + "/tenant-default.pem"),
-                                      .key = text_of(options.keys + "/tenant-default.key"),
-                                      .memory_bytes = options.memory_mib << 20U,
-                                      .cpu_millicores = options.cpu_millicores});
+  aloft::ClusterOptions where;
+  where.managers = options.managers;
+  where.authority = text_of(options.keys + "/ca.pem");
+  where.certificate = text_of(options.keys + "/tenant-default.pem");
+  where.key = text_of(options.keys + "/tenant-default.key");
+  where.memory_bytes = options.memory_mib << 20U;
+  where.cpu_millicores = options.cpu_millicores;
+  auto cluster = aloft::join_cluster(std::move(where));
   if (!cluster) {
     std::fprintf(stderr, "error: %s\n", cluster.error().message.c_str());
     return 1;
