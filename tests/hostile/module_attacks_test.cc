@@ -66,7 +66,7 @@ class ModuleAttack : public HostileTest {
     const auto file = pushed(name, plain(name));
     const auto ue = linked(device, {&file});
     ASSERT_TRUE(ue);
-    const auto module = ue->open(file, {}, nullptr, kPatience);
+    const auto module = open_patiently(*ue, file);
     ASSERT_TRUE(module) << module.error().message;
     EXPECT_EQ(ue->call(*module, name + "::run", arguments()).get<std::uint32_t>(), 1U);
   }

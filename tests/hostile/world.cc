@@ -99,6 +99,17 @@ std::string read_text(const std::filesystem::path& file) {
 
 }  // namespace
 
+Result<RawUe::Module> open_patiently(RawUe& ue, const ModuleFile& file,
+                                     const std::vector<TestModel>& models) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    if (!ue.wait_up(kPatience)) return fail(Errc::unreachable, "the link does not come up");
+    auto module = ue.open(file, models, nullptr, kPatience);
+    if (module || module.error().code != Errc::unreachable) return module;
+    if (std::chrono::steady_clock::now() > end) return module;
+  }
+}
+
 Bystander::Bystander(const LocalCluster& cluster, const std::string& tenant)
     : device_(cluster.device(tenant)) {
   auto session = device_.open({&probe_});
@@ -108,7 +119,7 @@ Bystander::Bystander(const LocalCluster& cluster, const std::string& tenant)
   }
   session_ = *std::move(session);
   ue_ = device_.connect(session_.placement());
-  if (ue_->wait_up(kPatience)) module_ = ue_->open(probe_, {}, nullptr, kPatience);
+  module_ = open_patiently(*ue_, probe_);
   if (!module_) {
     ADD_FAILURE() << "the bystander never started: " << module_.error().message;
     return;
@@ -131,7 +142,7 @@ void Bystander::run(const std::stop_token& stop) {
                                   {.deadline = {}, .limit = kPatience});
     // Where processors are busy with other tests a link may be taken for dead, and is made again.
     if (answer.error() == Errc::unreachable) {
-      if (ue_->wait_up(kPatience)) module_ = ue_->open(probe_, {}, nullptr, kPatience);
+      module_ = open_patiently(*ue_, probe_);
       if (module_ || stop.stop_requested()) continue;
     }
     if (answer.error()) {

@@ -23,6 +23,11 @@ namespace aloft::testing {
 // Generous: what is waited for comes as an event, and nobody's time is judged here.
 inline constexpr std::chrono::seconds kPatience{60};
 
+// Opens the module, again where the link is lost meanwhile: on a busy machine it may be taken for
+// dead.
+[[nodiscard]] Result<RawUe::Module> open_patiently(RawUe& ue, const ModuleFile& file,
+                                                   const std::vector<TestModel>& models = {});
+
 // Calls from a session of its own, one after the other, until it is stopped; all answers must be
 // right.
 class Bystander {
