@@ -19,10 +19,10 @@
 #include "cluster/fair_pool.h"
 #include "cluster/manager.h"
 #include "cluster/revocations.h"
-#include "rpc/status.h"
 #include "cluster/testing/cluster_fixture.h"
 #include "identity/jwt.h"
 #include "identity/key_file.h"
+#include "rpc/status.h"
 
 namespace aloft::cluster {
 namespace {
@@ -391,7 +391,8 @@ TEST(ManagerAttack, an_old_tls_and_a_renegotiation_are_refused) {
 }
 
 TEST(RpcStatus, what_others_chose_forges_no_line_and_fits_a_header) {
-  const auto status = rpc::to_status({Errc::refused, "imports a\nb\x1b[2J" + std::string(100'000, 'x')});
+  const auto status =
+      rpc::to_status({Errc::refused, "imports a\nb\x1b[2J" + std::string(100'000, 'x')});
   EXPECT_THAT(status.error_message(), HasSubstr("imports a b [2J"));
   EXPECT_LE(status.error_message().size(), 1024U);
   EXPECT_EQ(rpc::to_error({Code::INTERNAL, "a\rb"}).message, "a b");

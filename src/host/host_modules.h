@@ -87,7 +87,7 @@ class HostModules {
   struct Use {
     std::uint64_t found = 0;    // a module that was wanted was compiled already
     std::uint64_t fetched = 0;  // modules
-    CallTimes compilations;    // and how many failed
+    CallTimes compilations;     // and how many failed
   };
   [[nodiscard]] Use use() const;
   // Of the engine, its settings and the processor: a number as text.

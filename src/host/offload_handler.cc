@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <openssl/rand.h>
 #include <spdlog/spdlog.h>
 
+#include "host/offload_handler_parts.h"
 #include "identity/name.h"
 #include "identity/public_key.h"
 
@@ -17,44 +17,8 @@ namespace fs = std::filesystem;
 constexpr int kMaxModules = 64;
 constexpr std::size_t kMaxId = 128;
 constexpr std::size_t kMaxCounted = 64;  // modules
-constexpr std::string_view kWasi = "wasi_snapshot_preview1";
-// Threads of a tenant's process: of each session a few, of each instance one.
-constexpr std::uint32_t kThreads = 16'384;
-constexpr std::uint32_t kLeastCpu = 100;  // millicores
-
-std::string random_id() {
-  Digest random;
-  (void)::RAND_bytes(reinterpret_cast<unsigned char*>(random.bytes.data()), 16);
-  return random.hex().substr(0, 32);
-}
 
 }  // namespace
-
-struct OffloadHandler::Wanted {
-  struct Module {
-    std::string name;
-    Digest digest;
-  };
-  std::vector<Module> modules;
-  oci::Verification verification;
-  std::set<std::string, std::less<>> imports{std::string(kWasi)};
-};
-
-struct OffloadHandler::Tenant {
-  std::string name;
-  fs::path folder;
-  std::optional<uid_t> user;
-  std::atomic<int> preparing = 0;  // it is wanted, and not to be ended
-
-  std::mutex mutex;
-  std::unique_ptr<TenantProcess> process;  // null: not started yet
-  struct Session {
-    std::uint64_t generation = 0;
-    v1::Resources resources;
-  };
-  std::map<std::string, Session, std::less<>> sessions;
-  std::uint64_t memory = 0;  // the limit that it has; it never shrinks under what may be in use
-};
 
 Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOptions options) {
   std::error_code error;
@@ -222,123 +186,6 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
   return response;
 }
 
-Result<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenant(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  while (true) {
-    if (const auto known = tenants_.find(name); known != tenants_.end()) {
-      ++known->second->preparing;
-      return known->second;
-    }
-    if (tenants_.size() < options_.max_tenants) break;
-    if (!make_room_for_a_tenant()) {
-      return fail(Errc::overloaded, "host " + options_.host_id + " has the processes of " +
-                                        std::to_string(tenants_.size()) + " tenants, all in use");
-    }
-  }
-  auto made = std::make_shared<Tenant>();
-  made->name = name;
-  made->folder = options_.state / "tenants" / name;
-  if (options_.first_user) {
-    // The first is the compiler's, the second the inference process's.
-    uid_t user = *options_.first_user + 2;
-    while (users_.contains(user)) ++user;
-    users_.insert(user);
-    made->user = user;
-  }
-  ++made->preparing;
-  tenants_.emplace(name, made);
-  return made;
-}
-
-bool OffloadHandler::make_room_for_a_tenant() {
-  for (auto at = tenants_.begin(); at != tenants_.end(); ++at) {
-    const std::shared_ptr<Tenant> idle = at->second;
-    if (idle->preparing != 0) continue;
-    // Nobody who has this mutex waits for the one that is held here, but prepare(): see above.
-    const std::lock_guard lock(idle->mutex);
-    if (!idle->sessions.empty()) continue;
-    tenants_.erase(at);
-    // Its folder's name may be wanted again at once, so it is waited for with the mutex held.
-    idle->process.reset();
-    std::error_code ignored;
-    fs::remove_all(idle->folder, ignored);
-    if (idle->user) users_.erase(*idle->user);
-    return true;
-  }
-  return false;
-}
-
-Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
-  std::error_code error;
-  fs::remove_all(tenant.folder, error);
-  fs::create_directories(tenant.folder / "root", error);
-  if (error)
-    return fail(Errc::internal, "cannot make " + tenant.folder.string() + ": " + error.message());
-  const fs::path modules = tenant.folder / "modules";
-  const fs::path compiled = tenant.folder / "compiled";
-  if (auto made = make_shown_folders(modules, compiled, tenant.user); !made) return made;
-  TenantProcessOptions options{
-      .program = options_.program,
-      .setup = {.tenant = tenant.name,
-                .host = options_.host_id,
-                .boot_id = random_id(),
-                .certificate = options_.certificate,
-                .key = options_.key,
-                .modules = modules,
-                .compiled = compiled,
-                .root = tenant.folder / "root",
-                .user = tenant.user,
-                .need = options_.need,
-                .inference_threads = options_.inference_threads,
-                .inferences = options_.inferences,
-                .instance_memory = options_.instance_memory,
-                .scratch_bytes = options_.tenant_memory,
-                .max_sessions = options_.max_sessions},
-      .listen = {options_.listen, 0},
-      .log_format = options_.log_format,
-      .figures = [this, name = tenant.name](
-                     CallFigures::Module module) { calls_.add(name, std::move(module)); },
-      .inference = inference_.get(),
-      .inference_client = {.share = {.tenant = tenant.name, .inferences = options_.inferences},
-                           .memory_bytes = options_.inference_memory,
-                           .model_bytes = options_.inference_models,
-                           .gpus = gpus}};
-  auto process = TenantProcess::start(std::move(options));
-  if (!process) return std::unexpected(std::move(process).error());
-  tenant.process = *std::move(process);
-  spdlog::info("tenant {}: its Execution Handler listens on {}", tenant.name,
-               tenant.process->address().to_string());
-  const std::lock_guard lock(mutex_);
-  tenant.process->trust(keys_);
-  if (const auto now = time_.now()) tenant.process->hear_time(*now);
-  return {};
-}
-
-void OffloadHandler::limit(Tenant& tenant) {
-  std::uint64_t memory = options_.tenant_memory;
-  std::uint64_t cpu = 0;
-  std::uint32_t gpus = 0;
-  bool all_memory = true;
-  bool all_cpu = true;
-  for (const auto& [id, session] : tenant.sessions) {
-    memory += session.resources.memory_bytes();
-    cpu += session.resources.cpu_millicores();
-    gpus += session.resources.gpus();
-    all_memory &= session.resources.memory_bytes() != 0;
-    all_cpu &= session.resources.cpu_millicores() != 0;
-  }
-  // A session without a limit leaves none for the process.
-  tenant.memory = std::max(tenant.memory, memory);
-  const std::uint32_t millicores =
-      all_cpu && cpu != 0
-          ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(cpu, kLeastCpu, 10'000'000))
-          : 0;
-  tenant.process->limit({.memory_bytes = all_memory ? tenant.memory : 0,
-                         .cpu_millicores = millicores,
-                         .processes = kThreads});
-  tenant.process->limit_inference(millicores, gpus);
-}
-
 std::vector<std::string> OffloadHandler::gpus() const {
   return inference_ ? inference_->ready().gpus : std::vector<std::string>{};
 }
@@ -416,70 +263,6 @@ void OffloadHandler::report_counts(v1::HeartbeatRequest& heartbeat) {
 std::optional<identity::ClusterTime> OffloadHandler::cluster_time() {
   const std::lock_guard lock(mutex_);
   return time_.now();
-}
-
-std::vector<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenants() {
-  std::vector<std::shared_ptr<Tenant>> all;
-  const std::lock_guard lock(mutex_);
-  for (const auto& [name, tenant] : tenants_) all.push_back(tenant);
-  return all;
-}
-
-std::size_t OffloadHandler::sessions() {
-  std::size_t count = 0;
-  for (const auto& tenant : tenants()) {
-    const std::lock_guard lock(tenant->mutex);
-    count += tenant->sessions.size();
-  }
-  return count;
-}
-
-std::vector<OffloadHandler::TenantUse> OffloadHandler::tenants_use() {
-  std::vector<TenantUse> all;
-  for (const auto& tenant : tenants()) {
-    const std::lock_guard lock(tenant->mutex);
-    TenantUse use{.tenant = tenant->name, .sessions = tenant->sessions.size()};
-    if (tenant->process) {
-      use.process = tenant->process->pid();
-      use.starts = tenant->process->starts();
-    }
-    all.push_back(std::move(use));
-  }
-  return all;
-}
-
-void OffloadHandler::show(const std::string& certificate, const std::string& key) {
-  for (const auto& tenant : tenants()) {
-    const std::lock_guard lock(tenant->mutex);
-    if (tenant->process) tenant->process->show(certificate, key);
-  }
-}
-
-std::vector<std::string> OffloadHandler::missing() {
-  std::vector<std::string> all;
-  for (const auto& tenant : tenants()) {
-    const std::lock_guard lock(tenant->mutex);
-    if (!tenant->process) continue;
-    for (const std::string& what : tenant->process->missing())
-      all.push_back(tenant->name + ": " + what);
-  }
-  return all;
-}
-
-void OffloadHandler::end() {
-  draining_ = true;
-  std::map<std::string, std::shared_ptr<Tenant>> tenants;
-  {
-    const std::lock_guard lock(mutex_);
-    tenants.swap(tenants_);
-  }
-  for (const auto& [name, tenant] : tenants) {
-    const std::lock_guard lock(tenant->mutex);
-    if (tenant->process) tenant->process->end();
-    tenant->process.reset();
-    std::error_code ignored;
-    fs::remove_all(tenant->folder, ignored);
-  }
 }
 
 }  // namespace aloft::host

@@ -98,9 +98,9 @@ struct HandOver {};
 struct WantInference {};
 struct Inference {};  // a socket to the inference process comes with it
 
-using TenantMessage = std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End,
-                                   Ready, Failed, HandOver, CountedCalls, WantInference, Inference,
-                                   ShowCertificate, Figures>;
+using TenantMessage =
+    std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End, Ready, Failed,
+                 HandOver, CountedCalls, WantInference, Inference, ShowCertificate, Figures>;
 
 inline constexpr std::size_t kMaxTenantMessage = 64 * 1024;
 

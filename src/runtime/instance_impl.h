@@ -58,7 +58,7 @@ struct Instance::Impl {
   Deadline deadline{};                  // of the call that runs
   std::optional<TrapKind> stop_reason;  // set by whoever ended the call
   std::uint32_t exit_status = 0;        // where stop_reason is `exited`
-  std::optional<Error> host_error;  // what the host lacks for the call, which ended it: no trap
+  std::optional<Error> host_error;      // what the host lacks for the call, which ended it: no trap
   bool dead = false;                    // trapped: its memory is in no known state
 
   StoreHandle store;
