@@ -199,36 +199,6 @@ TEST_F(EveryClusterFault, nobody_notices_managers_that_start_again_with_another_
   finish();
 }
 
-TEST_F(EveryClusterFault, nobody_notices_a_host_whose_clock_is_set_by_ten_minutes) {
-  start_cluster({.clocks = {"h1"}});
-  if (is_over()) return;
-  const auto fault = now();
-  for (const auto off : {600s, -600s, 0s}) {
-    ALOFT_ASSERT_OK(cluster_->set_clock("h1", off));
-    fleet_->run_for(kLong);
-    // It is still one where sessions go, with new tickets, in a new process of the tenant's.
-    ASSERT_FALSE(fleet_->at("h1").empty());
-  }
-  ASSERT_NO_FATAL_FAILURE(settle());
-  expect_unnoticed(fault, fleet_->all());
-  for (const auto off : {600s, -600s}) {
-    ALOFT_ASSERT_OK(cluster_->set_clock("h1", off));
-    fleet_->run_for(2s);
-    const auto killed = now();
-    ALOFT_ASSERT_OK(cluster_->kill("h2"));
-    ASSERT_NO_FATAL_FAILURE(expect_placed_again("h2", killed));
-    ASSERT_TRUE(fleet_->wait_until([&] { return fleet_->at("h1").size() == 8; }, kPatience));
-    ASSERT_TRUE(fleet_->wait_at_edge(20, kPatience));
-    ALOFT_ASSERT_OK(cluster_->start("h2"));
-    // All of them again at the other one, which has a clock that nobody set.
-    ALOFT_ASSERT_OK(cluster_->aloft({"drain", "h1"}));
-    ASSERT_TRUE(fleet_->wait_until([&] { return fleet_->at("h2").size() == 8; }, kPatience));
-    ALOFT_ASSERT_OK(cluster_->aloft({"drain", "--undo", "h1"}));
-    ASSERT_NO_FATAL_FAILURE(settle());
-  }
-  finish();
-}
-
 TEST_F(EveryClusterFault, nobody_notices_a_host_whose_disk_is_full) {
   start_cluster({.small_disks = {{"h1", std::uint64_t{64} << 20U}}});
   if (is_over()) return;

@@ -1,7 +1,6 @@
 #include "cluster_in_namespaces.h"
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -26,17 +25,7 @@ constexpr const char* kSelf = "tester";  // where this process is
 constexpr std::uint64_t kFirstUser = 1'879'048'192;
 constexpr std::uint64_t kUsers = 4096;  // of a host
 
-constexpr std::array kFaketime{"/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-                               "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"};
-
 std::string program(const char* name) { return (binary_dir() / "bin" / name).string(); }
-
-std::optional<std::string> faketime() {
-  for (const char* const file : kFaketime) {
-    if (fs::exists(file)) return file;
-  }
-  return std::nullopt;
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string all;
@@ -83,15 +72,10 @@ Result<std::unique_ptr<ClusterInNamespaces>> ClusterInNamespaces::start(const fs
   }
   if (layout.managers > 9 || layout.hosts > 99 || layout.etcd > 9)
     return fail(Errc::invalid_argument, "at most 9 managers, 99 hosts and 9 members of etcd");
-  if (!layout.clocks.empty() && !faketime())
-    return fail(Errc::not_found, "there is no libfaketime (apt-get install libfaketime)");
   auto network = Network::make();
   if (!network) return std::unexpected(network.error());
   std::unique_ptr<ClusterInNamespaces> cluster(
       new ClusterInNamespaces(folder, std::move(layout), std::move(*network)));
-  for (const std::string& name : cluster->layout_.clocks) {
-    if (auto set = cluster->set_clock(name, 0s); !set) return std::unexpected(set.error());
-  }
   for (auto step : {&ClusterInNamespaces::add_hosts, &ClusterInNamespaces::start_all}) {
     if (auto done = (cluster.get()->*step)(); !done) return std::unexpected(done.error());
   }
@@ -257,12 +241,6 @@ std::vector<std::string> ClusterInNamespaces::placed(const std::string& name,
                  " aloft \"$0\" && exec \"$@\"",
              state(name)};
   }
-  if (layout_.clocks.contains(name)) {
-    // The clock on the wall alone: those that nobody can set go on as they are.
-    whole.insert(whole.end(), {"env", "LD_PRELOAD=" + faketime().value_or(""),
-                               "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_CACHE_DURATION=1",
-                               "FAKETIME_TIMESTAMP_FILE=" + clock_file(name).string()});
-  }
   whole.insert(whole.end(), std::make_move_iterator(command.begin()),
                std::make_move_iterator(command.end()));
   return network_.command(name, std::move(whole));
@@ -401,18 +379,6 @@ Result<void> ClusterInNamespaces::free_disk(const std::string& name) {
   std::error_code error;
   fs::remove(*inside / "filler", error);
   if (error) return fail(Errc::internal, "cannot make room: " + error.message());
-  return {};
-}
-
-Result<void> ClusterInNamespaces::set_clock(const std::string& name, std::chrono::seconds off) {
-  if (!layout_.clocks.contains(name)) return fail(Errc::not_found, name + " has no clock to set");
-  // Never half of a file.
-  const fs::path file = clock_file(name);
-  const fs::path fresh = file.string() + ".new";
-  std::ofstream(fresh) << (off.count() < 0 ? "" : "+") << off.count() << "\n" << std::flush;
-  std::error_code error;
-  fs::rename(fresh, file, error);
-  if (error) return fail(Errc::internal, file.string() + ": " + error.message());
   return {};
 }
 

@@ -42,8 +42,6 @@ struct ClusterLayout {
   std::vector<std::string> host_arguments = {};
   // Name of a host or manager -> bytes of the disk that its state is on; the others' has no limit.
   std::map<std::string, std::uint64_t> small_disks = {};
-  // Names of those whose clock on the wall can be set (libfaketime).
-  std::set<std::string> clocks = {};
 };
 
 // Thread rule: the thread that calls start(), which enters the network and stays in it: there is
@@ -89,8 +87,6 @@ class ClusterInNamespaces {
   // Of one with a small disk: fills it up; makes room again.
   [[nodiscard]] Result<void> fill_disk(const std::string& name);
   [[nodiscard]] Result<void> free_disk(const std::string& name);
-  // Of one with a clock: what it shows is off by so much from now on (within a second).
-  [[nodiscard]] Result<void> set_clock(const std::string& name, std::chrono::seconds off);
 
   // What the parts said, for the message of a failed test.
   [[nodiscard]] std::string transcript() const;
@@ -109,7 +105,7 @@ class ClusterInNamespaces {
   [[nodiscard]] Result<void> start_all();
   void add_manager(const std::string& name);
   void add_host(const std::string& name, std::uint64_t first_user);
-  // The command as it runs there: with its disk and its clock.
+  // The command as it runs there: with its disk.
   [[nodiscard]] std::vector<std::string> placed(const std::string& name,
                                                 std::vector<std::string> command) const;
   [[nodiscard]] std::optional<std::size_t> member(const std::string& name) const;
@@ -117,9 +113,6 @@ class ClusterInNamespaces {
   void retire(Part& part);
   [[nodiscard]] std::filesystem::path state(const std::string& name) const {
     return folder_ / name;
-  }
-  [[nodiscard]] std::filesystem::path clock_file(const std::string& name) const {
-    return folder_ / (name + ".clock");
   }
   // Its state as the part's own process sees it.
   [[nodiscard]] Result<std::filesystem::path> state_inside(const std::string& name);

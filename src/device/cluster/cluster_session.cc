@@ -221,7 +221,12 @@ void ClusterSession::failed(Wish wanted, const CallFailure& failure) {
       log_(LogLevel::warning, "session " + id_ + " is over: " + failure.why.message);
       gone_ = true;
       return;
-    case Then::later: not_before_ = now + jittered(failure.retry_after.value_or(1s)); return;
+    case Then::later:
+      // No host but those that failed has room: one that failed a while ago is better than none.
+      if (wanted == Wish::move)
+        std::erase_if(avoided_, [this](const auto& entry) { return entry.first != host_; });
+      not_before_ = now + jittered(failure.retry_after.value_or(1s));
+      return;
     case Then::never:
       log_(LogLevel::error, "session " + id_ + ": " + failure.why.message);
       (wanted == Wish::move ? move_not_before_ : not_before_) = now + jittered(kLastPause);
