@@ -137,8 +137,8 @@ Result<void> Manager::Impl::start() {
       });
   ledger = std::make_unique<Ledger>(store);
   const SessionTimes times{.lives = options.session_lives, .leaving = options.leaving};
-  sessions = std::make_unique<SessionTable>(tables, *ledger, ResourceManager(options.preference),
-                                            times, now);
+  sessions = std::make_unique<SessionTable>(
+      tables, *ledger, ResourceManager(options.preference, {}, options.name), times, now);
   hosts = std::make_unique<HostClients>([at = certificates.get()] { return at->client(); },
                                         options.host_calls);
   placer = std::make_unique<Placer>(

@@ -39,7 +39,9 @@ struct OffloadManagerOptions {
   std::uint32_t default_cpu_millicores = 100;
   // Opens and moves; of one tenant at a time, and waiting for that.
   std::size_t placing_threads = 32, placing_part = 24, placing_waiting = 256;
-  std::size_t threads = 8, waiting = 4096;
+  // As many as the ledger commits together: each waits for that, and a thousand renewals a second
+  // are to share their commits.
+  std::size_t threads = 48, waiting = 4096;
 };
 
 // What it works with; all outlive it.

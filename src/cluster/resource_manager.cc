@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 namespace aloft::cluster {
@@ -71,6 +72,18 @@ double compiled_share(const PlacementQuestion& question, const HostState& host) 
   return static_cast<double>(count) / static_cast<double>(question.modules.size());
 }
 
+// Where a host comes in this manager's order; 0 where it has none of its own.
+std::uint64_t order_of(std::string_view manager, std::string_view host) {
+  if (manager.empty()) return 0;
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const std::string_view text : {manager, std::string_view("/"), host}) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  hash ^= hash >> 33U;
+  hash *= 0xff51afd7ed558ccdU;
+  return hash ^ (hash >> 33U);
+}
+
 }  // namespace
 
 bool fits(const v1::Resources& wanted, const v1::Resources* reserved,
@@ -130,6 +143,7 @@ PlacementAnswer ResourceManager::place(const PlacementQuestion& question,
   struct Candidate {
     const HostState* host;
     std::string refused;
+    std::uint64_t order = 0;  // among equal ones
     double load = 0, round_trip = 0, compiled = 0, spread = 0, total = 0;
   };
   std::vector<Candidate> candidates;
@@ -137,6 +151,7 @@ PlacementAnswer ResourceManager::place(const PlacementQuestion& question,
   for (const HostState& host : hosts) {
     Candidate& candidate = candidates.emplace_back(&host, refused_because(question, host));
     if (!candidate.refused.empty()) continue;
+    candidate.order = order_of(manager_, host.id);
     const double full = fullness(*question.wanted, host);
     candidate.load = 1 - std::clamp(host.load, 0.0, 1.0);
     candidate.round_trip = round_trip(host.id);
@@ -148,6 +163,7 @@ PlacementAnswer ResourceManager::place(const PlacementQuestion& question,
   const auto better = [](const Candidate& a, const Candidate& b) {
     if (a.refused.empty() != b.refused.empty()) return a.refused.empty();
     if (a.total != b.total) return a.total > b.total;
+    if (a.order != b.order) return a.order < b.order;
     return a.host->id < b.host->id;
   };
   const auto shown = std::min<std::size_t>(candidates.size(), kMaxReasons);

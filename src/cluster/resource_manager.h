@@ -4,13 +4,15 @@
 //   filter   what was asked for is there, there is room, it is not draining, not to be avoided
 //   score    load, round trip from the device, modules already compiled there, spread or pack; each
 //            in [0, 1], higher is better
-//   choice   the highest weighted sum; of equal ones the lower name
+//   choice   the highest weighted sum; of equal ones the first in an order that is this manager's
+//            own: managers that all took the same host would be in each other's way (ledger.h)
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aloft/v1/session.pb.h"
@@ -66,9 +68,10 @@ void subtract(v1::Resources& sum, const v1::Resources& less);
 // Thread rule: immutable.
 class ResourceManager {
  public:
+  // `manager`: its name; empty: of equal hosts the lower name is taken.
   explicit ResourceManager(Preference preference = Preference::spread,
-                           PlacementWeights weights = {})
-      : preference_(preference), weights_(weights) {}
+                           PlacementWeights weights = {}, std::string manager = {})
+      : preference_(preference), weights_(weights), manager_(std::move(manager)) {}
 
   [[nodiscard]] PlacementAnswer place(const PlacementQuestion& question,
                                       std::span<const HostState> hosts) const;
@@ -76,6 +79,7 @@ class ResourceManager {
  private:
   const Preference preference_;
   const PlacementWeights weights_;
+  const std::string manager_;
 };
 
 }  // namespace aloft::cluster

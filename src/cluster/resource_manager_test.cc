@@ -1,6 +1,9 @@
 #include "cluster/resource_manager.h"
 
 #include <deque>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,6 +92,21 @@ TEST_F(Placement, of_equal_hosts_the_lower_name_wins) {
   host("b");
   host("a");
   EXPECT_EQ(place().host, "a");
+}
+
+TEST_F(Placement, of_equal_hosts_managers_do_not_all_take_the_same_but_never_a_worse_one) {
+  for (int i = 0; i < 20; ++i) host("host-" + std::to_string(i));
+  host("a-busy").load = 0.9;
+  std::set<std::string> taken;
+  for (int i = 0; i < 10; ++i) {
+    const ResourceManager manager(Preference::spread, {}, "m" + std::to_string(i));
+    const auto answer = place(manager);
+    ASSERT_TRUE(answer.host);
+    EXPECT_EQ(place(manager).host, answer.host) << "a manager has one order";
+    EXPECT_NE(*answer.host, "a-busy");
+    taken.insert(*answer.host);
+  }
+  EXPECT_GT(taken.size(), 3U);
 }
 
 TEST_F(Placement, what_does_not_fit_is_refused_with_the_reason) {
