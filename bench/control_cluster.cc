@@ -121,6 +121,8 @@ Result<void> ControlCluster::start_manager(std::size_t index) {
                                    "127.0.0.1:0",
                                    "--credentials",
                                    (folder_ / "cluster").string(),
+                                   "--sessions-lives",
+                                   std::to_string(kSessionLives.count()) + "s",
                                    "--name",
                                    "m" + std::to_string(index),
                                    "--log-level",

@@ -38,6 +38,10 @@ struct ControlClusterOptions {
 // What a session asks for; a host has memory for `sessions_per_host` of them.
 inline constexpr std::uint64_t kSessionMemory = std::uint64_t{16} << 20U;
 
+// Without a renewal. Longer than usual: a machine that is busy with something else is not to lose
+// sessions that are only closed late.
+inline constexpr std::chrono::seconds kSessionLives{180};
+
 // What processes use, together.
 struct Usage {
   std::uint64_t memory_bytes = 0;  // resident, as the kernel has it

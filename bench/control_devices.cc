@@ -13,6 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAnswerLimit = 20s;
+// Thousands of devices do not wait for each other.
+constexpr std::size_t kMoreAtOnce = 64;
 
 std::string random_bytes(std::mt19937_64& random, std::size_t size) {
   std::string bytes(size, '\0');
@@ -49,47 +51,46 @@ Result<std::unique_ptr<ControlDevices>> ControlDevices::connect(const ControlClu
                                                                 std::size_t at_once) {
   std::unique_ptr<ControlDevices> devices(new ControlDevices());
   for (std::size_t i = 0; i < at_once; ++i) {
-    auto stub = cluster.device(i);
-    if (!stub) return std::unexpected(stub.error());
-    devices->devices_.push_back({*std::move(stub), {}});
+    auto device = cluster.device(i);
+    if (!device) return std::unexpected(device.error());
+    devices->devices_.push_back(*std::move(device));
   }
   return devices;
 }
 
 template <class Request>
-Result<Requests> ControlDevices::each(Request request) {
+Result<Requests> ControlDevices::each(std::size_t count, std::size_t threads, Request request) {
   std::mutex mutex;
   Requests all;
   std::optional<grpc::Status> wrong;
-  std::atomic<bool> stop = false;
+  std::atomic<std::size_t> begun = 0;
   const auto begin = Clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (Device& device : devices_) {
-      threads.emplace_back([&] {
-        Requests own;
-        std::optional<grpc::Status> own_wrong;
-        while (!stop) {
-          const auto start = Clock::now();
-          const std::optional<grpc::Status> status = request(device);
-          if (!status) break;
-          if (status->ok()) {
-            own.milliseconds.push_back(
-                std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-          } else if (status->error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
-            ++own.refused;
-          } else {
-            own_wrong = status;
-            stop = true;
-          }
-        }
-        const std::scoped_lock lock(mutex);
-        all.milliseconds.insert(all.milliseconds.end(), own.milliseconds.begin(),
-                                own.milliseconds.end());
-        all.refused += own.refused;
-        if (own_wrong) wrong = own_wrong;
-      });
+  const auto work = [&](Stub& device) {
+    Requests own;
+    std::optional<grpc::Status> own_wrong;
+    for (std::size_t i = begun++; i < count; i = begun++) {
+      const auto start = Clock::now();
+      const grpc::Status status = request(device, i);
+      if (status.ok()) {
+        own.milliseconds.push_back(
+            std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      } else if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+        ++own.refused;
+      } else {
+        own_wrong = status;
+        begun = count;  // the others need not go on
+      }
     }
+    const std::scoped_lock lock(mutex);
+    all.milliseconds.insert(all.milliseconds.end(), own.milliseconds.begin(),
+                            own.milliseconds.end());
+    all.refused += own.refused;
+    if (own_wrong) wrong = own_wrong;
+  };
+  {
+    std::vector<std::jthread> running;
+    for (std::size_t i = 0; i < std::min(threads, count); ++i)
+      running.emplace_back([&, i] { work(*devices_[i % devices_.size()]); });
   }
   all.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   if (wrong) {
@@ -100,57 +101,49 @@ Result<Requests> ControlDevices::each(Request request) {
 }
 
 Result<Requests> ControlDevices::open(std::size_t count) {
-  // The next one is opened by whoever has time.
-  std::atomic<std::size_t> begun = 0;
-  return each([&](Device& device) -> std::optional<grpc::Status> {
-    if (begun++ >= count) return std::nullopt;
+  return each(count, devices_.size(), [&](Stub& device, std::size_t) {
     thread_local std::mt19937_64 random{std::random_device()()};
     grpc::ClientContext context;
     set_limit(context);
     v1::Session session;
-    const grpc::Status status = device.stub->OpenSession(&context, open_request(random), &session);
-    if (status.ok()) device.sessions.push_back({session.id(), Clock::now()});
+    const grpc::Status status = device.OpenSession(&context, open_request(random), &session);
+    if (status.ok()) {
+      const std::scoped_lock lock(mutex_);
+      sessions_.push_back({session.id(), &device, Clock::now()});
+    }
     return status;
   });
 }
 
 Result<Requests> ControlDevices::renew(std::chrono::seconds age) {
-  for (Device& device : devices_) device.next = 0;
   const auto before = Clock::now() - age;
-  return each([&](Device& device) -> std::optional<grpc::Status> {
-    while (device.next < device.sessions.size() && device.sessions[device.next].renewed > before) {
-      ++device.next;
-    }
-    if (device.next == device.sessions.size()) return std::nullopt;
-    Session& session = device.sessions[device.next++];
+  std::vector<Session*> due;
+  for (Session& session : sessions_) {
+    if (session.renewed <= before) due.push_back(&session);
+  }
+  return each(due.size(), kMoreAtOnce, [&](Stub&, std::size_t i) {
     grpc::ClientContext context;
     set_limit(context);
     v1::RenewSessionRequest request;
-    request.set_id(session.id);
+    request.set_id(due[i]->id);
     v1::Session answer;
-    const grpc::Status status = device.stub->RenewSession(&context, request, &answer);
-    if (status.ok()) session.renewed = Clock::now();
+    const grpc::Status status = due[i]->device->RenewSession(&context, request, &answer);
+    if (status.ok()) due[i]->renewed = Clock::now();
     return status;
   });
 }
 
 Result<Requests> ControlDevices::close_all() {
-  return each([&](Device& device) -> std::optional<grpc::Status> {
-    if (device.sessions.empty()) return std::nullopt;
-    v1::CloseSessionRequest request;
-    request.set_id(device.sessions.back().id);
-    device.sessions.pop_back();
+  auto closed = each(sessions_.size(), kMoreAtOnce, [&](Stub&, std::size_t i) {
     grpc::ClientContext context;
     set_limit(context);
+    v1::CloseSessionRequest request;
+    request.set_id(sessions_[i].id);
     v1::CloseSessionResponse answer;
-    return device.stub->CloseSession(&context, request, &answer);
+    return sessions_[i].device->CloseSession(&context, request, &answer);
   });
-}
-
-std::size_t ControlDevices::sessions() const {
-  std::size_t count = 0;
-  for (const Device& device : devices_) count += device.sessions.size();
-  return count;
+  sessions_.clear();
+  return closed;
 }
 
 }  // namespace aloft::bench

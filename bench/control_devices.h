@@ -1,5 +1,5 @@
-// The devices of bench/control_bench.cc: so many at a time open, renew and close sessions, each
-// over a connection of its own, and what each request took is kept.
+// The devices of bench/control_bench.cc: so many at a time open, renew and close sessions, and what
+// each request took is kept.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,8 @@ struct Requests {
 // Thread rule: one thread; its requests are made by threads of its own.
 class ControlDevices {
  public:
-  // `at_once`: connections, and requests under way. The cluster outlives it. Errors: internal.
+  // `at_once`: opens under way, each over a connection of its own. Renewals and closes, of which
+  // nobody looks at the time, are more at a time. The cluster outlives it. Errors: internal.
   [[nodiscard]] static Result<std::unique_ptr<ControlDevices>> connect(
       const ControlCluster& cluster, std::size_t at_once);
 
@@ -37,26 +38,25 @@ class ControlDevices {
   // Those that were opened or renewed longer ago than `age`, as devices do.
   [[nodiscard]] Result<Requests> renew(std::chrono::seconds age);
   [[nodiscard]] Result<Requests> close_all();
-  [[nodiscard]] std::size_t sessions() const;
+  [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
 
  private:
   using Clock = std::chrono::steady_clock;
+  using Stub = ControlCluster::Stub;
   struct Session {
     std::string id;
+    Stub* device = nullptr;
     Clock::time_point renewed;
-  };
-  struct Device {
-    std::unique_ptr<ControlCluster::Stub> stub;
-    std::vector<Session> sessions;
-    std::size_t next = 0;  // of them, while they are renewed
   };
 
   ControlDevices() = default;
-  // `request(device)`, on a thread for each device, until it answers none: nothing is left to do.
+  // `request(device, i)` for each i below `count`, on so many threads.
   template <class Request>
-  [[nodiscard]] Result<Requests> each(Request request);
+  [[nodiscard]] Result<Requests> each(std::size_t count, std::size_t threads, Request request);
 
-  std::vector<Device> devices_;
+  std::vector<std::unique_ptr<Stub>> devices_;
+  std::mutex mutex_;  // for sessions_ while they are opened
+  std::vector<Session> sessions_;
 };
 
 }  // namespace aloft::bench
