@@ -10,30 +10,12 @@
 #include <span>
 #include <string>
 
+#include "base/descriptor.h"
 #include <aloft/result.h>
 
 namespace aloft::wire {
 
-// A descriptor of this process, closed with the object.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
+using aloft::Descriptor;
 
 struct SocketPair {
   Descriptor one, other;
