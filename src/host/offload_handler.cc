@@ -1,6 +1,3 @@
-// A little long because each step that prepares a tenant stands here beside what undoes it, under
-// one mutex whose order against the others is seen only together.
-
 #include "host/offload_handler.h"
 
 #include <algorithm>
