@@ -31,6 +31,7 @@
 #include "host/host_service.h"
 #include "host/manager_link.h"
 #include "host/offload_handler.h"
+#include "host_inference.h"
 #include "identity/certificate.h"
 #include "identity/key_file.h"
 #include "oci/artifact.h"
@@ -75,17 +76,7 @@ struct Options {
   std::uint64_t max_sessions = 1024;
   std::uint64_t inference_threads = 1;
   std::uint64_t inferences = 2;
-  std::string inference = "in-process";
-  std::string inference_device = "cpu";
-  fs::path inference_libraries, infer;
-  std::uint64_t inference_slots = 0;
-  Bytes inference_memory{0};
-  Bytes inference_tenant_memory{1_GiB};
-  Bytes inference_tenant_models{2_GiB};
-  std::string batching = "same-bits";
-  std::uint64_t batch_rows = 0;
-  std::chrono::milliseconds batch_wait{2};
-  std::vector<std::string> vouched;
+  InferenceOptions inference;
   Bytes instance_memory{256_MiB};
   Bytes tenant_memory{1_GiB};
   Bytes max_modules{2_GiB};
@@ -154,33 +145,9 @@ config::Schema schema_of(Options& options) {
       .option("sessions.instance_memory", options.instance_memory, "of one guest instance at most")
       .number("inference.threads", options.inference_threads, 1, 256, "of one inference")
       .number("inference.concurrency", options.inferences, 1, 256,
-              "inferences of a tenant at a time")
-      .choice("inference.where", options.inference, {"process", "in-process"},
-              "process: one, aloft-infer, for all tenants of this host, which has the accelerator; "
-              "in-process: each tenant's Execution Handler infers itself")
-      .choice("inference.device", options.inference_device, {"cpu", "cuda", "auto"},
-              "of aloft-infer; auto: cuda where it can be used. For sessions that have a GPU")
-      .option("inference.libraries", options.inference_libraries,
-              "folder of a GPU build of ONNX Runtime; none: beside the one in use")
-      .option("inference.program", options.infer, "aloft-infer; none: the one beside this program")
-      .number("inference.slots", options.inference_slots, 0, 256,
-              "inferences at a time in aloft-infer; 0: as processors have room for, at least 2")
-      .option("inference.memory", options.inference_memory,
-              "that inferences may take in aloft-infer; 0: half of the machine's")
-      .option("inference.tenant_memory", options.inference_tenant_memory,
-              "of a tenant's tensors in aloft-infer")
-      .option("inference.tenant_models", options.inference_tenant_models,
-              "of a tenant's model files in aloft-infer")
-      .choice("inference.batching", options.batching, {"same-bits", "any-bits", "off"},
-              "same-bits: requests share an inference where that was found to change no bit; "
-              "any-bits: wherever a model's batch dimension is open")
-      .number("inference.batch_rows", options.batch_rows, 0, 256,
-              "requests in one inference at most; 0: 8 with cuda, else 1, which is none")
-      .option("inference.batch_wait", options.batch_wait, "how long a request waits for others")
-      .option("inference.vouched_models", options.vouched,
-              "sha256:... of models that mix no rows: requests of several tenants may share an "
-              "inference")
-      .option("modules.max", options.max_modules, "kept on disk")
+              "inferences of a tenant at a time");
+  options.inference.describe(schema);
+  schema.option("modules.max", options.max_modules, "kept on disk")
       .option("compiled.max", options.max_compiled, "kept on disk")
       .option("compile.memory", options.compile_memory, "of the compiler's process")
       .option("compile.limit", options.compile_limit, "how long one module may take")
@@ -192,16 +159,6 @@ config::Schema schema_of(Options& options) {
       .choice("log.format", options.log_format, {"text", "json"},
               "lines for people, or a JSON object each");
   return schema;
-}
-
-std::uint64_t kilobytes_of(const char* what) {
-  std::ifstream in("/proc/meminfo");
-  std::string name;
-  std::uint64_t value = 0;
-  for (std::string unit; in >> name >> value; std::getline(in, unit)) {
-    if (name == what) return value;
-  }
-  return 0;
 }
 
 std::string random_id() {
@@ -302,38 +259,12 @@ Result<host::OffloadHandlerOptions> handler_options(const Options& options,
   handler.inferences = static_cast<int>(options.inferences);
   handler.instance_memory = options.instance_memory.count();
   handler.tenant_memory = options.tenant_memory.count();
-  if (options.inference == "process") {
-    const std::uint64_t processors = std::max(1U, std::thread::hardware_concurrency());
-    const std::uint64_t slots =
-        options.inference_slots != 0
-            ? options.inference_slots
-            : std::max<std::uint64_t>(2, processors / options.inference_threads);
-    const std::uint64_t rows = options.batch_rows != 0             ? options.batch_rows
-                               : options.inference_device == "cpu" ? 1
-                                                                   : 8;
-    handler.inference = host::InferProcessOptions{
-        .program = options.infer.empty() ? handler.program.parent_path() / "aloft-infer"
-                                         : fs::absolute(options.infer),
-        .setup = {.device = options.inference_device,
-                  .libraries = options.inference_libraries.empty()
-                                   ? fs::path()
-                                   : fs::absolute(options.inference_libraries),
-                  .threads = static_cast<int>(options.inference_threads),
-                  .slots = static_cast<int>(slots),
-                  .batching = options.batching,
-                  .batch_rows = static_cast<std::uint32_t>(rows),
-                  .batch_wait_us = std::chrono::microseconds(options.batch_wait).count(),
-                  .vouched = options.vouched,
-                  .memory_bytes = options.inference_memory.count() != 0
-                                      ? options.inference_memory.count()
-                                      : kilobytes_of("MemTotal:") * 1024 / 2}};
-    handler.inference_memory = options.inference_tenant_memory.count();
-    handler.inference_models = options.inference_tenant_models.count();
-  } else if (options.inference_device != "cpu") {
-    return fail(Errc::invalid_argument,
-                "inference.device is " + options.inference_device +
-                    ", but a tenant's process sees no accelerator: set inference.where = process");
-  }
+  const auto inference = options.inference.process(handler.program.parent_path(),
+                                                   static_cast<int>(options.inference_threads));
+  if (!inference) return std::unexpected(inference.error());
+  handler.inference = *inference;
+  handler.inference_memory = options.inference.tenant_memory.count();
+  handler.inference_models = options.inference.tenant_models.count();
   handler.fetch = [repository = std::shared_ptr<oci::Repository>(*std::move(opened))](
                       const Digest& digest, const fs::path& into,
                       const oci::Verification& verification) {

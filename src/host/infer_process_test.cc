@@ -5,7 +5,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <set>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -83,8 +83,8 @@ TEST_F(InferProcessTest, it_infers_inside_its_sandbox) {
   start();
   EXPECT_TRUE(process_->ready().missing.empty());
   EXPECT_THAT(process_->engine_for(0), HasSubstr("CPU"));
-  Tenant tenant(*process_, "acme");
-  const auto graph = tenant.engine.load_onnx(onnx::doubling_model({4096})).value();
+  std::optional<Tenant> tenant(std::in_place, *process_, "acme");
+  const auto graph = tenant->engine.load_onnx(onnx::doubling_model({4096})).value();
   EXPECT_EQ(infer(*graph, std::vector<float>(4096, 21.0F), {4096}).value(),
             std::vector<float>(4096, 42.0F));
 
@@ -105,6 +105,7 @@ TEST_F(InferProcessTest, it_infers_inside_its_sandbox) {
         << name;
   }
   EXPECT_TRUE(fs::is_empty(proc + "/root"));
+  tenant.reset();
   process_.reset();
   EXPECT_FALSE(fs::exists(proc)) << "it ends with its daemon";
 }

@@ -28,8 +28,18 @@ class InferWorker {
   // Errors: what keeps it from serving.
   Result<void> start(wire::Descriptor journal) {
     ::tzset();
-    const auto device = inference::parse_device(setup_.device);
+    auto device = inference::parse_device(setup_.device);
     if (!device) return std::unexpected(device.error());
+    // Looked for from outside the sandbox, where all that there is can be seen.
+    std::string note;
+    if (*device != inference::Device::cpu) {
+      if (auto files = inference::check_cuda_files(setup_.libraries); !files) {
+        if (*device == inference::Device::cuda) return files;
+        device = inference::Device::cpu;
+        const std::string& why = files.error().message;
+        note = " (auto: " + why.substr(0, why.find("; ")) + ")";
+      }
+    }
     if (journal) {
       auto memory =
           inference::SharedMemory::open(std::move(journal), service::CrashJournal::kBytes);
@@ -46,7 +56,7 @@ class InferWorker {
     auto cpu = inference::make_engine(engine);
     if (!cpu) return std::unexpected(cpu.error());
     std::shared_ptr<inference::Engine> accelerated;
-    ready.engine = (*cpu)->description();
+    ready.engine = (*cpu)->description() + note;
     if (*device != inference::Device::cpu) {
       engine.device = *device;
       engine.libraries = setup_.libraries;
@@ -100,8 +110,7 @@ class InferWorker {
                            .need = setup_.need};
     if (journal_) options.keep.push_back(journal_->descriptor());
     auto calls = SystemCalls::serve;
-    // The driver's devices and libraries are needed only where they are.
-    if (device != inference::Device::cpu && inference::check_cuda_files(setup_.libraries)) {
+    if (device != inference::Device::cpu) {
       show_accelerator(options, setup_.libraries);
       calls = SystemCalls::accelerate;
     }

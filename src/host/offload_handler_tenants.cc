@@ -43,8 +43,8 @@ Result<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenant(const std
   made->name = name;
   made->folder = options_.state / "tenants" / name;
   if (options_.first_user) {
-    // The first is the compiler's, the second the inference process's.
-    uid_t user = *options_.first_user + 2;
+    // The first is the compiler's, the second that of the inference process, if there is one.
+    uid_t user = *options_.first_user + (options_.inference ? 2 : 1);
     while (users_.contains(user)) ++user;
     users_.insert(user);
     made->user = user;
