@@ -151,11 +151,13 @@ TEST_F(InferProcessTest, a_model_that_does_not_end_is_put_into_quarantine_and_ot
   const auto stubborn = onnx::stubborn_model();
   const auto doubling = two.engine.load_onnx(onnx::doubling_model({1})).value();
   const auto graph = one.engine.load_onnx(stubborn).value();
-  const auto computed = infer(*graph, {1}, {1}, std::chrono::steady_clock::now() + 100ms);
-  ASSERT_FALSE(computed);
-  EXPECT_EQ(computed.error().code, Errc::deadline_exceeded);
-  for (float x = 0; process_->starts() == 1; ++x)
+  const auto limit = std::chrono::steady_clock::now() + 60s;
+  // Again and again: one that had not begun when its time was over is just not run.
+  for (float x = 0; process_->starts() == 1; ++x) {
+    ASSERT_LT(std::chrono::steady_clock::now(), limit);
+    EXPECT_FALSE(infer(*graph, {1}, {1}, std::chrono::steady_clock::now() + 100ms));
     ASSERT_EQ(infer(*doubling, {x}, {1}).value(), std::vector<float>{2 * x});
+  }
   EXPECT_EQ(process_->forbidden(), std::vector<std::string>{"sha256:" + sha256(stubborn).hex()});
   EXPECT_EQ(infer(*doubling, {2}, {1}).value(), std::vector<float>{4});
   const auto refused = infer(*graph, {1}, {1});
