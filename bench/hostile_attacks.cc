@@ -72,9 +72,9 @@ class Attacker {
                 {text_of(options.folder + "/evil.pem"), text_of(options.folder + "/evil.key")}) {}
   ~Attacker() {
     for (auto& thread : threads_) thread.request_stop();
-    ue_.reset();
-    threads_.clear();
+    // Its end ends the calls.
     if (!session_.empty()) (void)device_.close(session_);
+    threads_.clear();
   }
   Attacker(const Attacker&) = delete;
   Attacker& operator=(const Attacker&) = delete;

@@ -161,9 +161,11 @@ class Bench {
                  "]\nmax_sessions = 10\nmemory = \"64GiB\"\ncpu_millicores = 100000\n"
                  "modules = [\"*\"]\nallow_unsigned = true\n";
     }
-    return {
-        .tenants = std::move(tenants),
-        .modules = {binary_dir() / "modules/probe.wasm", binary_dir() / "modules/hostile.wasm"}};
+    return {.tenants = std::move(tenants),
+            .modules = {binary_dir() / "modules/probe.wasm", binary_dir() / "modules/hostile.wasm"},
+            // Nobody renews.
+            .manager_arguments = {"--sessions-lives", "1h"},
+            .host_arguments = {}};
   }
   void put(const std::string& file, const std::string& text) const {
     write_file(cluster_->keys() / file, std::as_bytes(std::span(text)));
