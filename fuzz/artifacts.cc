@@ -4,14 +4,15 @@
 // file's, and no address that was accepted leads into the clear.
 #include <string>
 
+#include "identity/base64.h"
 #include "input.h"
 #include "oci/artifact.h"
-#include "oci/base64.h"
 #include "oci/http.h"
 #include "oci/registry_auth.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace aloft::fuzz;
+  namespace identity = aloft::identity;
   namespace oci = aloft::oci;
   Input input = std::as_bytes(std::span(data, size));
   const unsigned kind = take_byte(input) % 4;
@@ -28,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto challenge = oci::parse_challenge(text))
       require(!challenge->scheme.empty(), "a challenge has a scheme");
   } else if (kind == 2) {
-    if (const auto bytes = oci::from_base64(text))
-      require(oci::from_base64(oci::to_base64(*bytes)) == bytes, "base64 comes back");
+    if (const auto bytes = identity::from_base64(text))
+      require(identity::from_base64(identity::to_base64(*bytes)) == bytes, "base64 comes back");
   } else {
     const auto url = oci::parse_url(text);
     if (url && url->scheme != "https")

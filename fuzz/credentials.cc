@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "config/value.h"
-#include "identity/base64url.h"
+#include "identity/base64.h"
 #include "identity/certificate.h"
 #include "identity/jwt.h"
 #include "identity/public_key.h"

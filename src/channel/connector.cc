@@ -64,6 +64,7 @@ class Connector final : public EndpointCore {
     boost::system::error_code ignored;
     if (ended() && attempt_) attempt_->socket.close(ignored);
   }
+  [[nodiscard]] bool connects_again() const override { return true; }
 
   // Makes a connection and shakes hands on it, into attempt_.
   asio::awaitable<Result<Peer>> attempt() {

@@ -151,6 +151,18 @@ TEST_F(LifetimeTest, an_accepted_endpoint_may_be_destroyed_as_soon_as_it_is_hand
   listening->reset();
 }
 
+TEST_F(LifetimeTest,
+       an_accepted_endpoint_whose_link_is_gone_is_not_told_so_again_when_it_is_closed) {
+  connect_and_wait();
+  endpoint.reset();
+  ASSERT_TRUE(session->recorder.wait([&] { return session->recorder.downs.size() == 1; }));
+  // Whoever it belongs to may be half destroyed by now.
+  session->endpoint->close({Errc::unreachable, "going away"});
+  session->endpoint.reset();  // what was left to be told has been told
+  const auto lock = session->recorder.lock();
+  EXPECT_EQ(session->recorder.downs.size(), 1U);
+}
+
 TEST_F(LifetimeTest, an_accepted_endpoint_can_be_used_as_soon_as_it_is_handed_over) {
   class Eager final : public Acceptor {
    public:

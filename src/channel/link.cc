@@ -268,8 +268,7 @@ void Link::beat() {
 }
 
 void Link::wait_timer() {
-  const Time now = steady_clock::now();
-  Time due = last_look_ ? now + kLastLook : liveness_.check_due(now);
+  Time due = last_look_ ? steady_clock::now() + kLastLook : liveness_.check_due();
   {
     const std::lock_guard lock(mutex_);
     if (state_ == State::closing) due = std::min(due, close_deadline_);

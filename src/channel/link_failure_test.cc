@@ -234,7 +234,8 @@ TEST_F(LinkFailureTest, an_endpoint_whose_own_thread_slept_does_not_blame_its_pe
   std::this_thread::sleep_for(100ms);
   peer.write_frame({FrameType::message, Part::whole, 0, 0, 0, 0});
   ASSERT_TRUE(client.wait([&] { return client.messages.size() == 2 || !client.downs.empty(); }));
-  EXPECT_EQ(client.messages.size(), 2U);
+  EXPECT_EQ(client.messages.size(), 2U)
+      << (client.downs.empty() ? "" : client.downs.front().message);
 }
 
 }  // namespace

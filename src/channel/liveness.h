@@ -28,7 +28,11 @@ class Liveness {
   static constexpr std::chrono::milliseconds kTimerSlack{10};
 
   Liveness(std::chrono::milliseconds heartbeat, std::chrono::milliseconds dead_after, Time now)
-      : heartbeat_(heartbeat), dead_after_(dead_after), last_heard_(now), last_sent_(now) {}
+      : heartbeat_(heartbeat),
+        dead_after_(dead_after),
+        last_heard_(now),
+        last_sent_(now),
+        checked_(now) {}
 
   // A byte of the peer came.
   void heard(Time now) {
@@ -43,8 +47,9 @@ class Liveness {
     return last_sent_.load(std::memory_order_relaxed) + heartbeat_;
   }
 
-  // When check() is due after `now`: at the peer's death, and so often that a sleep shows.
-  [[nodiscard]] Time check_due(Time now) const { return std::min(deadline(), now + heartbeat_); }
+  // When check() is due: at the peer's death, and so soon after the last one, or after the link was
+  // made, that a sleep shows. It is in the past where a thread slept before it asked.
+  [[nodiscard]] Time check_due() const { return std::min(deadline(), checked_ + heartbeat_); }
   // How the peer is at `now`, by a timer that was set to `due`.
   [[nodiscard]] Verdict check(Time now, Time due);
 
@@ -57,6 +62,7 @@ class Liveness {
   std::chrono::milliseconds dead_after_;
   Time last_heard_;
   std::atomic<Time> last_sent_;
+  Time checked_;
   std::chrono::nanoseconds slept_{};
 };
 

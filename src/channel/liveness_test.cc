@@ -31,10 +31,19 @@ TEST_F(LivenessTest, a_peer_is_dead_after_200_ms_of_silence_and_not_before) {
     EXPECT_EQ(check(now), Verdict::alive) << now.count();
     liveness.sent(at(now));
   }
-  EXPECT_EQ(liveness.check_due(at(150ms)), at(200ms));  // to notice a sleep
-  EXPECT_EQ(liveness.check_due(at(200ms)), at(210ms));
+  EXPECT_EQ(liveness.check_due(), at(210ms));
   EXPECT_EQ(check(210ms), Verdict::peer_is_dead);
   EXPECT_EQ(liveness.last_heard(), at(10ms));
+}
+
+TEST_F(LivenessTest, a_look_is_due_so_soon_after_the_last_one_that_a_sleep_shows) {
+  EXPECT_EQ(liveness.check_due(), at(50ms));
+  EXPECT_EQ(check(50ms), Verdict::alive);
+  EXPECT_EQ(liveness.check_due(), at(100ms));
+}
+
+TEST_F(LivenessTest, a_sleep_before_the_first_look_shows) {
+  EXPECT_EQ(liveness.check(at(1500ms), liveness.check_due()), Verdict::alive);
 }
 
 TEST_F(LivenessTest, what_a_scheduler_does_is_no_sleep) {
@@ -63,7 +72,7 @@ TEST_F(LivenessTest, an_end_that_is_always_late_still_notices_a_dead_peer) {
   int checks = 0;
   for (Verdict verdict = Verdict::alive; verdict != Verdict::peer_is_dead; ++checks) {
     ASSERT_LT(checks, 20);
-    const auto due = liveness.check_due(at(now));
+    const auto due = liveness.check_due();
     now = std::chrono::duration_cast<std::chrono::milliseconds>(due - at(0ms)) + 60ms;
     verdict = liveness.check(at(now), due);
   }

@@ -120,7 +120,7 @@ void EndpointCore::tell_down(const Error& why, std::chrono::steady_clock::time_p
     closed = closed_;
   }
   Receiver* const receiver = receiver_;
-  if (closed || is_final(why.code)) ended_ = true;
+  if (closed || is_final(why.code) || !connects_again()) ended_ = true;
   if (receiver) receiver->on_down(why, last_heard);
   no_link();
 }

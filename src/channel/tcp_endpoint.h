@@ -46,6 +46,8 @@ class EndpointCore : public LinkOwner, public std::enable_shared_from_this<Endpo
  protected:
   // I/O thread. The link is gone, or detach() or close() left none to wait for.
   virtual void no_link() {}
+  // Whether another link may follow one that is gone; else on_down is told once, and is the last.
+  [[nodiscard]] virtual bool connects_again() const { return false; }
 
   [[nodiscard]] const EndpointOptions& options() const { return options_; }
   // I/O thread. Nothing is to be done for the receiver any more.

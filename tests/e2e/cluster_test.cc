@@ -2,6 +2,7 @@
 // host, a sandboxed Execution Handler, the repository, tickets, all in processes of their own.
 #include <csignal>
 #include <fstream>
+#include <iostream>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -116,6 +117,7 @@ TEST_F(ClusterTest, a_session_goes_on_when_the_manager_is_killed) {
   ASSERT_EQ(::kill(*manager, SIGKILL), 0);
   EXPECT_EQ(application->wait(100s), 0) << application->transcript();
   expect_nothing_lost(120);
+  if (HasFailure()) std::cout << application->transcript() << up_->transcript();
 }
 
 }  // namespace
