@@ -108,8 +108,6 @@ void HostClients::release(const std::string& host, const std::string& address,
   call->request = std::move(request);
   call->stub = at.stub;
   call->context.set_deadline(std::chrono::system_clock::now() + limits_.release);
-  // A host that cannot be reached for a moment is told as soon as it can.
-  call->context.set_wait_for_ready(true);
   {
     const std::scoped_lock lock(mutex_);
     if (releasing_.size() >= kMaxReleasing) return;

@@ -48,7 +48,7 @@ class HostClients {
   [[nodiscard]] Result<v1::InspectModuleResponse> inspect(const std::string& host,
                                                           const std::string& address,
                                                           const v1::InspectModuleRequest& request);
-  // Does not wait. A host that cannot be reached is told when it can, within the limit.
+  // Does not wait, and does not insist: a host ends what is not renewed by itself.
   void release(const std::string& host, const std::string& address, v1::ReleaseRequest request);
   // Hosts that did not answer a moment ago: anybody, or this tenant.
   [[nodiscard]] std::vector<std::string> silent(const std::string& tenant);

@@ -48,10 +48,9 @@ class RegistryTest : public ::testing::Test {
 };
 
 TEST_F(RegistryTest, a_blob_that_never_ends_is_cut_off_at_its_bound) {
-  const std::string piece(64 * 1024, 'x');
   auto& lying = registry([&](const Request&, Client& client) {
     client.send("HTTP/1.1 200 OK\r\n\r\n");
-    while (client.send(piece)) {
+    while (client.send(std::string(64 * 1024, 'x'))) {
     }
   });
   const auto saved = lying.save_blob(digest_, 1_MiB, into_);

@@ -235,7 +235,12 @@ TEST_F(ModuleAttack, a_layer_that_would_have_to_be_unpacked_is_no_module) {
     ModuleFile known = probe_;
     known.manifest.module = "packed";
     known.digest = "sha256:" + sha256(bytes).hex();
-    EXPECT_THAT(refusal_of(evil_, known).code, AnyOf(Errc::refused, Errc::corrupt)) << type;
+    // What this tenant has sent before may still be at its turn with the compiler.
+    Error error = refusal_of(evil_, known);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (error.code == Errc::overloaded && std::chrono::steady_clock::now() < end)
+      error = refusal_of(evil_, known);
+    EXPECT_THAT(error.code, AnyOf(Errc::refused, Errc::corrupt)) << type << ": " << error.message;
   }
 }
 
