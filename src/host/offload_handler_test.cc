@@ -256,17 +256,26 @@ TEST_F(HostTest, tenants_infer_through_the_inference_process_which_may_be_killed
     devices.push_back({std::move(ue), *module});
   }
   float x = 1;
+  pid_t killed = -1;
+  const auto end = std::chrono::steady_clock::now() + 30s;
   for (int kill = 0; kill < 3; ++kill) {
+    // The next one, and not the one that has been killed and is not yet known to be gone.
+    while (handler_->inference()->pid() == killed && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(5ms);
     for (const Device& device : devices) {
       const auto answer = device.ue->call(device.module, "infer::run", arguments(x));
       ASSERT_FALSE(answer.error()) << answer.head.error->message;
       EXPECT_EQ(answer.get<float>(), 2 * x);
       ++x;
     }
-    ASSERT_EQ(::kill(handler_->inference()->pid(), SIGKILL), 0);
+    killed = handler_->inference()->pid();
+    ASSERT_EQ(::kill(killed, SIGKILL), 0);
   }
   EXPECT_FALSE(devices[0].ue->call(devices[0].module, "infer::run", arguments(x)).error());
-  EXPECT_EQ(handler_->inference()->starts(), 4U);
+  // The one that was killed last may have answered that, too.
+  while (handler_->inference()->starts() < 4 && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(5ms);
+  EXPECT_GE(handler_->inference()->starts(), 4U);
 }
 
 TEST_F(HostTest, an_endless_inference_costs_its_call_and_neither_process) {
