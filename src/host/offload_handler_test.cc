@@ -302,9 +302,15 @@ TEST_F(HostTest, an_endless_inference_costs_its_call_and_neither_process) {
   // An inference process that dies with it, twice: the device is told, and falls back.
   const auto call = ue->start(*endless, "infer::run", arguments(1.0F));
   ASSERT_TRUE(call) << call.error().message;
+  pid_t killed = -1;
+  const auto end = std::chrono::steady_clock::now() + 30s;
   for (int kill = 0; kill < 3; ++kill) {
+    // The next one, and not the one that has been killed and is not yet known to be gone.
+    while (handler_->inference()->pid() == killed && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(5ms);
     ASSERT_EQ(other->call(*doubling, "infer::run", arguments(2.0F)).get<float>(), 4.0F);
-    ASSERT_EQ(::kill(handler_->inference()->pid(), SIGKILL), 0);
+    killed = handler_->inference()->pid();
+    ASSERT_EQ(::kill(killed, SIGKILL), 0);
   }
   EXPECT_EQ(ue->wait(*call).error(), Errc::unreachable);
   EXPECT_EQ(other->call(*doubling, "infer::run", arguments(2.0F)).get<float>(), 4.0F);
