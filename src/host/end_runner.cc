@@ -306,13 +306,9 @@ EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_poi
   auto called = instance_->call(context_.exports[message.method], *address,
                                 static_cast<std::uint32_t>(message.body->size()), deadline);
   (void)services_.meter().end();
-  if (context_.counter) {
-    context_.counter->called(
-        called ? std::nullopt : std::optional(runtime::to_error(called.error()).code),
-        Clock::now() - begun);
-  }
-  if (context_.calls)
-    context_.calls->note(Clock::now() - begun, called ? CallOutcome::done : CallOutcome::failed);
+  context_.counters.called(
+      called ? std::nullopt : std::optional(runtime::to_error(called.error()).code),
+      Clock::now() - begun);
   if (!called) return std::unexpected(explain(message.sequence, called.error()));
   return take_out(*called);
 }

@@ -51,7 +51,6 @@ namespace aloft::host {
 struct EndContext {
   std::uint64_t session = 0;              // that attached it, for the log
   ops::LogFields log_fields{};            // of that session
-  std::shared_ptr<CallCounter> calls{};   // null: they are not counted
   std::shared_ptr<InferenceTurns> turns;  // of that session
   std::shared_ptr<const runtime::Module> module;
   std::vector<std::string> exports;  // a Deliver's `method` is an index here
@@ -60,7 +59,7 @@ struct EndContext {
   std::chrono::milliseconds call_limit{};     // of one message
   std::chrono::milliseconds end_grace{2000};  // for what was told to end
   std::uint64_t max_body = 0;                 // bytes of a result or a state
-  std::shared_ptr<ModuleCounter> counter{};   // null: calls are not counted
+  CallCounters counters{};                    // of its calls
   std::shared_ptr<const void> memory{};       // claimed of the session's, as long as this lives
 };
 

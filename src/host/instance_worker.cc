@@ -304,10 +304,8 @@ void InstanceWorker::run(Slot& slot) {
   } else {
     result = call_guest(slot, deadline, stop, reply);
   }
-  if (context_.counter) {
-    context_.counter->called(reply.error ? std::optional(reply.error->code) : std::nullopt,
-                             Clock::now() - slot.arrived);
-  }
+  context_.counters.called(reply.error ? std::optional(reply.error->code) : std::nullopt,
+                           Clock::now() - slot.arrived);
   if (reply.error) {
     const auto warn = [&](const std::string& what) {
       ops::log(spdlog::level::warn,
@@ -316,10 +314,6 @@ void InstanceWorker::run(Slot& slot) {
     };
     warn(fmt::format(": {}: {}", to_string(reply.error->code), reply.error->message));
     if (!reply.trap_backtrace.empty()) warn(" at:\n" + reply.trap_backtrace);
-  }
-  if (context_.calls) {
-    context_.calls->note(Clock::now() - slot.arrived,
-                         reply.error ? CallOutcome::failed : CallOutcome::done);
   }
   answer(slot, reply, result);
   if (spent_) replace();

@@ -51,8 +51,7 @@
 
 #include "channel/endpoint.h"
 #include "function/protocol.h"
-#include "host/call_counts.h"
-#include "host/call_figures.h"
+#include "host/call_counters.h"
 #include "host/guest_services.h"
 #include "host/session_rights.h"
 #include "runtime/instance.h"
@@ -74,9 +73,8 @@ struct WorkerContext {
   runtime::InstanceLimits instance_limits;
   std::chrono::milliseconds call_limit{};     // arrival of the arguments to the end of the call
   std::chrono::milliseconds end_grace{2000};  // for a call that was told to end
-  std::shared_ptr<ModuleCounter> counter{};   // null: calls are not counted
+  CallCounters counters{};                    // of its calls
   ops::LogFields log_fields{};                // of the session
-  std::shared_ptr<CallCounter> calls{};       // null: they are not counted
   EndMemory* end_memory = nullptr;  // what instances of movable ends take theirs from; null: not
                                     // limited. Borrowed
 };

@@ -193,9 +193,9 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
                      .call_limit = limits.call,
                      .end_grace = limits.end_grace,
                      .log_fields = log_fields(rights_)};
-  if (services_.counts != nullptr) opened->context.counter = services_.counts->of(*digest);
+  if (services_.counts != nullptr) opened->context.counters.judged = services_.counts->of(*digest);
   if (services_.figures != nullptr)
-    opened->context.calls = services_.figures->of(request.name, *digest);
+    opened->context.counters.shown = services_.figures->of(request.name, *digest);
   for (const auto& function : request.functions)
     opened->context.exports.push_back(function.export_name);
   if (auto made = make_workers(request, *opened); !made) return std::unexpected(made.error());
