@@ -15,6 +15,7 @@
 
 #include "probe.aloft.h"
 #include "probe.h"
+#include "support/eventually.h"
 #include "support/http_get.h"
 #include "support/small_cluster.h"
 #include "test_paths.h"
@@ -29,16 +30,6 @@ using ::testing::HasSubstr;
 
 constexpr auto kPatience = SmallCluster::kPatience;
 constexpr const char* kTraceId = "4bf92f3577b34da6a3ce929d0e0e4736";
-
-// True once `seen` is; looks again and again, since nobody tells.
-template <class Seen>
-bool eventually(Seen seen) {
-  for (const auto end = std::chrono::steady_clock::now() + kPatience;;) {
-    if (seen()) return true;
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(20ms);
-  }
-}
 
 class Operations : public ::testing::Test {
  protected:
@@ -137,16 +128,18 @@ TEST_F(Operations, one_trace_id_is_in_the_logs_of_device_manager_host_and_guest)
   EXPECT_FALSE(probe::grind_async(4'000'000'000U).get()) << "its time is over long before";
 
   EXPECT_THAT(log(), HasSubstr(kTraceId));
+  EXPECT_TRUE(eventually(kPatience, [&] {
+    return says(traced(manager_->process, "aloft-manager"), "is open at host h1");
+  }));
   EXPECT_TRUE(eventually(
-      [&] { return says(traced(manager_->process, "aloft-manager"), "is open at host h1"); }));
-  EXPECT_TRUE(
-      eventually([&] { return says(traced(host_->process, "aloft-host"), "is expected"); }));
+      kPatience, [&] { return says(traced(host_->process, "aloft-host"), "is expected"); }));
   // Of the guest: what it prints, and how its call ends.
   for (const char* words : {"line 0 of 1", "and one to stderr"}) {
-    EXPECT_TRUE(eventually([&] { return says(traced(host_->process, "aloft-exec"), words); }))
-        << words;
+    EXPECT_TRUE(eventually(kPatience, [&] {
+      return says(traced(host_->process, "aloft-exec"), words);
+    })) << words;
   }
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(eventually(kPatience, [&] {
     const auto lines = traced(host_->process, "aloft-exec");
     return says(lines, "deadline_exceeded") || says(lines, "cancelled");
   }));
@@ -159,7 +152,7 @@ TEST_F(Operations, one_trace_id_is_in_the_logs_of_device_manager_host_and_guest)
 TEST_F(Operations, a_host_shows_what_its_tenants_do) {
   ASSERT_NO_FATAL_FAILURE(start_cluster());
   EXPECT_EQ(http_get(host_->ops, "/healthz").status, 200U);
-  EXPECT_TRUE(eventually([&] { return http_get(host_->ops, "/readyz").status == 200; }));
+  EXPECT_TRUE(eventually(kPatience, [&] { return http_get(host_->ops, "/readyz").status == 200; }));
   {
     const auto device = make_device(cluster_options());
     ASSERT_TRUE(device);
@@ -177,8 +170,9 @@ TEST_F(Operations, a_host_shows_what_its_tenants_do) {
       return std::string("aloft_host_") + name +
              R"(\{tenant="default",module="probe",digest="[0-9a-f]{12}")" + more + "\\} ";
     };
-    EXPECT_TRUE(eventually([&] { return shows(of("call_duration_seconds_count", "") + "21\n"); }))
-        << text;
+    EXPECT_TRUE(eventually(kPatience, [&] {
+      return shows(of("call_duration_seconds_count", "") + "21\n");
+    })) << text;
     EXPECT_TRUE(shows(of("call_errors_total", "") + "1\n")) << text;
     for (const char* quantile : {",quantile=\"0.5\"", ",quantile=\"0.99\""})
       EXPECT_TRUE(shows(of("recent_call_duration_seconds", quantile) + "[0-9.e-]+\n")) << text;
@@ -193,13 +187,13 @@ TEST_F(Operations, a_host_shows_what_its_tenants_do) {
       EXPECT_TRUE(shows(line)) << line << text;
   }
   EXPECT_THAT(log(), ::testing::Not(HasSubstr("lost"))) << "its end is no loss";
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(eventually(kPatience, [&] {
     return http_get(host_->ops, "/metrics").body.find("\naloft_host_sessions 0\n") !=
            std::string::npos;
   }));
 
   manager_->process.kill();
-  EXPECT_TRUE(eventually([&] { return http_get(host_->ops, "/readyz").status == 503; }))
+  EXPECT_TRUE(eventually(kPatience, [&] { return http_get(host_->ops, "/readyz").status == 503; }))
       << "no manager knows it";
   EXPECT_EQ(http_get(host_->ops, "/healthz").status, 200U);
   host_->process.signal(SIGTERM);
@@ -260,7 +254,7 @@ TEST_F(Operations, the_authority_is_replaced_under_a_running_cluster) {
   std::size_t seen_manager = 0;
   std::size_t seen_host = 0;
   const auto wait_for_both = [&](const char* file) {
-    EXPECT_TRUE(eventually([&] {
+    EXPECT_TRUE(eventually(kPatience, [&] {
       return changes(manager_->process) > seen_manager && changes(host_->process) > seen_host;
     })) << file;
     seen_manager = changes(manager_->process);
@@ -298,7 +292,7 @@ TEST_F(Operations, the_authority_is_replaced_under_a_running_cluster) {
   again({"--role", "tenant", "--name", "default"});
   again({"--role", "operator", "--name", "operator"});
   wait_for_both("certificates");
-  EXPECT_TRUE(eventually([&] {
+  EXPECT_TRUE(eventually(kPatience, [&] {
     return host_->process.standard_error().find("data plane has changed") != std::string::npos;
   }));
   goes_on();
@@ -312,7 +306,7 @@ TEST_F(Operations, the_authority_is_replaced_under_a_running_cluster) {
   rotate();
   goes_on();
   EXPECT_TRUE(opens(cluster_options())) << log();
-  EXPECT_TRUE(eventually([&] { return http_get(host_->ops, "/readyz").status == 200; }))
+  EXPECT_TRUE(eventually(kPatience, [&] { return http_get(host_->ops, "/readyz").status == 200; }))
       << "the host goes on with its heartbeats";
   {
     auto stale = old_options;

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iostream>
 
+#include "support/eventually.h"
+
 namespace aloft::testing {
 namespace {
 
@@ -160,9 +162,7 @@ void Bystander::run(const std::stop_token& stop) {
 
 void Bystander::expect_undisturbed() {
   const int before = right_;
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (right_ < before + 10 && wrong_ == 0 && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(1ms);
+  (void)eventually(kPatience, [&] { return right_ >= before + 10 || wrong_ != 0; });
   EXPECT_GE(right_, before + 10) << "the bystander gets no answers";
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <span>
-#include <thread>
 #include <utility>
 
 #include <grpcpp/create_channel.h>
@@ -27,15 +26,6 @@ T must(Result<T> result) {
 }
 
 }  // namespace
-
-bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
 
 Cluster::Cluster(const std::string& tenants, std::function<void(ManagerOptions&)> tune,
                  int managers, StoreKind kind)

@@ -19,6 +19,7 @@
 #include "cluster/testing/simulated_host.h"
 #include "identity/certificate.h"
 #include "support/etcd.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
 
 namespace aloft::cluster::testing {
@@ -26,7 +27,9 @@ namespace aloft::cluster::testing {
 // Generous: a sanitizer's build on busy processors is far slower.
 inline constexpr std::chrono::seconds kPatience{40};
 // Whether it became true in time.
-[[nodiscard]] bool eventually(const std::function<bool()>& condition);
+[[nodiscard]] inline bool eventually(const std::function<bool()>& condition) {
+  return aloft::testing::eventually(kPatience, condition);
+}
 
 enum class StoreKind : std::uint8_t { embedded, etcd };
 
