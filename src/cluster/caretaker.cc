@@ -5,24 +5,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cluster/hash.h"
+
 namespace aloft::cluster {
 namespace {
 
 constexpr std::size_t kMaxWaiting = 4096;  // tasks
 constexpr std::chrono::milliseconds kAfterNothing{1000};
-
-// The same at every manager, of whatever build.
-std::uint64_t weight(std::string_view manager, std::string_view session) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const std::string_view text : {manager, std::string_view("/"), session}) {
-    for (const char c : text) {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    }
-  }
-  hash ^= hash >> 33U;
-  hash *= 0xff51afd7ed558ccdU;
-  return hash ^ (hash >> 33U);
-}
 
 }  // namespace
 
@@ -207,7 +196,7 @@ void Caretaker::look_after_all() {
   });
   tables_.drains.for_each([&](const std::string& id, const auto&) { draining_.insert(id); });
 
-  (void)rollouts_.look(Clock::now());
+  rollouts_.look(Clock::now());
   has_rollouts_ = tables_.rollouts.size() > 0;
 
   const ClusterTime now = now_();

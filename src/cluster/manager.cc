@@ -293,7 +293,7 @@ void Manager::Impl::count_all() {
                 [=, this] { return number(caretaker->counts().changed_version); });
   metrics.count("aloft_manager_rollouts_taken_back_total",
                 "Rollouts that this manager took back, since the new version did not do",
-                [=, this] { return number(rollouts->totals().taken_back); });
+                [=, this] { return number(rollouts->taken_back()); });
   metrics.count("aloft_manager_commits_total", "Transactions of the store that were made",
                 [=, this] { return number(ledger->counts().commits); });
   metrics.count("aloft_manager_commit_conflicts_total",

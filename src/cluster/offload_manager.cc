@@ -83,10 +83,9 @@ Result<OffloadManagerService::Who> OffloadManagerService::who(
   return who;
 }
 
-template <class Function>
-grpc::ServerUnaryReactor* OffloadManagerService::handle(Lane lane, Context* context,
-                                                        const char* method, Rights rights,
-                                                        Function function) {
+grpc::ServerUnaryReactor* OffloadManagerService::handle(
+    Lane lane, Context* context, const char* method, Rights rights,
+    std::function<Answer(const Who&)> function) {
   Reactor* const reactor = context->DefaultReactor();
   const auto begun = std::chrono::steady_clock::now();
   const auto finish = [this, context, reactor, method, begun](const Answer& answer) {
@@ -112,16 +111,6 @@ grpc::ServerUnaryReactor* OffloadManagerService::handle(Lane lane, Context* cont
   });
   if (!posted) finish(too_many("this manager has too many requests waiting"));
   return reactor;
-}
-
-grpc::ServerUnaryReactor* OffloadManagerService::answer(
-    Lane lane, Context* context, const char* method, std::function<Answer(const Who&)> function) {
-  return handle(lane, context, method, Rights::tenant, std::move(function));
-}
-
-grpc::ServerUnaryReactor* OffloadManagerService::operate(
-    Lane lane, Context* context, const char* method, std::function<Answer(const Who&)> function) {
-  return handle(lane, context, method, Rights::operator_, std::move(function));
 }
 
 OffloadManagerService::Answer OffloadManagerService::answer_with(const KnownSession& session,

@@ -121,14 +121,8 @@ class OffloadManagerService final : public v1::OffloadManager::CallbackService {
   [[nodiscard]] static Answer too_many(std::string what);
 
   enum class Lane : std::uint8_t { quick, placing };
-  template <class Function>
   Reactor* handle(Lane lane, Context* context, const char* method, Rights rights,
-                  Function function);
-  // handle() of what any tenant, or operators alone, may ask: for the other sources of this class.
-  Reactor* answer(Lane lane, Context* context, const char* method,
                   std::function<Answer(const Who&)> function);
-  Reactor* operate(Lane lane, Context* context, const char* method,
-                   std::function<Answer(const Who&)> function);
   [[nodiscard]] Result<Who> who(const grpc::ServerContextBase& context, Rights rights,
                                 grpc::Status& refused) const;
   // The caller's own, or anyone's to an operator; looked for in the store, too.

@@ -21,7 +21,7 @@ constexpr std::size_t kNearHosts = 16;
 grpc::ServerUnaryReactor* OffloadManagerService::Rebalance(Context* context,
                                                            const v1::RebalanceRequest* request,
                                                            v1::RebalanceResponse* response) {
-  return operate(Lane::placing, context, "Rebalance", [=, this](const Who& who) {
+  return handle(Lane::placing, context, "Rebalance", Rights::operator_, [=, this](const Who& who) {
     // Who asks wants it even, and now: not only from where it would begin by itself.
     RebalanceOptions options;
     options.begin = options.end;
@@ -55,7 +55,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::Rebalance(Context* context,
 
 grpc::ServerUnaryReactor* OffloadManagerService::ListNearHosts(
     Context* context, const v1::ListNearHostsRequest*, v1::ListNearHostsResponse* response) {
-  return answer(Lane::quick, context, "ListNearHosts", [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListNearHosts", Rights::tenant, [=, this](const Who&) {
     struct Near {
       std::string id, address;
       double used = 0;

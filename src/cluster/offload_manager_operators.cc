@@ -20,7 +20,7 @@ constexpr std::size_t kPageBytes = std::size_t{1} << 20U;
 
 grpc::ServerUnaryReactor* OffloadManagerService::ListSessions(
     Context* context, const v1::ListSessionsRequest* request, v1::ListSessionsResponse* response) {
-  return operate(Lane::quick, context, "ListSessions", [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListSessions", Rights::operator_, [=, this](const Who&) {
     const std::uint32_t size =
         request->page_size() == 0 ? kPageSize : std::min(request->page_size(), kPageSize);
     std::string last = request->page_token();
@@ -47,7 +47,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::ListSessions(
 grpc::ServerUnaryReactor* OffloadManagerService::ListHosts(Context* context,
                                                            const v1::ListHostsRequest*,
                                                            v1::ListHostsResponse* response) {
-  return operate(Lane::quick, context, "ListHosts", [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListHosts", Rights::operator_, [=, this](const Who&) {
     std::vector<std::pair<std::string, std::shared_ptr<const records::HostRecord>>> hosts;
     parts_.tables.hosts.for_each(
         [&](const std::string& id, const auto& host) { hosts.emplace_back(id, host); });
@@ -71,7 +71,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::ListHosts(Context* context,
 grpc::ServerUnaryReactor* OffloadManagerService::ListTenants(Context* context,
                                                              const v1::ListTenantsRequest*,
                                                              v1::ListTenantsResponse* response) {
-  return operate(Lane::quick, context, "ListTenants", [=, this](const Who& who) {
+  return handle(Lane::quick, context, "ListTenants", Rights::operator_, [=, this](const Who& who) {
     for (const auto& [name, tenant] : who.table->tenants) {
       auto* const view = response->add_tenants();
       view->set_name(name);
@@ -91,7 +91,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::ListTenants(Context* context,
 grpc::ServerUnaryReactor* OffloadManagerService::DrainHost(Context* context,
                                                            const v1::DrainHostRequest* request,
                                                            v1::DrainHostResponse* response) {
-  return operate(Lane::quick, context, "DrainHost", [=, this](const Who& who) {
+  return handle(Lane::quick, context, "DrainHost", Rights::operator_, [=, this](const Who& who) {
     const std::string& host = request->host_id();
     if (!identity::is_name(host)) return Answer({Errc::invalid_argument, "host_id: not a name"});
     auto run = parts_.ledger.run([&](Draft& draft) -> Result<void> {

@@ -120,14 +120,14 @@ OffloadManagerService::Answer OffloadManagerService::start_rollout(
 
 grpc::ServerUnaryReactor* OffloadManagerService::StartRollout(
     Context* context, const v1::StartRolloutRequest* request, v1::Rollout* response) {
-  return operate(Lane::placing, context, "StartRollout",
-                 [=, this](const Who& who) { return start_rollout(who, *request, *response); });
+  return handle(Lane::placing, context, "StartRollout", Rights::operator_,
+                [=, this](const Who& who) { return start_rollout(who, *request, *response); });
 }
 
 grpc::ServerUnaryReactor* OffloadManagerService::EndRollout(Context* context,
                                                             const v1::EndRolloutRequest* request,
                                                             v1::Rollout* response) {
-  return operate(Lane::quick, context, "EndRollout", [=, this](const Who& who) {
+  return handle(Lane::quick, context, "EndRollout", Rights::operator_, [=, this](const Who& who) {
     if (request->how() != v1::EndRolloutRequest::ABORT &&
         request->how() != v1::EndRolloutRequest::FINISH) {
       return Answer({Errc::invalid_argument, "how: ABORT or FINISH"});
@@ -146,7 +146,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::EndRollout(Context* context,
 
 grpc::ServerUnaryReactor* OffloadManagerService::ListRollouts(
     Context* context, const v1::ListRolloutsRequest* request, v1::ListRolloutsResponse* response) {
-  return operate(Lane::quick, context, "ListRollouts", [=, this](const Who&) {
+  return handle(Lane::quick, context, "ListRollouts", Rights::operator_, [=, this](const Who&) {
     for (v1::Rollout& view : parts_.rollouts.views(request->tenant(), request->module()))
       *response->add_rollouts() = std::move(view);
     return Answer();

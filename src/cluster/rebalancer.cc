@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <optional>
 
 namespace aloft::cluster {
 namespace {
@@ -58,15 +57,18 @@ BalanceState balance_state(const Tables& tables) {
     host.reserved_millicores = reservation->reserved().cpu_millicores();
     host.memory_left -= std::min(host.memory_left, reservation->reserved().memory_bytes());
   }
-  tables.sessions.for_each([&](const std::string& id, const auto& session) {
-    // Where it goes from keeps its room for a while; its load is where it goes to.
-    if (const auto former =
-            std::ranges::find(state.hosts, session->leaving_host(), &BalancedHost::id);
-        former != state.hosts.end()) {
-      former->reserved_millicores -= std::min<std::uint64_t>(former->reserved_millicores,
-                                                             session->resources().cpu_millicores());
+  tables.sessions.for_each_in_turns([&](const std::string& id, const auto& session) {
+    if (!session->leaving_host().empty()) {
+      // Where it goes from keeps its room for a while; its load is where it goes to.
+      const auto former =
+          std::ranges::find(state.hosts, session->leaving_host(), &BalancedHost::id);
+      if (former != state.hosts.end()) {
+        former->reserved_millicores -= std::min<std::uint64_t>(
+            former->reserved_millicores, session->resources().cpu_millicores());
+      }
+      return;
     }
-    if (session->address().empty() || !session->leaving_host().empty()) return;
+    if (session->address().empty()) return;
     // What it needs, the other host may lack, and nobody has said what is where: it stays.
     if (session->needs().models_size() > 0 || session->needs().accelerators_size() > 0) return;
     state.sessions.push_back({.id = id,

@@ -56,7 +56,6 @@ class Rebalancer {
   [[nodiscard]] std::vector<Move> plan(std::vector<BalancedHost> hosts,
                                        const std::vector<BalancedSession>& sessions,
                                        Clock::time_point now);
-  [[nodiscard]] bool is_active() const { return active_; }
 
  private:
   struct Moved {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cluster/hash.h"
+
 namespace aloft::cluster {
 namespace {
 
@@ -74,14 +76,7 @@ double compiled_share(const PlacementQuestion& question, const HostState& host) 
 
 // Where a host comes in this manager's order; 0 where it has none of its own.
 std::uint64_t order_of(std::string_view manager, std::string_view host) {
-  if (manager.empty()) return 0;
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const std::string_view text : {manager, std::string_view("/"), host}) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  hash ^= hash >> 33U;
-  hash *= 0xff51afd7ed558ccdU;
-  return hash ^ (hash >> 33U);
+  return manager.empty() ? 0 : weight(manager, host);
 }
 
 }  // namespace

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "cluster/hash.h"
+
 namespace aloft::cluster {
 
 std::uint32_t rollout_part(std::string_view session_id) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : session_id) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  hash ^= hash >> 33U;
-  hash *= 0xff51afd7ed558ccdU;
-  hash ^= hash >> 33U;
-  return static_cast<std::uint32_t>(hash % 10'000);
+  return static_cast<std::uint32_t>(hash_of({session_id}) % 10'000);
 }
 
 std::string rollout_id(std::string_view tenant, std::string_view module) {

@@ -142,8 +142,7 @@ Result<bool> Rollouts::take_back(const std::string& id, const std::string& to,
   if (!run) return std::unexpected(run.error());
   if (!was) return false;
   spdlog::warn("the rollout of {} to {} is taken back: {}", id, to, reason);
-  const std::scoped_lock lock(mutex_);
-  ++totals_.taken_back;
+  ++taken_back_;
   return true;
 }
 
@@ -189,15 +188,13 @@ std::vector<Rollouts::Bad> Rollouts::judge(Clock::time_point now) {
   return bad;
 }
 
-bool Rollouts::look(Clock::time_point now) {
+void Rollouts::look(Clock::time_point now) {
   std::vector<Bad> all;
   {
     const std::scoped_lock lock(mutex_);
     all = judge(now);
   }
-  bool any = false;
-  for (const Bad& bad : all) any |= take_back(bad.id, bad.to, bad.reason).value_or(false);
-  return any;
+  for (const Bad& bad : all) (void)take_back(bad.id, bad.to, bad.reason);
 }
 
 void Rollouts::describe(v1::Rollout& view) {
@@ -260,11 +257,6 @@ bool Rollouts::counts(const v1::ModuleCounts& counts) const {
              (record->from() == counts.digest() || record->to() == counts.digest());
   });
   return found;
-}
-
-Rollouts::Counts Rollouts::totals() const {
-  const std::scoped_lock lock(mutex_);
-  return totals_;
 }
 
 }  // namespace aloft::cluster

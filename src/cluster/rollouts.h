@@ -10,6 +10,7 @@
 // the first transaction counts, and so no manager is special and any may die.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -43,8 +44,8 @@ class Rollouts {
   // Nothing happens where it is not running with this version any more; answers whether it was.
   [[nodiscard]] Result<bool> take_back(const std::string& id, const std::string& to,
                                        const std::string& reason);
-  // Hears what hosts have told since, and takes back what must go. True: something was.
-  bool look(std::chrono::steady_clock::time_point now);
+  // Hears what hosts have told since, and takes back what must go.
+  void look(std::chrono::steady_clock::time_point now);
 
   [[nodiscard]] std::optional<v1::Rollout> view(const std::string& tenant,
                                                 const std::string& module);
@@ -55,10 +56,7 @@ class Rollouts {
   // Whether this is of a rollout that runs.
   [[nodiscard]] bool counts(const v1::ModuleCounts& counts) const;
 
-  struct Counts {
-    std::uint64_t taken_back = 0;
-  };
-  [[nodiscard]] Counts totals() const;
+  [[nodiscard]] std::uint64_t taken_back() const { return taken_back_; }
 
  private:
   struct Judged {
@@ -76,7 +74,7 @@ class Rollouts {
   Ledger& ledger_;
   mutable std::mutex mutex_;
   std::map<std::string, Judged> judged_;  // by rollout
-  Counts totals_;
+  std::atomic<std::uint64_t> taken_back_ = 0;
 };
 
 }  // namespace aloft::cluster

@@ -99,23 +99,6 @@ class Table final : public RecordTable {
       return true;
     });
   }
-  // The same for tables of many thousands: it is unlocked now and then, so that nobody waits for
-  // the whole walk. What comes and goes meanwhile is seen or not.
-  template <class Visitor>
-  void for_each_in_turns(Visitor visitor) const {
-    std::string last;
-    do {
-      std::size_t seen = 0;
-      std::string next;
-      visit(last, [&](const std::string& id, const Row& row) {
-        visitor(id, std::static_pointer_cast<const Record>(row.record));
-        if (++seen < kTurn) return true;
-        next = id;
-        return false;
-      });
-      last = std::move(next);
-    } while (!last.empty());
-  }
   // The next `most` records with a greater id than `after`, by id; fewer: those are the last.
   using Page = std::vector<std::pair<std::string, std::shared_ptr<const Record>>>;
   [[nodiscard]] Page page(std::string_view after, std::size_t most) const {
@@ -126,6 +109,14 @@ class Table final : public RecordTable {
       return found.size() < most;
     });
     return found;
+  }
+  // All of them, for tables of many thousands: nobody waits for the whole walk, nor for the
+  // visitor, and what comes and goes meanwhile is seen or not.
+  template <class Visitor>
+  void for_each_in_turns(Visitor visitor) const {
+    for (Page turn = page({}, kTurn); !turn.empty(); turn = page(turn.back().first, kTurn)) {
+      for (const auto& [id, record] : turn) visitor(id, record);
+    }
   }
 };
 

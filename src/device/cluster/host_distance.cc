@@ -7,8 +7,8 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/descriptor.h"
 #include "channel/address.h"
 
 namespace aloft::device {
@@ -18,26 +18,15 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kMostHosts = 32;
 
-// A connection in the making, closed with it.
+// A connection in the making.
 struct Probe {
   std::string id;
-  int socket = -1;
+  Descriptor socket;
   steady_clock::time_point begun;
   bool connected = false;  // at once
-
-  Probe() = default;
-  Probe(Probe&& other) noexcept
-      : id(std::move(other.id)),
-        socket(std::exchange(other.socket, -1)),
-        begun(other.begun),
-        connected(other.connected) {}
-  Probe& operator=(Probe&&) = delete;
-  ~Probe() {
-    if (socket >= 0) ::close(socket);
-  }
 };
 
-// With socket -1 where there is nothing to measure.
+// Without a socket where there is nothing to measure.
 Probe begin(const HostAt& host) {
   Probe probe;
   probe.id = host.id;
@@ -52,14 +41,13 @@ Probe begin(const HostAt& host) {
       0)
     return probe;
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-  probe.socket = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (probe.socket < 0) return probe;
+  probe.socket =
+      Descriptor(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!probe.socket) return probe;
   probe.begun = steady_clock::now();
-  const int connected = ::connect(probe.socket, found->ai_addr, found->ai_addrlen);
+  const int connected = ::connect(probe.socket.get(), found->ai_addr, found->ai_addrlen);
   probe.connected = connected == 0;
-  if (connected != 0 && errno != EINPROGRESS) {
-    ::close(std::exchange(probe.socket, -1));
-  }
+  if (connected != 0 && errno != EINPROGRESS) probe.socket = {};
   return probe;
 }
 
@@ -80,8 +68,8 @@ std::map<std::string, std::chrono::microseconds> measure_distances(
     if (probes.size() == kMostHosts) break;
     Probe probe = begin(host);
     if (probe.connected) note(probe);
-    if (probe.socket < 0 || probe.connected) continue;
-    waiting.push_back({probe.socket, POLLOUT, 0});
+    if (!probe.socket || probe.connected) continue;
+    waiting.push_back({probe.socket.get(), POLLOUT, 0});
     probes.push_back(std::move(probe));
   }
   for (std::size_t left = waiting.size(); left > 0;) {
