@@ -1,14 +1,12 @@
 // aloft-host: a host of a cluster. Registers at the cluster's managers, and has an Execution
 // Handler for each tenant whose sessions they place here.
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ids.h"
 #include "channel/address.h"
 #include "config/schema.h"
 #include "daemon_signals.h"
@@ -161,18 +160,6 @@ config::Schema schema_of(Options& options) {
   return schema;
 }
 
-std::string random_id() {
-  std::array<unsigned char, 16> bytes{};
-  std::ifstream("/dev/urandom", std::ios::binary)
-      .read(reinterpret_cast<char*>(bytes.data()), bytes.size());
-  std::string id;
-  for (const unsigned char byte : bytes) {
-    for (const unsigned half : {unsigned{byte} >> 4U, unsigned{byte} & 15U})
-      id += "0123456789abcdef"[half];
-  }
-  return id;
-}
-
 // The one certificate host-*.pem of the folder.
 Result<fs::path> find_certificate(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -282,7 +269,7 @@ v1::RegisterHostRequest describe(const Options& options, const std::string& addr
                                  const host::OffloadHandler& handler) {
   v1::RegisterHostRequest self;
   self.set_host_id(options.id);
-  self.set_boot_id(random_id());
+  self.set_boot_id(random_hex());
   self.set_control_address(address);
   const std::uint64_t processors = std::max(1U, std::thread::hardware_concurrency());
   self.mutable_capacity()->set_memory_bytes(options.memory.count() != 0

@@ -3,10 +3,8 @@
 #include <cstdio>
 #include <string_view>
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include "host/infer_worker.h"
+#include "ops/log.h"
 
 int main(int argc, char** argv) {
   const std::string_view first = argc > 1 ? argv[1] : "";
@@ -21,8 +19,7 @@ int main(int argc, char** argv) {
     std::fputs("error: aloft-host starts aloft-infer; there is nothing to start by hand\n", stderr);
     return 2;
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("aloft-infer"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %^%l%$: %v");
-  if (argc > 2) spdlog::set_level(spdlog::level::from_str(argv[2]));
+  aloft::ops::start_logging("aloft-infer", argc > 2 ? argv[2] : "info",
+                            aloft::ops::LogFormat::text);
   return aloft::host::serve_inference();
 }

@@ -1,19 +1,16 @@
 // aloft token: JSON Web Tokens for clusters without an identity provider. Needs no manager: the key
 // of the issuer is a file, and the managers know its public half from the tenants file.
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include "base/digest.h"
+#include "base/ids.h"
 #include "cluster/tenants.h"
 #include "commands.h"
 #include "config/value.h"
@@ -37,14 +34,6 @@ struct Options {
   std::string tenants;
   std::string token;
 };
-
-// By which the token can be revoked.
-std::string random_id() {
-  std::random_device random;
-  std::array<std::byte, 16> bytes{};
-  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
-  return sha256(bytes).hex().substr(0, 32);
-}
 
 void new_key(Context& context, const Options& options) {
   const auto key = identity::SigningKey::generate();
@@ -81,7 +70,7 @@ void issue(Context& context, const Options& options) {
   identity::JwtRequest request;
   request.claims.issuer = options.issuer;
   request.claims.subject = options.subject;
-  request.claims.id = random_id();
+  request.claims.id = random_hex();
   request.claims.tenant = options.tenant;
   request.claims.issued =
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());

@@ -8,6 +8,8 @@
 
 #include <openssl/evp.h>
 
+#include "base/ids.h"
+
 namespace aloft {
 namespace {
 
@@ -30,16 +32,7 @@ struct CloseFile {
 
 }  // namespace
 
-std::string Digest::hex() const {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const std::byte byte : bytes) {
-    text.push_back(kDigits[std::to_integer<std::size_t>(byte >> 4)]);
-    text.push_back(kDigits[std::to_integer<std::size_t>(byte & std::byte{0x0f})]);
-  }
-  return text;
-}
+std::string Digest::hex() const { return to_hex(bytes); }
 
 Result<Digest> Digest::parse(std::string_view text) {
   constexpr std::string_view kPrefix = "sha256:";

@@ -16,6 +16,7 @@ namespace {
 
 // 2: rollouts, and where hosts are.
 constexpr std::uint32_t kApiVersion = 2;
+constexpr std::chrono::milliseconds kRetryWhenFull{500};
 
 bool is_session_id(const std::string& id) {
   return id.size() == 32 && std::ranges::all_of(id, [](char c) {
@@ -32,8 +33,7 @@ bool is_for_revoked_key(const v1::OpenSessionRequest& request, const Revocations
 }  // namespace
 
 OffloadManagerService::Answer::Answer(const Error& error) : status(rpc::to_status(error)) {
-  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED)
-    retry_after = rpc::kRetryWhenFull;
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) retry_after = kRetryWhenFull;
 }
 
 OffloadManagerService::Answer OffloadManagerService::gave_up() {

@@ -1,28 +1,20 @@
 #include "cluster/session_table.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <random>
 #include <span>
 #include <utility>
 
 #include <google/protobuf/util/message_differencer.h>
 
 #include "base/digest.h"
+#include "base/ids.h"
 
 namespace aloft::cluster {
 namespace {
 
 constexpr std::size_t kIdDigits = 32;
 constexpr std::uint32_t kFollowsRollouts = 2;  // api_version from which on devices do
-
-std::string random_id() {
-  std::random_device random;
-  std::array<std::byte, 16> bytes{};
-  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
-  return sha256(bytes).hex().substr(0, kIdDigits);
-}
 
 std::string reason_key(const std::string& id) { return "reasons/" + id; }
 
@@ -65,7 +57,7 @@ SessionTable::SessionTable(Tables& tables, Ledger& ledger, ResourceManager resou
       now_(std::move(now)) {}
 
 std::string SessionTable::id_of(std::string_view tenant, const v1::OpenSessionRequest& request) {
-  if (request.idempotency_key().empty()) return random_id();
+  if (request.idempotency_key().empty()) return random_hex();
   Sha256 hash;
   const auto take = [&](std::string_view text) {
     const std::string size = std::to_string(text.size()) + ":";

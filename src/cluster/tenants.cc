@@ -256,8 +256,7 @@ Result<std::unique_ptr<Tenants>> Tenants::open(const fs::path& file, Told told) 
   impl->file = file;
   impl->told = std::move(told);
   if (auto loaded = impl->reload(); !loaded) return std::unexpected(std::move(loaded).error());
-  auto watch = config::FolderWatch::start({config::folder_of(file)},
-                                          [at = impl.get()] { at->tell(at->reload()); });
+  auto watch = config::FolderWatch::start({file}, [at = impl.get()] { at->tell(at->reload()); });
   if (!watch) return std::unexpected(std::move(watch).error());
   impl->watch = *std::move(watch);
   // What changed before it was watched.

@@ -12,40 +12,43 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 namespace aloft::config {
 namespace {
 
 constexpr int kSettleMs = 50;
 constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE;
 
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
 }  // namespace
 
 struct FolderWatch::Impl {
   std::function<void()> changed;
-  int watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  int end = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  Descriptor watch{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+  Descriptor end{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::thread thread;
 
   ~Impl() {
-    if (thread.joinable()) {
-      const std::uint64_t one = 1;
-      (void)!::write(end, &one, sizeof(one));
-      thread.join();
-    }
-    if (watch >= 0) ::close(watch);
-    if (end >= 0) ::close(end);
+    if (!thread.joinable()) return;
+    const std::uint64_t one = 1;
+    (void)!::write(end.get(), &one, sizeof(one));
+    thread.join();
   }
 
   // False: the end has come.
   [[nodiscard]] bool wait(int milliseconds, bool& happened) const {
-    std::array<pollfd, 2> waiting{pollfd{end, POLLIN, 0}, pollfd{watch, POLLIN, 0}};
+    std::array<pollfd, 2> waiting{pollfd{end.get(), POLLIN, 0}, pollfd{watch.get(), POLLIN, 0}};
     happened = false;
     const int ready = ::poll(waiting.data(), waiting.size(), milliseconds);
     if (ready < 0 && errno != EINTR) return false;
     if (ready > 0 && waiting[0].revents != 0) return false;
     if (ready > 0 && waiting[1].revents != 0) {
       alignas(inotify_event) std::array<char, 4096> events{};
-      while (::read(watch, events.data(), events.size()) > 0) happened = true;
+      while (::read(watch.get(), events.data(), events.size()) > 0) happened = true;
     }
     return true;
   }
@@ -67,12 +70,13 @@ FolderWatch::FolderWatch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FolderWatch::~FolderWatch() = default;
 
 Result<std::unique_ptr<FolderWatch>> FolderWatch::start(
-    const std::vector<std::filesystem::path>& folders, std::function<void()> changed) {
+    const std::vector<std::filesystem::path>& files, std::function<void()> changed) {
   auto impl = std::make_unique<Impl>();
   impl->changed = std::move(changed);
-  for (const auto& folder : folders) {
-    if (impl->watch >= 0 && impl->end >= 0 &&
-        ::inotify_add_watch(impl->watch, folder.c_str(), kEvents) >= 0)
+  for (const auto& file : files) {
+    const auto folder = folder_of(file);  // the same one again is the same watch
+    if (impl->watch && impl->end &&
+        ::inotify_add_watch(impl->watch.get(), folder.c_str(), kEvents) >= 0)
       continue;
     const int why = errno;
     return fail(why == ENOENT || why == ENOTDIR ? Errc::not_found : Errc::internal,
@@ -80,10 +84,6 @@ Result<std::unique_ptr<FolderWatch>> FolderWatch::start(
   }
   impl->thread = std::thread([&running = *impl] { running.run(); });
   return std::unique_ptr<FolderWatch>(new FolderWatch(std::move(impl)));
-}
-
-std::filesystem::path folder_of(const std::filesystem::path& file) {
-  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
 
 }  // namespace aloft::config

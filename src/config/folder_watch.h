@@ -1,6 +1,6 @@
-// Tells when something in some folders has changed, so that files can be read again while they are
-// used. The folder is watched and not the file: an editor, and Kubernetes as well, put another file
-// (or the target of a link) in its place.
+// Tells when something in the folders of some files has changed, so that these can be read again
+// while they are used. The folder is watched and not the file: an editor, and Kubernetes as well,
+// put another file (or the target of a link) in its place.
 //
 // A writer needs some steps for one change, so it waits until nothing has happened for 50 ms, and
 // tells once; at least each second where something changes all the time.
@@ -21,7 +21,7 @@ class FolderWatch {
   // What changes after this has returned is told; `changed` is called on a thread of its own, one
   // call at a time. Errors: not_found (a folder), internal (the system gives no watch).
   [[nodiscard]] static Result<std::unique_ptr<FolderWatch>> start(
-      const std::vector<std::filesystem::path>& folders, std::function<void()> changed);
+      const std::vector<std::filesystem::path>& files, std::function<void()> changed);
   ~FolderWatch();  // waits for a call of `changed`
   FolderWatch(const FolderWatch&) = delete;
   FolderWatch& operator=(const FolderWatch&) = delete;
@@ -31,8 +31,5 @@ class FolderWatch {
   explicit FolderWatch(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// The folder of a file, to be watched.
-[[nodiscard]] std::filesystem::path folder_of(const std::filesystem::path& file);
 
 }  // namespace aloft::config

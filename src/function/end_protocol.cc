@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/ids.h"
 #include "channel/state_blocks.h"
 #include "function/fields.h"
 #include "function/protocol.h"
@@ -394,13 +395,6 @@ void put_body(channel::EndMessage& message, channel::SharedBytes body) {
       message.content);
 }
 
-std::string to_string(const EndId& end) {
-  std::string digits;
-  for (const std::byte byte : end) {
-    digits += kHexDigits[std::to_integer<std::size_t>(byte) >> 4U];
-    digits += kHexDigits[std::to_integer<std::size_t>(byte) & 15U];
-  }
-  return digits;
-}
+std::string to_string(const EndId& end) { return to_hex(end); }
 
 }  // namespace aloft::function

@@ -1,7 +1,6 @@
 // The part of RemoteSession that is about where its edge is: which one, what is shown there, and
 // how the session leaves it for another.
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "channel/tcp.h"

@@ -1,7 +1,6 @@
 #include "host/data_certificate.h"
 
 #include <utility>
-#include <vector>
 
 #include <spdlog/spdlog.h>
 
@@ -29,10 +28,8 @@ Result<std::unique_ptr<DataCertificate>> DataCertificate::watch(OffloadHandler& 
   auto texts = made->read();
   if (!texts) return std::unexpected(std::move(texts).error());
   made->shown_ = *std::move(texts);
-  std::vector<std::filesystem::path> folders{config::folder_of(made->certificate_)};
-  if (config::folder_of(made->key_) != folders.front())
-    folders.push_back(config::folder_of(made->key_));
-  auto watch = config::FolderWatch::start(folders, [at = made.get()] { at->reload(); });
+  auto watch = config::FolderWatch::start({made->certificate_, made->key_},
+                                          [at = made.get()] { at->reload(); });
   if (!watch) return std::unexpected(std::move(watch).error());
   made->watch_ = *std::move(watch);
   return made;

@@ -152,19 +152,13 @@ void ExecutionHandler::close(const Error& why, std::chrono::milliseconds limit) 
   }
 }
 
-void ExecutionHandler::end_sessions(std::string_view session, std::uint64_t generation,
-                                    const Error& why) {
+void ExecutionHandler::end_placements(std::string_view session, std::uint64_t first,
+                                      std::uint64_t last, const Error& why) {
   for (const auto& one : sessions()) {
     const auto& rights = one->rights();
-    if (rights && rights->session == session && rights->generation <= generation) one->close(why);
-  }
-}
-
-void ExecutionHandler::end_placement(std::string_view session, std::uint64_t generation,
-                                     const Error& why) {
-  for (const auto& one : sessions()) {
-    const auto& rights = one->rights();
-    if (rights && rights->session == session && rights->generation == generation) one->close(why);
+    if (rights && rights->session == session && rights->generation >= first &&
+        rights->generation <= last)
+      one->close(why);
   }
 }
 
@@ -203,8 +197,8 @@ Result<channel::Receiver*> ExecutionHandler::accept(std::span<const std::byte> p
     // A device has one link for a placement: with the next one the last one is dead, or one ticket
     // would be good for any number. The placement before this one goes on until it is released: the
     // device leaves it once it can use this one.
-    end_placement(rights->session, rights->generation,
-                  {Errc::unreachable, "going away: the session has come with another connection"});
+    end_placements(rights->session, rights->generation, rights->generation,
+                   {Errc::unreachable, "going away: the session has come with another connection"});
   }
 
   const std::lock_guard lock(mutex_);

@@ -85,11 +85,10 @@ class ExecutionHandler final : private channel::Acceptor {
   [[nodiscard]] Result<channel::Address> serve(int socket);
   // Accepts no more, tells all UEs to go, and waits until they are gone, at most `limit`.
   void close(const Error& why, std::chrono::milliseconds limit);
-  // Ends what is connected for this session of the cluster, placements up to `generation`. The gate
-  // is to have been told before. Any thread.
-  void end_sessions(std::string_view session, std::uint64_t generation, const Error& why);
-  // The same of one placement.
-  void end_placement(std::string_view session, std::uint64_t generation, const Error& why);
+  // Ends what is connected for this session of the cluster, of its placements `first` to `last`.
+  // The gate is to have been told before where they are not to come back. Any thread.
+  void end_placements(std::string_view session, std::uint64_t first, std::uint64_t last,
+                      const Error& why);
   [[nodiscard]] std::size_t session_count();
   // In place of ExecutionHandlerOptions::tls, for connections that come from now on.
   void show(std::shared_ptr<const channel::TlsContext> tls);

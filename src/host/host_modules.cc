@@ -258,7 +258,6 @@ Result<HostModules::Module> HostModules::make(const Digest& digest,
                  result ? CallOutcome::done : CallOutcome::failed);
     const std::lock_guard lock(mutex_);
     use_.compilations.add(counter.take());
-    ++compilations_;
   }
   if (!result) {
     return fail(result.error().code,
@@ -331,11 +330,6 @@ std::string HostModules::compiled_for() const {
 HostModules::Use HostModules::use() const {
   const std::lock_guard lock(mutex_);
   return use_;
-}
-
-std::uint64_t HostModules::compilations() const {
-  const std::lock_guard lock(mutex_);
-  return compilations_;
 }
 
 }  // namespace aloft::host

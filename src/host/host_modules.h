@@ -83,7 +83,6 @@ class HostModules {
 
   // Most recently used first, at most `most`.
   [[nodiscard]] std::vector<Digest> compiled(std::size_t most) const;
-  [[nodiscard]] std::uint64_t compilations() const;
   struct Use {
     std::uint64_t found = 0;    // a module that was wanted was compiled already
     std::uint64_t fetched = 0;  // modules
@@ -121,7 +120,6 @@ class HostModules {
   std::set<std::string> at_work_for_;
   std::map<std::string, std::size_t> waiting_;  // by owner
   std::map<Digest, Failure> failed_;
-  std::uint64_t compilations_ = 0;
   Use use_;
   std::set<std::pair<Digest, std::string>> verified_;  // and for whom
   std::map<Digest, Module> known_;

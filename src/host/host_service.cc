@@ -6,7 +6,6 @@
 #include "ops/log.h"
 #include "rpc/status.h"
 #include "rpc/trace_metadata.h"
-#include "wire/error_text.h"
 
 namespace aloft::host {
 namespace {

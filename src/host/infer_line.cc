@@ -1,6 +1,5 @@
 #include "host/infer_line.h"
 
-#include <array>
 #include <span>
 #include <utility>
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <openssl/rand.h>
 #include <spdlog/spdlog.h>
 
+#include "base/ids.h"
 #include "host/offload_handler.h"
 #include "host/offload_handler_parts.h"
 
@@ -17,12 +17,6 @@ namespace fs = std::filesystem;
 // Threads of a tenant's process: of each session a few, of each instance one.
 constexpr std::uint32_t kThreads = 16'384;
 constexpr std::uint32_t kLeastCpu = 100;  // millicores
-
-std::string random_id() {
-  Digest random;
-  (void)::RAND_bytes(reinterpret_cast<unsigned char*>(random.bytes.data()), 16);
-  return random.hex().substr(0, 32);
-}
 
 }  // namespace
 
@@ -85,7 +79,7 @@ Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
       .program = options_.program,
       .setup = {.tenant = tenant.name,
                 .host = options_.host_id,
-                .boot_id = random_id(),
+                .boot_id = random_hex(),
                 .certificate = options_.certificate,
                 .key = options_.key,
                 .modules = modules,

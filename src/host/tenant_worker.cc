@@ -133,8 +133,8 @@ class TenantWorker {
       return;
     }
     gate_->release(place.session, place.generation, place.at);
-    handler_->end_sessions(place.session, place.generation,
-                           {Errc::refused, "the session is over, or placed elsewhere"});
+    handler_->end_placements(place.session, 0, place.generation,
+                             {Errc::refused, "the session is over, or placed elsewhere"});
   }
   void take(const Inference&) {
     if (auto socket = link_.take_descriptor(); socket && inference_)

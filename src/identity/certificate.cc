@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <sys/stat.h>
 
+#include "base/ids.h"
 #include "identity/openssl.h"
 
 namespace aloft::identity {
@@ -79,14 +80,8 @@ std::optional<Digest> key_digest_of(const X509* certificate) {
 
 // The bytes of the number: what its sign would be does not matter, none is negative.
 std::string serial_of(const X509* certificate) {
-  const ASN1_INTEGER* const serial = X509_get0_serialNumber(certificate);
-  std::string hex;
-  for (const char c : text_of(serial)) {
-    const auto byte = static_cast<unsigned char>(c);
-    hex += "0123456789abcdef"[byte >> 4U];
-    hex += "0123456789abcdef"[byte & 15U];
-  }
-  return hex;
+  const auto bytes = text_of(X509_get0_serialNumber(certificate));
+  return to_hex(std::as_bytes(std::span(bytes)));
 }
 
 Result<OwnedCertificate> first_certificate(std::string_view pem) {

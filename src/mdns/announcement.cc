@@ -9,6 +9,7 @@
 #include <avahi-common/thread-watch.h>
 
 #include "mdns/avahi.h"
+#include "mdns/no_daemon.h"
 
 namespace aloft::mdns {
 namespace {
@@ -110,11 +111,7 @@ Result<std::unique_ptr<Announcement>> Announcement::make(
     Service service, std::function<void(const Result<std::string>&)> told) {
   auto impl = std::make_unique<Impl>(std::move(service), std::move(told));
   if (impl->poll == nullptr) return fail(Errc::internal, "Avahi gives no event loop");
-  if (const int error = impl->connect(); error != 0) {
-    return fail(Errc::unreachable,
-                std::string("Avahi, over the system bus (is avahi-daemon there?): ") +
-                    avahi_strerror(error));
-  }
+  if (const int error = impl->connect(); error != 0) return no_daemon(error);
   avahi_threaded_poll_start(impl->poll.get());
   return std::unique_ptr<Announcement>(new Announcement(std::move(impl)));
 }

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include "mdns/avahi.h"
+#include "mdns/no_daemon.h"
 
 namespace aloft::mdns {
 namespace {
@@ -99,12 +100,6 @@ struct Look {
     if (!known) found.push_back(std::move(one));
   }
 };
-
-std::unexpected<Error> no_daemon(int error) {
-  return fail(
-      Errc::unreachable,
-      std::string("Avahi, over the system bus (is avahi-daemon there?): ") + avahi_strerror(error));
-}
 
 }  // namespace
 

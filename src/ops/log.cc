@@ -201,7 +201,6 @@ void start_logging(const std::string& program, std::string_view level, LogFormat
   if (to == nullptr) to = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   auto logger = std::make_shared<spdlog::logger>(program, std::move(to));
   logger->set_formatter(std::make_unique<LineFormatter>(format));
-  logger->set_level(spdlog::level::from_str(std::string(level)));
   spdlog::set_default_logger(std::move(logger));
   spdlog::set_level(spdlog::level::from_str(std::string(level)));
 }

@@ -1,27 +1,13 @@
 #include "ops/trace.h"
 
 #include <algorithm>
-#include <array>
 
-#include <openssl/rand.h>
+#include "base/ids.h"
 
 namespace aloft::ops {
 namespace {
 
 constexpr std::string_view kDigits = "0123456789abcdef";
-
-template <std::size_t size>
-std::string random_hex() {
-  std::array<unsigned char, size> bytes{};
-  // Without random numbers it would be all zeroes, which means: none.
-  if (::RAND_bytes(bytes.data(), static_cast<int>(size)) != 1) bytes.fill(1);
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 15U];
-  }
-  return text;
-}
 
 bool is_hex(std::string_view text) {
   return text.find_first_not_of(kDigits) == std::string_view::npos;
@@ -34,7 +20,7 @@ bool is_zero(std::string_view text) {
 
 Trace Trace::make() {
   Trace trace;
-  trace.id_ = random_hex<16>();
+  trace.id_ = random_hex();
   trace.flags_ = "01";
   return trace;
 }
@@ -55,7 +41,7 @@ std::optional<Trace> Trace::parse(std::string_view text) {
 }
 
 std::string Trace::next_step() const {
-  return id_.empty() ? std::string() : "00-" + id_ + "-" + random_hex<8>() + "-" + flags_;
+  return id_.empty() ? std::string() : "00-" + id_ + "-" + random_hex(8) + "-" + flags_;
 }
 
 }  // namespace aloft::ops

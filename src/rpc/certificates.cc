@@ -1,9 +1,6 @@
 #include "rpc/certificates.h"
 
-#include <atomic>
 #include <mutex>
-#include <optional>
-#include <set>
 #include <utility>
 
 #include <grpc/grpc.h>
@@ -125,7 +122,7 @@ struct Certificates::Impl {
   // One for each server: which version it was given last.
   struct Served {
     Impl& of;
-    std::atomic<std::uint64_t> version = 0;
+    std::uint64_t version = 0;
   };
 
   CertificateFiles files;
@@ -178,7 +175,7 @@ struct Certificates::Impl {
       void* user, grpc_ssl_server_certificate_config** config) {
     auto& server = *static_cast<Served*>(user);
     const std::lock_guard lock(server.of.mutex);
-    if (server.version.exchange(server.of.version) == server.of.version)
+    if (std::exchange(server.version, server.of.version) == server.of.version)
       return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const CertificateTexts& now = *server.of.texts;
     const grpc_ssl_pem_key_cert_pair pair{now.key.c_str(), now.certificate.c_str()};
@@ -195,10 +192,7 @@ Result<std::unique_ptr<Certificates>> Certificates::open(const CertificateFiles&
   impl->files = files;
   if (auto loaded = impl->load(); !loaded) return std::unexpected(std::move(loaded).error());
   impl->told = std::move(told);
-  const std::set<std::filesystem::path> folders{config::folder_of(files.authority),
-                                                config::folder_of(files.certificate),
-                                                config::folder_of(files.key)};
-  auto watch = config::FolderWatch::start({folders.begin(), folders.end()},
+  auto watch = config::FolderWatch::start({files.authority, files.certificate, files.key},
                                           [at = impl.get()] { (void)at->reload(); });
   if (!watch) return std::unexpected(std::move(watch).error());
   impl->watch = *std::move(watch);

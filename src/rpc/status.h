@@ -2,8 +2,6 @@
 // mean the same by them.
 #pragma once
 
-#include <chrono>
-
 #include <grpcpp/support/status.h>
 
 #include <aloft/result.h>
@@ -12,7 +10,6 @@ namespace aloft::rpc {
 
 // The key of the trailing metadata that says when to ask again.
 inline constexpr const char* kRetryAfter = "retry-after-ms";
-inline constexpr std::chrono::milliseconds kRetryWhenFull{500};
 
 [[nodiscard]] grpc::Status to_status(const Error& error);
 [[nodiscard]] Error to_error(const grpc::Status& status);

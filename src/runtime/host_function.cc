@@ -24,8 +24,6 @@ wasm_trap_t* trampoline(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t
   return wasmtime_trap_new(kFailed.data(), kFailed.size());
 }
 
-}  // namespace
-
 Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
                                   const HostDefinition& definition) {
   wasm_valtype_vec_t inputs;
@@ -41,6 +39,16 @@ Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view mo
       &linker, module.data(), module.size(), definition.name.data(), definition.name.size(),
       type.get(), &trampoline, reinterpret_cast<void*>(definition.body), nullptr)};
   if (error) return fail(Errc::internal, "cannot define a host function: " + message_of(*error));
+  return {};
+}
+
+}  // namespace
+
+Result<void> define_host_functions(wasmtime_linker_t& linker, std::string_view module,
+                                   std::span<const HostDefinition> definitions) {
+  for (const HostDefinition& definition : definitions) {
+    if (auto defined = define_host_function(linker, module, definition); !defined) return defined;
+  }
   return {};
 }
 

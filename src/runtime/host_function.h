@@ -29,9 +29,9 @@ struct HostDefinition {
   HostReturn returns = HostReturn::number;
 };
 
-// Defines `module`.`definition.name`. `body` lives forever.
-[[nodiscard]] Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view module,
-                                                const HostDefinition& definition);
+// Defines all of them in `module`. Their bodies live forever.
+[[nodiscard]] Result<void> define_host_functions(wasmtime_linker_t& linker, std::string_view module,
+                                                 std::span<const HostDefinition> definitions);
 
 [[nodiscard]] inline std::uint32_t unsigned_argument(const wasmtime_val_raw_t& value) {
   return static_cast<std::uint32_t>(value.i32);

@@ -186,7 +186,7 @@ CallResult<void> Instance::Impl::invoke(const wasmtime_func_t& function,
   error_output.flush();
   if (!error && !trap) return {};
   dead = true;
-  if (host_error) return failed(*std::exchange(host_error, std::nullopt));
+  if (host_error) return failed(*std::move(host_error));
   return std::unexpected<CallFailure>(make_trap(error.get(), trap.get()));
 }
 

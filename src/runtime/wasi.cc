@@ -151,11 +151,7 @@ constexpr auto kFunctions = std::to_array<HostDefinition>({
 }  // namespace
 
 Result<void> define_wasi(wasmtime_linker_t& linker) {
-  for (const HostDefinition& function : kFunctions) {
-    auto defined = define_host_function(linker, "wasi_snapshot_preview1", function);
-    if (!defined) return defined;
-  }
-  return {};
+  return define_host_functions(linker, "wasi_snapshot_preview1", kFunctions);
 }
 
 }  // namespace aloft::runtime

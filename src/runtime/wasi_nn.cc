@@ -184,10 +184,7 @@ Result<void> define_wasi_nn(wasmtime_linker_t& linker) {
        {"set_input", "iii", &set_input},
        {"compute", "i", &compute},
        {"get_output", "iiiii", &get_output}}};
-  for (const HostDefinition& function : kFunctions) {
-    if (auto defined = define_host_function(linker, kModule, function); !defined) return defined;
-  }
-  return {};
+  return define_host_functions(linker, kModule, kFunctions);
 }
 
 }  // namespace aloft::runtime

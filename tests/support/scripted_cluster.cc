@@ -13,6 +13,7 @@
 #include "host/gate.h"
 #include "host/listening_socket.h"
 #include "identity/ticket.h"
+#include "rpc/status.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -180,7 +181,7 @@ grpc::Status ScriptedManager::OpenSession(grpc::ServerContext* context,
     heard.tokens.insert({token->second.data(), token->second.size()});
   if (cluster_.admit_) {
     if (auto status = cluster_.admit_(); !status.ok()) {
-      context->AddTrailingMetadata("retry-after-ms", "50");
+      context->AddTrailingMetadata(rpc::kRetryAfter, "50");
       return status;
     }
   }

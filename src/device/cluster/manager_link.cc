@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "rpc/status.h"
+
 namespace aloft::device {
 namespace {
 
@@ -15,7 +17,7 @@ constexpr int kPings = 3;
 
 std::optional<milliseconds> retry_after(const grpc::ClientContext& context) {
   const auto& trailing = context.GetServerTrailingMetadata();
-  const auto found = trailing.find("retry-after-ms");
+  const auto found = trailing.find(rpc::kRetryAfter);
   if (found == trailing.end()) return std::nullopt;
   constexpr std::int64_t kLongest = 60'000;
   std::int64_t value = 0;
