@@ -28,6 +28,8 @@ struct CallRecord {
   std::optional<Error> remote_error;   // why the last of them failed it, if it did
   std::optional<Error> error;          // why the call has no result (Future::get() lists the codes)
   std::chrono::nanoseconds latency{};  // call to result
+  std::uint64_t input_bytes = 0;  // encoded arguments; 0 of a call here whose policy did not ask
+  std::chrono::nanoseconds here_run{};  // here: the body alone; 0 where nobody is told
   std::chrono::nanoseconds edge_run{};  // at the edge: guest time, inference included; 0 when here
   std::chrono::nanoseconds edge_queue{};
   std::chrono::nanoseconds edge_inference{};

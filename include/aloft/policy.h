@@ -1,99 +1,54 @@
 // A policy decides for each call of an elastic function where it runs, and says why.
 //
-// Policies are small and pure: all they know is in the CallContext. Their reason goes to the log
-// and to CallRecord.
+// Policies are small and pure: all they know is in the CallContext. What has to be learnt (how long
+// a call takes in either place, whether the device grows hot) is learnt elsewhere and handed to
+// them, so that a policy can be read, tested and composed. docs/policies.md says what each does.
 #pragma once
 
-#include <array>
-#include <cstddef>
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
 #include <string_view>
+
+#include <aloft/forecast.h>
+#include <aloft/reason.h>
+#include <aloft/result.h>
 
 namespace aloft {
 
-enum class Place : std::uint8_t { here = 0, edge = 1 };  // on the UE, or on the edge host
-
-[[nodiscard]] constexpr std::string_view to_string(Place place) {
-  return place == Place::here ? "here" : "edge";
-}
-
-enum class ReasonCode : std::uint8_t {
-  none,           // not decided yet
-  asked_for,      // by the caller's PlaceScope
-  unbound,        // no runtime is bound
-  within_call,    // made within a tagged body
-  with_object,    // a method: where its object is
-  local_always,   // local_policy()
-  remote_always,  // remote_policy()
-  remote_not_ready,
-  every_here,  // every_policy(): calls a span, the span's first and last call
-  every_edge,
-  every_not_ready,
-  other,  // a policy's own words
-};
-
-// Why a call goes where it goes: a code, or a policy's own words, and up to three numbers. The text
-// for people is made when it is asked for, so that a decision costs no more than a few stores.
-class Reason {
- public:
-  // Words of a policy's own, known when it is compiled; each "{}" in them stands for a number.
-  class Words {
-   public:
-    template <std::size_t N>
-    consteval explicit(false) Words(const char (&words)[N]) : words_(words) {}
-    [[nodiscard]] constexpr const char* get() const { return words_; }
-
-   private:
-    const char* words_;
-  };
-
-  // For whoever keeps reasons in other shapes.
-  struct Stored {
-    ReasonCode code = ReasonCode::none;
-    const char* words = nullptr;
-    std::array<std::uint64_t, 3> numbers{};
-  };
-
-  constexpr Reason() = default;
-  constexpr explicit Reason(const Stored& stored)
-      : code_(stored.code), words_(stored.words), numbers_(stored.numbers) {}
-  constexpr explicit(false) Reason(ReasonCode code, std::uint64_t first = 0,
-                                   std::uint64_t second = 0, std::uint64_t third = 0)
-      : code_(code), numbers_{first, second, third} {}
-  template <std::size_t N>
-  consteval explicit(false) Reason(const char (&words)[N])
-      : code_(ReasonCode::other), words_(words) {}
-  constexpr Reason(Words words, std::uint64_t first, std::uint64_t second = 0,
-                   std::uint64_t third = 0)
-      : code_(ReasonCode::other), words_(words.get()), numbers_{first, second, third} {}
-
-  [[nodiscard]] constexpr ReasonCode code() const { return code_; }
-  [[nodiscard]] constexpr const std::array<std::uint64_t, 3>& numbers() const { return numbers_; }
-  // As it stands in the code; null without words of its own.
-  [[nodiscard]] constexpr const char* words() const { return words_; }
-  // For people, e.g. "every 50: calls 50..99 at the edge".
-  [[nodiscard]] std::string text() const;
-
-  friend constexpr bool operator==(const Reason&, const Reason&) = default;
-
- private:
-  ReasonCode code_ = ReasonCode::none;
-  const char* words_ = nullptr;
-  std::array<std::uint64_t, 3> numbers_{};
-};
-
+// What is known when a call is made.
 struct CallContext {
   std::string_view function;  // qualified name
   std::uint64_t number = 0;   // calls of this function before this one
   bool edge_ready = false;    // at least one is: connected, module opened
+
+  // From here on: for a policy that needs() forecasts, and empty for others.
+  std::uint64_t input_bytes = 0;                       // encoded arguments
+  std::optional<std::chrono::nanoseconds> deadline{};  // the call's own, if it has one
+  std::optional<Place> before{};                       // where the call before went, if not to try
+  std::optional<std::chrono::nanoseconds> since_change{};  // since the place was another one
+  std::optional<Forecast> here{};
+  std::optional<Forecast> edge{};  // absent as well while no edge is ready
+  // Too little is known of this place lately, and the budget of exploratory calls allows this one.
+  std::optional<Place> try_out{};
+  DeviceState device{};
+  LinkState link{};
 };
 
 struct Decision {
   Place place = Place::here;
   Reason reason;
+  // The call is made to learn of the place, not because the place is thought to be the better one.
+  bool tries = false;
+  // At the edge: run here as well when there is no result after this long, and what ends first is
+  // the result; as FunctionSettings::hedge, which counts where it is shorter. Ignored for functions
+  // that may not be run twice.
+  std::optional<std::chrono::nanoseconds> hedge{};
 };
+
+// What a policy wants to be told. Forecasts cost a lock and a microsecond or two a call.
+enum class Needs : std::uint8_t { nothing, forecasts };
 
 // Thread rule: decide() is called from any thread that makes a call, several at once. It must not
 // block, nor call an elastic function. It is pure: the same context, the same decision.
@@ -101,6 +56,8 @@ class Policy {
  public:
   virtual ~Policy() = default;
   [[nodiscard]] virtual Decision decide(const CallContext& context) const = 0;
+  // The same at any time.
+  [[nodiscard]] virtual Needs needs() const { return Needs::nothing; }
 };
 
 // Always here.
@@ -110,5 +67,24 @@ class Policy {
 // Starts here and changes the place every `calls` calls (at least 1), as the paper's demonstration
 // does. Here when no edge is ready.
 [[nodiscard]] std::shared_ptr<Policy> every_policy(std::uint64_t calls);
+
+// Where the call is predicted to take less time (p50). Changes its place only for a gain, and makes
+// exploratory calls to know the other one.
+[[nodiscard]] std::shared_ptr<Policy> min_latency_policy();
+// Where `inner` says, unless nine in ten calls are predicted to take longer there than `deadline`:
+// then at the other place, if it meets it, else at the faster one. Null: local_policy().
+[[nodiscard]] std::shared_ptr<Policy> deadline_policy(std::chrono::nanoseconds deadline,
+                                                      std::shared_ptr<Policy> inner = nullptr);
+// Where `inner` says while the processor is cooler than `limit_celsius`; at the edge while it is
+// about to reach it. Without a sensor `inner` alone decides. Null: min_latency_policy().
+[[nodiscard]] std::shared_ptr<Policy> cool_policy(double limit_celsius,
+                                                  std::shared_ptr<Policy> inner = nullptr);
+// Where the call is predicted to cost this device less energy.
+[[nodiscard]] std::shared_ptr<Policy> min_energy_policy();
+
+// By name, for command lines and files: "local", "remote", "every:50", "min_latency",
+// "deadline:50ms", "cool:75", "min_energy"; "deadline" and "cool" may name what they ask:
+// "cool:75:min_energy", "deadline:40ms:cool:70". Errors: invalid_argument, which lists the names.
+[[nodiscard]] Result<std::shared_ptr<Policy>> policy_by_name(std::string_view text);
 
 }  // namespace aloft

@@ -105,10 +105,16 @@ void CallDecisions::remember(const Decided& decided, const FunctionDescriptor& f
   slot.number.store(decided.number, kRelaxed);
   slot.function.store(&function, kRelaxed);
   slot.location.store(decided.edge ? *decided.edge + 1 : 0, kRelaxed);
-  slot.code.store(decided.reason.code(), kRelaxed);
-  slot.words.store(decided.reason.words(), kRelaxed);
-  for (std::size_t i = 0; i < slot.numbers.size(); ++i)
-    slot.numbers[i].store(decided.reason.numbers()[i], kRelaxed);
+  const Reason::Stored& reason = decided.reason.stored();
+  slot.code.store(reason.code, kRelaxed);
+  slot.also.store(reason.also, kRelaxed);
+  slot.words.store(reason.words, kRelaxed);
+  for (std::size_t i = 0; i < Reason::kNumbers; ++i)
+    slot.numbers[i].store(reason.numbers[i], kRelaxed);
+  if (reason.also != ReasonCode::none) {
+    for (std::size_t i = 0; i < Reason::kNumbers; ++i)
+      slot.numbers[Reason::kNumbers + i].store(reason.also_numbers[i], kRelaxed);
+  }
   slot.turn.store(turn + 2, std::memory_order_release);
 }
 
@@ -122,16 +128,19 @@ std::vector<DecisionRecord> CallDecisions::recent() const {
     record.number = slot.number.load(kRelaxed);
     const FunctionDescriptor* const function = slot.function.load(kRelaxed);
     const std::uint32_t location = slot.location.load(kRelaxed);
-    const Reason reason(
-        Reason::Stored{.code = slot.code.load(kRelaxed),
-                       .words = slot.words.load(kRelaxed),
-                       .numbers = {slot.numbers[0].load(kRelaxed), slot.numbers[1].load(kRelaxed),
-                                   slot.numbers[2].load(kRelaxed)}});
+    Reason::Stored reason{.code = slot.code.load(kRelaxed),
+                          .also = slot.also.load(kRelaxed),
+                          .words = slot.words.load(kRelaxed)};
+    for (std::size_t i = 0; i < Reason::kNumbers; ++i) {
+      reason.numbers[i] = slot.numbers[i].load(kRelaxed);
+      if (reason.also != ReasonCode::none)
+        reason.also_numbers[i] = slot.numbers[Reason::kNumbers + i].load(kRelaxed);
+    }
     std::atomic_thread_fence(std::memory_order_acquire);
     if (slot.turn.load(kRelaxed) != turn) continue;
     record.function = function->qualified_name;
     if (location != 0) record.location = Location::edge(location - 1);
-    record.reason = reason;
+    record.reason = Reason(reason);
     records.push_back(record);
   }
   std::ranges::sort(records, {}, &DecisionRecord::number);

@@ -80,8 +80,10 @@ class CallDecisions {
     std::atomic<const FunctionDescriptor*> function = nullptr;
     std::atomic<std::uint32_t> location = 0;
     std::atomic<ReasonCode> code = ReasonCode::none;
+    std::atomic<ReasonCode> also = ReasonCode::none;
     std::atomic<const char*> words = nullptr;
-    std::array<std::atomic<std::uint64_t>, 3> numbers{};
+    // With it the numbers of what stands beside it.
+    std::array<std::atomic<std::uint64_t>, 2 * Reason::kNumbers> numbers{};
   };
   static_assert((Runtime::kDecisionsKept & (Runtime::kDecisionsKept - 1)) == 0);
 

@@ -1,0 +1,53 @@
+// The budget of exploratory calls of one function, and when one is due.
+//
+// Each call earns a part of a call and a part of its own time; an exploratory call spends one call,
+// and the time that it is predicted to take longer than one at the better place. What is saved up
+// is bounded, so that a long calm leads to no burst. A try that taught nothing (the place was still
+// the worse one) doubles the pause before the next, a hint that something has changed ends the
+// pause.
+//
+// Thread rule: one thread at a time; times are passed in.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+namespace aloft::device {
+
+class Exploration {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using Seconds = std::chrono::duration<double>;
+
+  static constexpr double kMostCalls = 4;  // saved up
+  static constexpr Seconds kMostTime{2};
+  static constexpr Seconds kFirstPause{0.5};
+  static constexpr Seconds kLongestPause{8};
+
+  Exploration(double part_of_calls, double part_of_time)
+      : part_of_calls_(part_of_calls), part_of_time_(part_of_time) {}
+
+  void earn(Seconds latency) {
+    calls_ = std::min(kMostCalls, calls_ + part_of_calls_);
+    time_ = std::min(kMostTime, time_ + part_of_time_ * latency);
+  }
+  // `known_at`: when the place was last observed.
+  [[nodiscard]] bool due(Time now, Time known_at, Seconds cost) const {
+    return part_of_calls_ > 0 && calls_ >= 1 && time_ >= cost && now - known_at >= pause_;
+  }
+  void spend(Seconds cost) {
+    calls_ -= 1;
+    time_ -= std::max(cost, Seconds(0));
+  }
+  void in_vain() { pause_ = std::min(kLongestPause, 2 * pause_); }
+  void hint() { pause_ = kFirstPause; }
+
+ private:
+  const double part_of_calls_;
+  const double part_of_time_;
+  double calls_ = 1;  // one at the beginning: the other place has to be met
+  Seconds time_{0};
+  Seconds pause_ = kFirstPause;
+};
+
+}  // namespace aloft::device
