@@ -53,10 +53,11 @@ struct EnergyModel {
 };
 
 struct PredictionOptions {
-  // Exploratory calls: the most of all calls of a function, and the most of its time that they may
-  // cost beyond what was predicted for the better place. 0: none.
-  double explored_calls = 0.02;
-  double explored_time = 0.02;
+  // Exploratory calls in vain: the most of all calls of a function, and the most of its time that
+  // they may cost beyond what was predicted for the better place. 0: none. At the edge they run
+  // here as well, and cost bytes and energy, but no time.
+  double explored_calls = 0.05;
+  double explored_time = 0.01;
   EnergyModel energy{};
 };
 

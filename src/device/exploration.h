@@ -2,9 +2,10 @@
 //
 // Each call earns a part of a call and a part of its own time; an exploratory call spends one call,
 // and the time that it is predicted to take longer than one at the better place. What is saved up
-// is bounded, so that a long calm leads to no burst. A try that taught nothing (the place was still
-// the worse one) doubles the pause before the next, a hint that something has changed ends the
-// pause.
+// is bounded, so that a long calm leads to no burst. A try in vain (the place was still the worse
+// one) doubles the pause before the next, a hint that something has changed shortens it again. A
+// try that found the better place has cost nothing: it gets back what it has spent, and the next
+// one may follow at once, until the forecast has changed.
 //
 // Thread rule: one thread at a time; times are passed in.
 #pragma once
@@ -39,7 +40,11 @@ class Exploration {
     calls_ -= 1;
     time_ -= std::max(cost, Seconds(0));
   }
-  void in_vain() { pause_ = std::min(kLongestPause, 2 * pause_); }
+  void in_vain() { pause_ = std::min(kLongestPause, std::max(kFirstPause, 2 * pause_)); }
+  void found_better() {
+    calls_ += 1;
+    pause_ = Seconds(0);
+  }
   void hint() { pause_ = kFirstPause; }
 
  private:

@@ -87,12 +87,12 @@ void Predictor::on_device(const DeviceState& state, Time now) {
 void Predictor::on_decided(const CallContext& context, const Decision& decision,
                            std::uint64_t number, Time now) {
   Function& its = function(context.function);
-  const auto& forecast = decision.place == Place::here ? context.here : context.edge;
+  const auto& other = decision.place == Place::here ? context.edge : context.here;
   its.under_way.push_back({.number = number,
                            .place = decision.place,
                            .tries = decision.tries,
                            .since = now,
-                           .predicted = forecast ? seconds(forecast->p50) : 0});
+                           .to_beat = other ? seconds(other->p50) : 0});
   if (decision.tries) {
     ++tries_;
     its.exploration.spend(cost_of_try(decision.place, context));
@@ -122,11 +122,10 @@ void Predictor::on_ended(const CallRecord& record, Time now) {
   }
   if (record.place == Place::edge || record.hedged || record.fell_back)
     learn_edge(its, record, now);
-  if (call.tries && call.place == Place::edge) {
-    // The pause grows while the edge stays the worse place.
-    if (record.place == Place::here || its.place == Place::here) its.exploration.in_vain();
-  } else if (call.tries) {
-    its.exploration.in_vain();
+  if (call.tries) {
+    const bool better =
+        record.place == call.place && !record.fell_back && seconds(record.latency) < call.to_beat;
+    better ? its.exploration.found_better() : its.exploration.in_vain();
   }
 }
 
@@ -283,6 +282,11 @@ std::optional<Place> Predictor::worth_a_try(const Function& its, const CallConte
   const auto& known = other == Place::edge ? its.edge_known : its.here_known;
   // A place that nobody has met is met with the first call that the budget allows.
   const Time known_at = known.value_or(now - std::chrono::hours(1));
+  // One that is predicted to be the faster one needs no try, but a decision.
+  if (context.here && context.edge &&
+      (other == Place::here ? context.here->p50 < context.edge->p50
+                            : context.edge->p50 < context.here->p50))
+    return std::nullopt;
   if (!its.exploration.due(now, known_at, cost_of_try(other, context))) return std::nullopt;
   return other;
 }
