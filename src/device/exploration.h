@@ -4,14 +4,15 @@
 // and the time that it is predicted to take longer than one at the better place. What is saved up
 // is bounded, so that a long calm leads to no burst. A try in vain (the place was still the worse
 // one) doubles the pause before the next, a hint that something has changed shortens it again. A
-// try that found the better place has cost nothing: it gets back what it has spent, and the next
-// one may follow at once, until the forecast has changed.
+// try that found the better place, where a worse one was expected, has cost nothing: it gets back
+// what it has spent, and the next one may follow at once, until the forecast has changed.
 //
 // Thread rule: one thread at a time; times are passed in.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace aloft::device {
 
@@ -32,9 +33,11 @@ class Exploration {
     calls_ = std::min(kMostCalls, calls_ + part_of_calls_);
     time_ = std::min(kMostTime, time_ + part_of_time_ * latency);
   }
+  enum class Expected : std::uint8_t { worse, better };  // than the present place
   // `known_at`: when the place was last observed.
-  [[nodiscard]] bool due(Time now, Time known_at, Seconds cost) const {
-    return part_of_calls_ > 0 && calls_ >= 1 && time_ >= cost && now - known_at >= pause_;
+  [[nodiscard]] bool due(Time now, Time known_at, Seconds cost, Expected expected) const {
+    const Seconds pause = expected == Expected::better ? std::max(pause_, kFirstPause) : pause_;
+    return part_of_calls_ > 0 && calls_ >= 1 && time_ >= cost && now - known_at >= pause;
   }
   void spend(Seconds cost) {
     calls_ -= 1;
@@ -45,6 +48,7 @@ class Exploration {
     calls_ += 1;
     pause_ = Seconds(0);
   }
+  void as_expected() { pause_ = kFirstPause; }
   void hint() { pause_ = kFirstPause; }
 
  private:

@@ -87,18 +87,24 @@ void Predictor::on_device(const DeviceState& state, Time now) {
 void Predictor::on_decided(const CallContext& context, const Decision& decision,
                            std::uint64_t number, Time now) {
   Function& its = function(context.function);
+  const auto& its_forecast = decision.place == Place::here ? context.here : context.edge;
   const auto& other = decision.place == Place::here ? context.edge : context.here;
   its.under_way.push_back({.number = number,
                            .place = decision.place,
                            .tries = decision.tries,
                            .since = now,
+                           .predicted = its_forecast ? seconds(its_forecast->p50) : 0,
                            .to_beat = other ? seconds(other->p50) : 0});
   if (decision.tries) {
     ++tries_;
     its.exploration.spend(cost_of_try(decision.place, context));
     return;
   }
-  if (its.place != decision.place) its.changed = now;
+  if (its.place != decision.place) {
+    its.changed = now;
+    // The place that was left is looked at again soon: the reason to leave it may have passed.
+    its.exploration.hint();
+  }
   its.place = decision.place;
 }
 
@@ -125,7 +131,13 @@ void Predictor::on_ended(const CallRecord& record, Time now) {
   if (call.tries) {
     const bool better =
         record.place == call.place && !record.fell_back && seconds(record.latency) < call.to_beat;
-    better ? its.exploration.found_better() : its.exploration.in_vain();
+    if (!better) {
+      its.exploration.in_vain();
+    } else if (call.predicted >= call.to_beat) {
+      its.exploration.found_better();
+    } else {
+      its.exploration.as_expected();
+    }
   }
 }
 
@@ -282,12 +294,13 @@ std::optional<Place> Predictor::worth_a_try(const Function& its, const CallConte
   const auto& known = other == Place::edge ? its.edge_known : its.here_known;
   // A place that nobody has met is met with the first call that the budget allows.
   const Time known_at = known.value_or(now - std::chrono::hours(1));
-  // One that is predicted to be the faster one needs no try, but a decision.
-  if (context.here && context.edge &&
-      (other == Place::here ? context.here->p50 < context.edge->p50
-                            : context.edge->p50 < context.here->p50))
+  // What is predicted to be faster needs decisions, and no tries one after the other.
+  const auto& of_other = other == Place::here ? context.here : context.edge;
+  const auto& of_used = other == Place::here ? context.edge : context.here;
+  const bool faster = of_other && of_used && of_other->p50 < of_used->p50;
+  const auto expected = faster ? Exploration::Expected::better : Exploration::Expected::worse;
+  if (!its.exploration.due(now, known_at, cost_of_try(other, context), expected))
     return std::nullopt;
-  if (!its.exploration.due(now, known_at, cost_of_try(other, context))) return std::nullopt;
   return other;
 }
 

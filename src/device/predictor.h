@@ -76,6 +76,7 @@ class Predictor {
     Place place = Place::here;
     bool tries = false;
     Time since;
+    double predicted = 0;  // seconds, p50; 0: it was not
     double to_beat = 0;  // seconds, p50 at the other place; 0: not known
   };
   struct Function {
