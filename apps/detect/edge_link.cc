@@ -21,6 +21,7 @@ constexpr auto kPlaced = 10s;         // for a cluster to be found, and to give 
 constexpr auto kReady = 20s;  // then, for the model to arrive there and the module to be compiled
 
 std::shared_ptr<aloft::Policy> policy(const Options& options) {
+  if (options.policy) return options.policy;
   switch (options.place) {
     case PlaceMode::local: return aloft::local_policy();
     case PlaceMode::remote: return aloft::remote_policy();
@@ -90,6 +91,7 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
   wanted.models.emplace(kDetectorGraph, options.model);
   if (options.module) wanted.modules.emplace("detect", *options.module);
   wanted.policy = policy(options);
+  wanted.explain = true;
   wanted.inference_threads = options.inference_threads;
   wanted.inference_device = options.inference_device;
   wanted.inference_libraries = options.inference_libraries;

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "device/notifier.h"
+#include "device/sensors.h"
 #include "edge_link.h"
 #include "figure3.h"
 #include "frames_csv.h"
@@ -96,6 +96,11 @@ Result<void> prepare(const Options& options) {
   if (options.verify && options.baseline) {
     return aloft::fail(aloft::Errc::invalid_argument, "--verify and --baseline exclude each other");
   }
+  if (options.baseline && options.policy) {
+    return aloft::fail(aloft::Errc::invalid_argument,
+                       "--baseline measures blocks of frames that a policy would break up: use "
+                       "--place with it");
+  }
   if (options.baseline && options.place == PlaceMode::switching &&
       options.switch_every < kBaselineBlock) {
     return aloft::fail(aloft::Errc::invalid_argument,
@@ -133,18 +138,18 @@ Result<void> run_application(const Options& options) {
   if (auto connected = connect(**runtime, options, status); !connected) return connected;
 
   auto [held, how] = hold(options, status);
-  aloft::device::Notifier notifier;
+  aloft::device::Sensors sensors;
   auto outcome = run(options, frames,
                      {.source = **source,
                       .csv = *csv,
                       .status = status,
-                      .notifier = notifier,
+                      .sensors = sensors,
                       .recorder = children->recorder ? &*children->recorder : nullptr,
                       .baseline = children->baseline ? &*children->baseline : nullptr,
                       .stop = stop_requested});
   if (!outcome) return std::unexpected(outcome.error());
 
-  const auto temperature = aloft::device::Notifier::processor_temperature(notifier.sample());
+  const auto temperature = aloft::device::Sensors::processor_temperature(sensors.sample());
   report.run = summarize(outcome->rows);
   report.baseline = std::move(outcome->baseline);
   report.verify = outcome->verify;

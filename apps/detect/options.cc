@@ -34,9 +34,21 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->capture_default_str();
   const std::map<std::string, PlaceMode> places{
       {"local", PlaceMode::local}, {"remote", PlaceMode::remote}, {"switch", PlaceMode::switching}};
-  app.add_option("--place", options.place, "local, remote or switch (default)")
-      ->transform(CLI::CheckedTransformer(places).description(""))
-      ->type_name("PLACE");
+  CLI::Option* const place =
+      app.add_option("--place", options.place, "local, remote or switch (default)")
+          ->transform(CLI::CheckedTransformer(places).description(""))
+          ->type_name("PLACE");
+  app.add_option_function<std::string>(
+         "--policy",
+         [&options](const std::string& text) {
+           auto made = aloft::policy_by_name(text);
+           if (!made) throw CLI::ValidationError("--policy", made.error().message);
+           options.policy = *std::move(made);
+         },
+         "in place of --place: min_latency, deadline:MS, cool:CELSIUS, min_energy, every:FRAMES, "
+         "...; docs/policies.md")
+      ->type_name("NAME[:ARG]")
+      ->excludes(place);
   app.add_option("--edge", options.edge, "HOST:PORT of an aloft-exec");
   CLI::Option* const cluster =
       app.add_option(

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <aloft/nn.h>
+#include <aloft/policy.h>
 #include <aloft/result.h>
 
 namespace detect {
@@ -28,7 +30,8 @@ struct Options {
   std::uint64_t frames = 0;                     // 0: as many as the video has
   std::uint64_t switch_every = 50;              // frames
   PlaceMode place = PlaceMode::switching;
-  std::string edge;  // HOST:PORT, empty: none
+  std::shared_ptr<aloft::Policy> policy;  // in place of `place`; null: none
+  std::string edge;                       // HOST:PORT, empty: none
   // In its place: managers of a cluster, HOST:PORT with commas between, or "auto".
   std::string cluster;
   std::filesystem::path cluster_ca;           // PEM; empty: the system's authorities

@@ -36,6 +36,12 @@ TEST(Options, have_the_defaults_of_the_papers_demonstration) {
   EXPECT_FALSE(options.baseline || options.verify);
 }
 
+TEST(Options, a_policy_takes_the_place_of_a_place) {
+  const auto parsed = parse({"--video", "v.avi", "--model", "m.onnx", "--policy", "cool:75"});
+  ASSERT_TRUE(parsed.outcome.options) << parsed.error;
+  EXPECT_EQ(parsed.outcome.options->policy->name(), "cool:75:min_latency");
+}
+
 TEST(Options, all_that_is_given_is_taken) {
   const auto parsed = parse({"--video",
                              "camera:2",
@@ -111,6 +117,8 @@ INSTANTIATE_TEST_SUITE_P(
     Lines, BadOptions,
     ::testing::Values(
         BadLine{"unknown", {"--fast"}, "--fast"}, BadLine{"place", {"--place", "moon"}, "moon"},
+        BadLine{"policy", {"--policy", "moon"}, "min_latency"},
+        BadLine{"policy_and_place", {"--policy", "local", "--place", "local"}, "--place"},
         BadLine{"percent", {"--device-cpu", "101"}, "--device-cpu"},
         BadLine{"never_switching", {"--switch-every", "0"}, "--switch-every"},
         BadLine{"nothing_in_flight", {"--in-flight", "0"}, "--in-flight"},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -81,7 +82,8 @@ class Loop {
         // A frame that is computed twice has the application to itself.
         in_flight_(options.verify ? 1 : options.in_flight),
         parts_(parts),
-        plan_(options.place, options.switch_every, frames) {
+        plan_(options.place, options.switch_every, frames),
+        has_policy_(options.policy != nullptr) {
     if (options.verify) outcome_.verify.emplace();
   }
 
@@ -112,7 +114,7 @@ class Loop {
     auto decoded = parts_.source.next();
     if (!decoded) return std::unexpected(decoded.error());
     Pending& pending = pending_.emplace_back(frame, *std::move(decoded));
-    if (!outcome_.verify) {
+    if (!outcome_.verify || has_policy_) {
       pending.call = detect_object_async(pending.image);
     } else {
       // The second computation of each frame is a call, too: the policy, which counts them, would
@@ -129,6 +131,7 @@ class Loop {
     const Result<Detections> detections = pending.call.get();
     if (!detections) return failed(pending, detections.error());
     FrameRow measured = row(pending.number, pending.call.record(), detections->size());
+    say_why(pending);
     const auto tracks = track(pending, *detections, measured);
     if (!tracks) return failed(pending, tracks.error());
     if (outcome_.verify) {
@@ -174,13 +177,29 @@ class Loop {
     return made;
   }
 
+  static bool is_try(const aloft::CallRecord& record) {
+    const auto why = record.reason.code();
+    return why == aloft::ReasonCode::tries_edge || why == aloft::ReasonCode::tries_here;
+  }
+
+  // A policy's reason for the first frame, and for each that is computed in another place.
+  void say_why(const Pending& pending) {
+    const aloft::CallRecord& record = pending.call.record();
+    if (!has_policy_ || is_try(record) || said_ == record.place) return;
+    said_ = record.place;
+    parts_.status.message("frame " + std::to_string(pending.number) + ": " + record.reason.text());
+  }
+
   // The tracker sees the frames in their order, wherever they come from.
   Result<std::vector<Track>> track(const Pending& pending, const Detections& detections,
                                    FrameRow& measured) {
-    auto tracks = tracking_.track(pending.call.record().location, detections);
-    if (const auto why = tracking_.why()) {
+    // A place that is only tried out is none to move to.
+    const aloft::CallRecord& record = pending.call.record();
+    if (!is_try(record)) tracker_belongs_ = record.location;
+    auto tracks = tracking_.track(tracker_belongs_, detections);
+    if (const auto failure = tracking_.why()) {
       parts_.status.message("frame " + std::to_string(pending.number) +
-                            ": the tracker stays where it is: " + why->message);
+                            ": the tracker stays where it is: " + failure->message);
     }
     if (!tracks) return tracks;
     for (const Track& each : *tracks) measured.tracks.push_back(each.id);
@@ -191,7 +210,7 @@ class Loop {
     const auto now = steady_clock::now();
     if (now - temperature_read_ >= kTemperaturePause) {
       temperature_read_ = now;
-      const auto hottest = aloft::device::Notifier::processor_temperature(parts_.notifier.sample());
+      const auto hottest = aloft::device::Sensors::processor_temperature(parts_.sensors.sample());
       temperature_ = hottest ? std::optional(hottest->celsius) : std::nullopt;
     }
     return temperature_;
@@ -270,6 +289,8 @@ class Loop {
   const std::size_t in_flight_;
   const RunParts& parts_;
   const PlacePlan plan_;
+  const bool has_policy_;
+  std::optional<Place> said_;
 
   Meter meter_;
   FrameRate rate_;
@@ -283,6 +304,7 @@ class Loop {
   steady_clock::time_point block_began_{};
 
   Tracking tracking_;
+  aloft::Location tracker_belongs_ = aloft::Location::here();
   RunOutcome outcome_;
   std::deque<Pending> pending_;  // destroyed first: calls under way end
 };

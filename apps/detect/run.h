@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "device/notifier.h"
+#include "device/sensors.h"
 #include "frames_csv.h"
 #include "measurements.h"
 #include "native_baseline.h"
@@ -28,7 +28,7 @@ struct RunParts {
   FrameSource& source;
   FramesCsv& csv;
   StatusLine& status;
-  aloft::device::Notifier& notifier;
+  aloft::device::Sensors& sensors;
   Recorder* recorder = nullptr;        // null: frames are not shown
   NativeBaseline* baseline = nullptr;  // null: not measured
   const std::atomic<bool>& stop;       // ends the run after the frames under way

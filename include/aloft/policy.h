@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <aloft/forecast.h>
@@ -58,6 +59,8 @@ class Policy {
   [[nodiscard]] virtual Decision decide(const CallContext& context) const = 0;
   // The same at any time.
   [[nodiscard]] virtual Needs needs() const { return Needs::nothing; }
+  // For people; of those below, as policy_by_name() takes it.
+  [[nodiscard]] virtual std::string name() const { return "of the program's own"; }
 };
 
 // Always here.

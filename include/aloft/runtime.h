@@ -66,6 +66,11 @@ struct RuntimeOptions {
   // this program.
   std::map<std::string, std::filesystem::path> modules;
   std::shared_ptr<Policy> policy;  // default: local_policy()
+  PredictionOptions prediction{};  // for policies that need forecasts
+  // Where the kernel tells of the device (temperatures, battery, load): another folder where they
+  // are mounted elsewhere.
+  std::filesystem::path sys = "/sys";
+  std::filesystem::path proc = "/proc";
   // By qualified name ("demo::detect_object"), of functions that are part of this program.
   std::map<std::string, FunctionSettings> functions;
   int inference_threads = 1;                      // of one inference here
@@ -83,6 +88,9 @@ struct RuntimeOptions {
   // it sleeps at once.
   std::chrono::microseconds spin{100};
   bool digest_tensors = false;
+  // Lets `aloft explain`, run by the same user on this machine, ask for the last decisions and what
+  // they rested on.
+  bool explain = false;
   // Called once for each call, before its result can be taken: for calls in the synchronous form on
   // the caller's thread, for others on a thread of the runtime, or on one that waits in
   // Future::get(). Must not block; must neither bind, unbind nor destroy the runtime.

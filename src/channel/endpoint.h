@@ -162,6 +162,9 @@ struct EndpointStats {
   std::uint64_t tx_bytes = 0;
   std::uint64_t rx_bytes = 0;
   std::chrono::nanoseconds round_trip{};  // smoothed, from heartbeats; 0 until the first
+  // TCP's, as the kernel counts them, looked at with each heartbeat; 0 where it does not say.
+  std::uint64_t segments = 0;  // sent
+  std::uint64_t resent = 0;    // of these: sent anew
 };
 
 // Thread rule: any thread. Destroying it from a thread other than its I/O thread waits for a

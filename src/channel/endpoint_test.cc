@@ -436,6 +436,8 @@ TEST_F(EndpointTest, the_link_measures_its_round_trip_and_counts_its_bytes) {
   EXPECT_GE(ue->stats().tx_bytes, 1'000'000 + 5 + frames * 16);
   EXPECT_LT(ue->stats().tx_bytes, 1'000'000 + 5 + frames * 16 + 1000);
   EXPECT_GE(handler->stats().rx_bytes, 1'000'000 + 5 + frames * 16);
+  while (ue->stats().segments == 0) std::this_thread::yield();  // with a heartbeat
+  EXPECT_LE(ue->stats().resent, ue->stats().segments);
 }
 
 }  // namespace

@@ -264,6 +264,7 @@ void Link::beat() {
     liveness_.sent(now);
   }
   wait_beat(liveness_.ping_due());
+  count_segments(now);
   written(std::move(lock));
 }
 

@@ -36,23 +36,18 @@
 #include "channel/endpoint.h"
 #include "channel/handshake.h"
 #include "channel/inbox.h"
+#include "channel/link_counters.h"
 #include "channel/liveness.h"
 #include "channel/outbox.h"
 #include "channel/pace.h"
 #include "channel/patience.h"
 #include "channel/role.h"
 #include "channel/socket_watch.h"
+#include "channel/tcp_gauge.h"
 #include "channel/transport.h"
 #include <aloft/result.h>
 
 namespace aloft::channel {
-
-// What outlives a link: counted over all links of an endpoint. Any thread.
-struct LinkCounters {
-  std::atomic<std::uint64_t> tx_bytes{0};
-  std::atomic<std::uint64_t> rx_bytes{0};
-  std::atomic<std::int64_t> round_trip_ns{0};
-};
 
 // Told once that the link has failed, on the I/O thread, after the receiver's on_sent and
 // on_message_abandoned.
@@ -184,6 +179,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   void push_urgent(const wire::FrameHeader& header, std::span<const std::byte> payload);
   void push_error(wire::FrameType type, StreamId stream, std::uint32_t number, const Error& why);
   void push_ping(Time now);
+  void count_segments(Time now);
   [[nodiscard]] bool needs_io_thread() const;
   // Ends a change of what is to be written, by any thread: writes what the kernel takes, and has
   // the I/O thread settle what is left to do. Releases the mutex.
@@ -234,6 +230,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Inbox::Sin
   bool wrote_ = false;             // something, since this was cleared
   bool resuming_ = false;          // resume_timer_ runs: what waits is looked at soon
   Pace pace_;
+  SegmentCount counted_;  // what the counters have of this connection
+  Time counted_at_;
   bool paced_ = false;              // there is no room for what waits
   bool waiting_paced_ = false;      // and the I/O thread looks again soon
   bool unwritable_ = false;         // the connection is lost, which reading will tell

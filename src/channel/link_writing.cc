@@ -19,6 +19,7 @@ using std::chrono::steady_clock;
 // What one visit does at most before other links have their turn.
 constexpr std::size_t kWritesPerVisit = 32;
 constexpr int kRoundsPerVisit = 8;
+constexpr std::chrono::milliseconds kCountSegments{100};
 
 }  // namespace
 
@@ -125,6 +126,17 @@ void Link::push_ping(Time now) {
   std::array<std::byte, wire::kPingSize> payload;
   wire::store(payload, 0, static_cast<std::uint64_t>(now.time_since_epoch().count()));
   push_urgent({.type = wire::FrameType::ping, .length = wire::kPingSize}, payload);
+}
+
+void Link::count_segments(Time now) {
+  // A busy link is looked at as seldom as an idle one sends heartbeats.
+  if (now < counted_at_ + kCountSegments) return;
+  counted_at_ = now;
+  const auto count = read_segments(socket_);
+  if (!count) return;
+  counters_->segments.fetch_add(count->sent - counted_.sent, std::memory_order_relaxed);
+  counters_->resent.fetch_add(count->resent - counted_.resent, std::memory_order_relaxed);
+  counted_ = *count;
 }
 
 bool Link::needs_io_thread() const {

@@ -73,10 +73,13 @@ EndpointStats EndpointCore::stats() const {
   return {.tx_bytes = counters_->tx_bytes.load(std::memory_order_relaxed),
           .rx_bytes = counters_->rx_bytes.load(std::memory_order_relaxed),
           .round_trip =
-              std::chrono::nanoseconds(counters_->round_trip_ns.load(std::memory_order_relaxed))};
+              std::chrono::nanoseconds(counters_->round_trip_ns.load(std::memory_order_relaxed)),
+          .segments = counters_->segments.load(std::memory_order_relaxed),
+          .resent = counters_->resent.load(std::memory_order_relaxed)};
 }
 
 void EndpointCore::take(Connection connection, const Peer& peer) {
+  counters_->round_trip_ns.store(0, std::memory_order_relaxed);  // the way may be another one
   current_ = std::make_shared<Link>(io_.context, std::move(connection), options_, peer.credit,
                                     *receiver_, *this, counters_);
   const std::lock_guard lock(mutex_);

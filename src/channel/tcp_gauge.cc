@@ -25,4 +25,15 @@ std::optional<Pace::Reading> read_gauge(int socket) {
                        .least_round_trip = std::chrono::microseconds(info.tcpi_min_rtt)};
 }
 
+std::optional<SegmentCount> read_segments(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  constexpr int kTcp = 6;  // IPPROTO_TCP
+  if (::getsockopt(socket, kTcp, TCP_INFO, &info, &size) != 0 ||
+      size < offsetof(tcp_info, tcpi_segs_out) + sizeof info.tcpi_segs_out) {
+    return std::nullopt;
+  }
+  return SegmentCount{.sent = info.tcpi_segs_out, .resent = info.tcpi_total_retrans};
+}
+
 }  // namespace aloft::channel

@@ -23,6 +23,8 @@ class Exploration {
 
   static constexpr double kMostCalls = 4;  // saved up
   static constexpr Seconds kMostTime{2};
+  static constexpr Seconds kFirstTime{
+      0.5};  // given at the beginning, for a place that nobody has met
   static constexpr Seconds kFirstPause{0.5};
   static constexpr Seconds kLongestPause{8};
 
@@ -55,7 +57,7 @@ class Exploration {
   const double part_of_calls_;
   const double part_of_time_;
   double calls_ = 1;  // one at the beginning: the other place has to be met
-  Seconds time_{0};
+  Seconds time_ = kFirstTime;
   Seconds pause_ = kFirstPause;
 };
 

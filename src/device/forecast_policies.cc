@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <string>
 #include <utility>
 
 #include <aloft/policy.h>
@@ -21,6 +23,13 @@ std::uint64_t microjoules(double millijoules) {
 }
 std::uint64_t tenths(double celsius) {
   return static_cast<std::uint64_t>(std::llround(celsius * 10));
+}
+
+// Without zeros that say nothing.
+std::string shown(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", number);
+  return text;
 }
 
 // How much better, as a part, the other place has to be for a change: much right after one, little
@@ -54,20 +63,24 @@ Reason both(ReasonCode code, Place place, std::uint64_t here, std::uint64_t edge
 }
 
 // A call that is made to learn of a place. At the edge it is made here as well from the beginning,
-// so that it takes no longer than it would have.
+// so that it takes no longer than it would have; but an edge that has never answered is given the
+// time of a run here first, since the two would be in each other's way.
 Decision try_out(const CallContext& context, Place place) {
   const auto& forecast = place == Place::here ? context.here : context.edge;
   const Reason reason(place == Place::here ? ReasonCode::tries_here : ReasonCode::tries_edge,
                       forecast ? microseconds(forecast->p50) : 0,
                       forecast ? microseconds(forecast->age) : 0);
   Decision decision{.place = place, .reason = reason, .tries = true};
-  if (place == Place::edge) decision.hedge = std::chrono::nanoseconds(0);
+  if (place == Place::edge)
+    decision.hedge =
+        context.here && !context.edge ? context.here->p50 : std::chrono::nanoseconds(0);
   return decision;
 }
 
 class MinLatencyPolicy final : public Policy {
  public:
   [[nodiscard]] Needs needs() const override { return Needs::forecasts; }
+  [[nodiscard]] std::string name() const override { return "min_latency"; }
   [[nodiscard]] Decision decide(const CallContext& context) const override {
     if (!context.edge_ready) return {Place::here, ReasonCode::latency_not_ready};
     if (context.try_out) return try_out(context, *context.try_out);
@@ -87,6 +100,7 @@ class MinLatencyPolicy final : public Policy {
 class MinEnergyPolicy final : public Policy {
  public:
   [[nodiscard]] Needs needs() const override { return Needs::forecasts; }
+  [[nodiscard]] std::string name() const override { return "min_energy"; }
   [[nodiscard]] Decision decide(const CallContext& context) const override {
     if (!context.edge_ready) return {Place::here, ReasonCode::energy_not_ready};
     if (context.try_out) {
@@ -115,6 +129,9 @@ class DeadlinePolicy final : public Policy {
       : deadline_(deadline), inner_(inner ? std::move(inner) : local_policy()) {}
 
   [[nodiscard]] Needs needs() const override { return Needs::forecasts; }
+  [[nodiscard]] std::string name() const override {
+    return "deadline:" + shown(Seconds(deadline_).count() * 1e3) + "ms:" + inner_->name();
+  }
   [[nodiscard]] Decision decide(const CallContext& context) const override {
     const Decision wanted = inner_->decide(context);
     if (wanted.tries) return wanted;
@@ -161,6 +178,9 @@ class CoolPolicy final : public Policy {
       : limit_(limit), inner_(inner ? std::move(inner) : min_latency_policy()) {}
 
   [[nodiscard]] Needs needs() const override { return Needs::forecasts; }
+  [[nodiscard]] std::string name() const override {
+    return "cool:" + shown(limit_) + ":" + inner_->name();
+  }
   [[nodiscard]] Decision decide(const CallContext& context) const override {
     const auto& celsius = context.device.cpu_celsius;
     if (!celsius) {

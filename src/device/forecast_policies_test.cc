@@ -81,6 +81,13 @@ TEST(MinLatency, tries_the_edge_out_with_a_call_that_runs_here_as_well) {
   EXPECT_EQ(tries.reason.text(), "tried out there: predicted 50 ms, last known 4000 ms ago");
 }
 
+TEST(MinLatency, gives_an_edge_that_has_never_answered_the_time_of_a_run_here) {
+  CallContext unmet = context(30ms, 50ms, Place::here);
+  unmet.try_out = Place::edge;
+  unmet.edge.reset();
+  EXPECT_EQ(min_latency_policy()->decide(unmet).hedge, 30ms);
+}
+
 TEST(Cool, leaves_the_device_before_it_reaches_its_limit) {
   const auto policy = cool_policy(75, local_policy());
   CallContext cool = context(10ms, 50ms, Place::here);
@@ -168,6 +175,13 @@ TEST(PolicyByName, makes_each_of_them_and_those_that_ask_another_one) {
                 ->decide({.function = "demo::f", .number = 2, .edge_ready = true})
                 .place,
             Place::edge);
+}
+
+TEST(PolicyByName, takes_the_name_that_a_policy_gives_itself) {
+  for (const char* name : {"local", "remote", "every:50", "min_latency", "deadline:50ms:local",
+                           "min_energy", "deadline:12.5ms:cool:70:every:3"})
+    EXPECT_EQ(policy_by_name(name).value()->name(), name);
+  EXPECT_EQ(policy_by_name("cool:75C").value()->name(), "cool:75:min_latency");
 }
 
 TEST(PolicyByName, refuses_what_is_none_and_says_what_there_is) {

@@ -1,127 +1,142 @@
 #include "device/notifier.h"
 
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 namespace aloft::device {
 namespace {
 
+using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-// A made-up kernel: files under a folder of its own, gone at the end.
-class MadeUpKernel : public testing::Test {
+// Keeps what it is told.
+class Listener {
+ public:
+  void take(const Notice& notice) {
+    const std::lock_guard lock(mutex_);
+    told_.push_back(notice);
+    changed_.notify_all();
+  }
+  // The first notice of this kind that `fits`; fails the test when none comes.
+  template <class Kind, class Fits>
+  std::optional<Kind> await(Fits fits) {
+    std::unique_lock lock(mutex_);
+    std::optional<Kind> found;
+    std::size_t seen = 0;
+    const bool came = changed_.wait_for(lock, 30s, [&] {
+      for (; seen < told_.size() && !found; ++seen) {
+        const auto* const its = std::get_if<Kind>(&told_[seen]);
+        if (its != nullptr && fits(*its)) found = *its;
+      }
+      return found.has_value();
+    });
+    EXPECT_TRUE(came);
+    return found;
+  }
+  std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return told_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Notice> told_;
+};
+
+class MadeUpDevice : public testing::Test {
  protected:
-  MadeUpKernel() {
+  MadeUpDevice() {
     root_ = fs::path(testing::TempDir()) /
             (std::string("aloft_notifier_") +
              testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
-    fs::create_directories(root_);
+    fs::create_directories(root_ / "sys/class/thermal/thermal_zone0");
+    std::ofstream(root_ / "sys/class/thermal/thermal_zone0/type") << "cpu-thermal\n";
+    temperature(61);
   }
-  ~MadeUpKernel() override { fs::remove_all(root_); }
-
-  void write(const std::string& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text << "\n";
+  ~MadeUpDevice() override { fs::remove_all(root_); }
+  void temperature(int celsius) {
+    std::ofstream(root_ / "sys/class/thermal/thermal_zone0/temp") << celsius * 1000 << "\n";
   }
-  [[nodiscard]] Notifier notifier() const {
-    return Notifier({.sys = root_ / "sys", .proc = root_ / "proc"});
+  [[nodiscard]] Sensors::Roots roots() const {
+    return {.sys = root_ / "sys", .proc = root_ / "proc"};
   }
 
   fs::path root_;
 };
 
-TEST_F(MadeUpKernel, without_a_sensor_has_no_temperature) {
-  const DeviceSample sample = notifier().sample();
-  EXPECT_TRUE(sample.temperatures.empty());
-  EXPECT_FALSE(Notifier::processor_temperature(sample).has_value());
+TEST_F(MadeUpDevice, tells_its_subscribers_how_it_is_and_what_changes) {
+  Notifier notifier({.roots = roots(), .period = 5ms});
+  Listener listener;
+  const auto subscription = notifier.subscribe([&](const Notice& n) { listener.take(n); });
+  const auto is = [](double celsius) {
+    return [celsius](const DeviceSample& sample) { return sample.state().cpu_celsius == celsius; };
+  };
+  EXPECT_TRUE(listener.await<DeviceSample>(is(61)).has_value());
+  temperature(70);
+  EXPECT_TRUE(listener.await<DeviceSample>(is(70)).has_value());
 }
 
-TEST_F(MadeUpKernel, has_the_temperatures_of_its_thermal_zones_in_their_order) {
-  write("sys/class/thermal/thermal_zone0/type", "acpitz");
-  write("sys/class/thermal/thermal_zone0/temp", "27800");
-  write("sys/class/thermal/thermal_zone10/type", "battery");
-  write("sys/class/thermal/thermal_zone10/temp", "-5500");
-  write("sys/class/thermal/thermal_zone2/type", "x86_pkg_temp");
-  write("sys/class/thermal/thermal_zone2/temp", "61000");
-  write("sys/class/thermal/cooling_device0/type", "Fan");
-  const DeviceSample sample = notifier().sample();
-  ASSERT_EQ(sample.temperatures.size(), 3U);
-  EXPECT_EQ(sample.temperatures[0].sensor, "acpitz");
-  EXPECT_DOUBLE_EQ(sample.temperatures[0].celsius, 27.8);
-  EXPECT_EQ(sample.temperatures[1].sensor, "x86_pkg_temp");
-  EXPECT_EQ(sample.temperatures[2].sensor, "battery");
-  EXPECT_DOUBLE_EQ(sample.temperatures[2].celsius, -5.5);
+TEST_F(MadeUpDevice, tells_nobody_whose_subscription_has_ended) {
+  Notifier notifier({.roots = roots(), .period = 1ms});
+  Listener first;
+  Listener second;
+  auto ends = notifier.subscribe([&](const Notice& n) { first.take(n); });
+  const auto stays = notifier.subscribe([&](const Notice& n) { second.take(n); });
+  (void)first.await<DeviceSample>([](const auto&) { return true; });
+  ends.end();
+  const std::size_t told = first.count();
+  const auto now = std::chrono::steady_clock::now();
+  (void)second.await<DeviceSample>([&](const DeviceSample& sample) { return sample.at > now; });
+  EXPECT_EQ(first.count(), told);
 }
 
-TEST_F(MadeUpKernel, has_the_temperatures_of_its_hwmon_chips_by_their_labels) {
-  write("sys/class/hwmon/hwmon1/name", "coretemp");
-  write("sys/class/hwmon/hwmon1/temp1_input", "48000");
-  write("sys/class/hwmon/hwmon1/temp1_label", "Package id 0");
-  write("sys/class/hwmon/hwmon1/temp2_input", "47000");
-  write("sys/class/hwmon/hwmon1/temp1_max", "100000");
-  const DeviceSample sample = notifier().sample();
-  ASSERT_EQ(sample.temperatures.size(), 2U);
-  EXPECT_EQ(sample.temperatures[0].sensor, "coretemp Package id 0");
-  EXPECT_EQ(sample.temperatures[1].sensor, "coretemp temp2");
+TEST_F(MadeUpDevice, looks_again_for_one_who_subscribes_later) {
+  Notifier notifier({.roots = roots(), .period = 1h});
+  Listener first;
+  const auto early = notifier.subscribe([&](const Notice& n) { first.take(n); });
+  (void)first.await<DeviceSample>([](const auto&) { return true; });
+  Listener second;
+  const auto late = notifier.subscribe([&](const Notice& n) { second.take(n); });
+  EXPECT_TRUE(second.await<DeviceSample>([](const auto&) { return true; }).has_value());
 }
 
-TEST_F(MadeUpKernel, leaves_out_a_sensor_that_answers_nonsense) {
-  write("sys/class/thermal/thermal_zone0/type", "iwlwifi");
-  write("sys/class/thermal/thermal_zone0/temp", "");
-  write("sys/class/thermal/thermal_zone1/type", "broken");
-  write("sys/class/thermal/thermal_zone1/temp", "-274000");
-  EXPECT_TRUE(notifier().sample().temperatures.empty());
-}
-
-TEST_F(MadeUpKernel, takes_the_processors_own_sensor_for_its_temperature) {
-  write("sys/class/thermal/thermal_zone0/type", "nvme");
-  write("sys/class/thermal/thermal_zone0/temp", "70000");
-  write("sys/class/thermal/thermal_zone1/type", "cpu-thermal");
-  write("sys/class/thermal/thermal_zone1/temp", "52000");
-  write("sys/class/thermal/thermal_zone2/type", "soc-thermal");
-  write("sys/class/thermal/thermal_zone2/temp", "55000");
-  const auto temperature = Notifier::processor_temperature(notifier().sample());
-  ASSERT_TRUE(temperature.has_value());
-  EXPECT_EQ(temperature->sensor, "soc-thermal");
-}
-
-TEST_F(MadeUpKernel, is_as_busy_as_its_counters_say_between_two_samples) {
-  write("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0");
-  Notifier notifier = this->notifier();
-  EXPECT_FALSE(notifier.sample().system_cpu_percent.has_value()) << "one sample says nothing";
-  write("proc/stat", "cpu  150 5 115 910 20 0 0 0 40 0");  // 70 busy of 200
-  const DeviceSample second = notifier.sample();
-  ASSERT_TRUE(second.system_cpu_percent.has_value());
-  EXPECT_DOUBLE_EQ(*second.system_cpu_percent, 35.0);
-}
-
-TEST_F(MadeUpKernel, without_counters_is_neither_busy_nor_idle) {
-  Notifier notifier = this->notifier();
-  (void)notifier.sample();
-  EXPECT_FALSE(notifier.sample().system_cpu_percent.has_value());
-}
-
-TEST_F(MadeUpKernel, names_its_processor) {
-  write("proc/cpuinfo", "processor\t: 0\nmodel\t\t: 143\nmodel name\t: Example CPU @ 2.10GHz");
-  EXPECT_EQ(processor_model(root_ / "proc"), "Example CPU @ 2.10GHz");
-  EXPECT_EQ(processor_model(root_ / "nothing"), "");
-}
-
-TEST(Notifier, counts_the_time_that_this_process_computes) {
-  Notifier notifier;
-  const DeviceSample first = notifier.sample();
-  EXPECT_FALSE(first.process_cpu_percent.has_value());
-  volatile unsigned sum = 0;
-  while (process_cpu_time() - first.process_cpu < std::chrono::milliseconds(20)) sum = sum + 1;
-  const DeviceSample second = notifier.sample();
-  EXPECT_GE(second.process_cpu - first.process_cpu, std::chrono::milliseconds(20));
-  ASSERT_TRUE(second.process_cpu_percent.has_value());
-  const std::chrono::duration<double> cpu = second.process_cpu - first.process_cpu;
-  const std::chrono::duration<double> wall = second.at - first.at;
-  EXPECT_DOUBLE_EQ(*second.process_cpu_percent, 100 * cpu.count() / wall.count());
+TEST_F(MadeUpDevice, knows_rates_and_loss_of_its_links_from_the_second_look_on) {
+  std::mutex mutex;
+  Notifier::LinkCount count{.up = true, .round_trip = 12ms, .tx_bytes = 1000, .segments = 100};
+  Notifier notifier({.roots = roots(), .period = 5ms, .links = [&] {
+                       const std::lock_guard lock(mutex);
+                       auto told = std::vector{count, Notifier::LinkCount{}};
+                       count.tx_bytes += 5000;
+                       count.segments += 10;
+                       count.resent += 1;
+                       return told;
+                     }});
+  Listener listener;
+  const auto subscription = notifier.subscribe([&](const Notice& n) { listener.take(n); });
+  const auto first = listener.await<LinkSample>([](const LinkSample& s) { return s.edge == 0; });
+  ASSERT_TRUE(first.has_value());
+  EXPECT_TRUE(first->up);
+  EXPECT_EQ(first->round_trip, 12ms);
+  EXPECT_FALSE(first->tx_rate || first->loss);
+  const auto second =
+      listener.await<LinkSample>([](const LinkSample& s) { return s.edge == 0 && s.tx_rate; });
+  ASSERT_TRUE(second.has_value());
+  const double time = std::chrono::duration<double>(second->at - first->at).count();
+  EXPECT_NEAR(*second->tx_rate, 5000 / time, 1 / time);
+  EXPECT_DOUBLE_EQ(*second->loss, 0.1);
+  const auto other = listener.await<LinkSample>([](const LinkSample& s) { return s.edge == 1; });
+  ASSERT_TRUE(other.has_value());
+  EXPECT_FALSE(other->up || other->round_trip || other->loss);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 
 #include <aloft/policy.h>
 
@@ -10,6 +11,7 @@ class LocalPolicy final : public Policy {
   [[nodiscard]] Decision decide(const CallContext&) const override {
     return {Place::here, ReasonCode::local_always};
   }
+  [[nodiscard]] std::string name() const override { return "local"; }
 };
 
 class RemotePolicy final : public Policy {
@@ -18,6 +20,7 @@ class RemotePolicy final : public Policy {
     if (!context.edge_ready) return {Place::here, ReasonCode::remote_not_ready};
     return {Place::edge, ReasonCode::remote_always};
   }
+  [[nodiscard]] std::string name() const override { return "remote"; }
 };
 
 class EveryPolicy final : public Policy {
@@ -34,6 +37,7 @@ class EveryPolicy final : public Policy {
     return {at_edge ? Place::edge : Place::here,
             Reason(code, calls_, span * calls_, span * calls_ + calls_ - 1)};
   }
+  [[nodiscard]] std::string name() const override { return "every:" + std::to_string(calls_); }
 
  private:
   const std::uint64_t calls_;

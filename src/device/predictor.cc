@@ -14,6 +14,8 @@ constexpr double kBulk = 32 * 1024;
 constexpr double kRoundTripHint = 1.3;
 // A hedged try that lost took at least as long as the winner; how much longer, nobody knows.
 constexpr double kLostTry = 1.25;
+// What is under way for longer is not, any more.
+constexpr std::chrono::minutes kLongestCall{1};
 
 double seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
@@ -64,15 +66,16 @@ void Predictor::on_link(std::uint32_t edge, const LinkReading& reading, Time) {
   }
 }
 
-void Predictor::on_network_change() {
-  pace_up_.clear();
-  pace_down_.clear();
-  for (Link& link : links_) link = {};
-  hint();
-}
+// Only a hint: routes and addresses are renewed all the time, and a link that does not outlive a
+// change comes up anew, with a round trip of its own.
+void Predictor::on_network_change() { hint(); }
 
 void Predictor::on_device(const DeviceState& state, Time now) {
   device_ = state;
+  if (state.cpu_celsius) {
+    temperature_.add(*state.cpu_celsius, now);
+    if (!state.cpu_celsius_per_second) device_.cpu_celsius_per_second = temperature_.slope();
+  }
   if (!state.watts) return;
   bool here = false;
   bool edge = false;
@@ -87,6 +90,9 @@ void Predictor::on_device(const DeviceState& state, Time now) {
 void Predictor::on_decided(const CallContext& context, const Decision& decision,
                            std::uint64_t number, Time now) {
   Function& its = function(context.function);
+  // The end of a call is not told while no policy asks.
+  std::erase_if(its.under_way,
+                [&](const UnderWay& call) { return now - call.since > kLongestCall; });
   const auto& its_forecast = decision.place == Place::here ? context.here : context.edge;
   const auto& other = decision.place == Place::here ? context.edge : context.here;
   its.under_way.push_back({.number = number,
@@ -163,7 +169,8 @@ void Predictor::learn_edge(Function& its, const CallRecord& record, Time now) {
     if (record.fell_back) took = std::max(0.0, took - seconds(record.here_run));
     took *= kLostTry;
     const auto run = its.edge.estimate(record.input_bytes);
-    at_edge = run ? run->p50 + its.queue.quantile(0.5) : 0;
+    if (!run) return its.unanswered.add(took, now);
+    at_edge = run->p50 + its.queue.quantile(0.5);
     sent = sent_bytes(its, record.input_bytes);
     received = its.received.quantile(0.5);
     const double known = link == nullptr ? 0
@@ -233,7 +240,13 @@ std::optional<Forecast> Predictor::forecast_here(const Function& its, std::uint6
 std::optional<Forecast> Predictor::forecast_edge(const Function& its, const Link& link,
                                                  std::uint64_t bytes, Time now) const {
   const auto run = its.edge.estimate(bytes);
-  if (!run || !its.edge_known) return std::nullopt;
+  if (!its.edge_known || (!run && its.unanswered.empty())) return std::nullopt;
+  if (!run) {
+    return Forecast{.p50 = nanoseconds(its.unanswered.quantile(0.5)),
+                    .p90 = nanoseconds(its.unanswered.quantile(0.9)),
+                    .observations = 0,
+                    .age = now - *its.edge_known};
+  }
   const double sent = sent_bytes(its, bytes);
   const double received = its.received.quantile(0.5);
   const auto part = [](const Recent& recent, double times) {
@@ -282,7 +295,10 @@ std::optional<Forecast> Predictor::forecast_edge(const Function& its, const Link
 }
 
 // A try at the edge is hedged here at once: beyond its share of the link it costs next to nothing.
+// One at an edge that has never answered has the time of a run here first.
 Predictor::Seconds Predictor::cost_of_try(Place place, const CallContext& context) {
+  if (place == Place::edge && !context.edge && context.here)
+    return std::min<Seconds>(context.here->p50, Exploration::kFirstTime);
   if (place == Place::edge || !context.here || !context.edge) return Seconds(0);
   return context.here->p50 - context.edge->p50;
 }

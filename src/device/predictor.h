@@ -25,6 +25,7 @@
 #include "device/exploration.h"
 #include "device/recent.h"
 #include "device/run_times.h"
+#include "device/trend.h"
 #include <aloft/call_record.h>
 #include <aloft/forecast.h>
 #include <aloft/policy.h>
@@ -48,7 +49,7 @@ class Predictor {
 
   // --- What it learns from. `now` never goes back.
   void on_link(std::uint32_t edge, const LinkReading& reading, Time now);
-  // Another interface, another address: what was known of links may be wrong.
+  // Another interface, another address, another route: what is known of links may be wrong.
   void on_network_change();
   void on_device(const DeviceState& state, Time now);
   // The call is under way from now on; `number` is CallRecord::number.
@@ -77,13 +78,14 @@ class Predictor {
     bool tries = false;
     Time since;
     double predicted = 0;  // seconds, p50; 0: it was not
-    double to_beat = 0;  // seconds, p50 at the other place; 0: not known
+    double to_beat = 0;    // seconds, p50 at the other place; 0: not known
   };
   struct Function {
     explicit Function(const PredictionOptions& options)
         : exploration(options.explored_calls, options.explored_time) {}
     RunTimes here;                   // runs
     RunTimes edge;                   // runs there
+    Recent unanswered;               // seconds without a reply, until there is a first one
     Recent queue;                    // seconds there, before a run
     Recent rest;                     // seconds of small messages beside round trip and run
     Recent sent_part;                // bytes on the wire for each byte of input
@@ -122,6 +124,7 @@ class Predictor {
   Recent pace_up_;  // seconds for a byte on the wire
   Recent pace_down_;
   DeviceState device_;
+  Trend temperature_;
   double room_when_run_ = 1;  // room_here() while calls ran here last
   std::optional<double> watts_idle_;
   Recent watts_here_;

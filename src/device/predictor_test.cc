@@ -161,6 +161,18 @@ TEST(Predictor, expects_a_slower_processor_to_take_longer) {
   EXPECT_NEAR(ms(calls.foresee().here->p50), 100, 2) << "calls have shown what it means";
 }
 
+TEST(Predictor, knows_how_fast_the_processor_grows_warm) {
+  Calls calls;
+  for (int i = 0; i <= 40; ++i) {
+    calls.predictor.on_device({.cpu_celsius = 50 + 0.2 * i}, calls.now);
+    if (i == 1) EXPECT_FALSE(calls.foresee().device.cpu_celsius_per_second.has_value());
+    calls.now += 100ms;
+  }
+  const DeviceState device = calls.foresee().device;
+  ASSERT_TRUE(device.cpu_celsius_per_second.has_value());
+  EXPECT_NEAR(*device.cpu_celsius_per_second, 2.0, 0.01);
+}
+
 TEST(Predictor, tries_the_other_place_for_a_bounded_part_of_the_calls) {
   Calls calls;
   calls.world.megabytes_a_second = 2;  // the edge takes five times as long
@@ -229,6 +241,19 @@ TEST(Predictor, learns_from_a_try_that_lost_that_the_edge_is_slow) {
                      {.place = Place::edge, .reason = "test", .tries = true, .hedge = 0ns});
   }
   EXPECT_GT(ms(calls.foresee().edge->p50), 100);
+}
+
+TEST(Predictor, expects_of_an_edge_that_has_never_answered_what_it_was_waited_for) {
+  Calls calls;
+  calls.world.megabytes_a_second = 1;  // it takes more than a second
+  for (int i = 0; i < 5; ++i) (void)calls.call(Place::here);
+  EXPECT_FALSE(calls.foresee().edge.has_value());
+  (void)calls.call(calls.foresee(),
+                   {.place = Place::edge, .reason = "test", .tries = true, .hedge = 0ns});
+  const CallContext context = calls.foresee();
+  ASSERT_TRUE(context.edge.has_value());
+  EXPECT_GT(context.edge->p50, context.here->p50);
+  EXPECT_EQ(context.edge->observations, 0U);
 }
 
 TEST(Predictor, knows_energy_by_the_model_without_a_sensor) {

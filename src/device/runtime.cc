@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -8,8 +9,12 @@
 #include "base/digest.h"
 #include "channel/address.h"
 #include "channel/tls.h"
+#include "device/explain/document.h"
+#include "device/explain/socket.h"
 #include "device/local_models.h"
+#include "device/notifier.h"
 #include "device/offload_handler.h"
+#include "device/outlook.h"
 #include "function/binding.h"
 #include <aloft/cluster.h>
 #include <aloft/runtime.h>
@@ -127,15 +132,22 @@ class Runtime::Impl {
   Impl(RuntimeOptions options, device::LocalModels models,
        std::vector<function::SessionOptions> edges)
       : log_(options.log_level, options.log ? std::move(options.log) : log_to_stderr()),
-        models_(std::move(models)) {
+        models_(std::move(models)),
+        notifier_({.roots = {.sys = options.sys, .proc = options.proc},
+                   .links = [this] { return links(); }}),
+        outlook_(options.prediction, options.local_workers, notifier_) {
+    if (!options.policy) options.policy = local_policy();
+    const Needs needs = options.policy->needs();
+    policy_name_ = options.policy->name();
     function::DispatchOptions dispatch{
-        .policy = options.policy ? std::move(options.policy) : local_policy(),
+        .policy = std::move(options.policy),
         .functions = {options.functions.begin(), options.functions.end()},
         .call_timeout = options.call_timeout,
         .local_workers = options.local_workers,
         .max_calls = options.max_calls,
         .digest_tensors = options.digest_tensors,
-        .on_call = std::move(options.on_call)};
+        .on_call = std::move(options.on_call),
+        .foresight = &outlook_};
     if (options.cluster == nullptr) {
       handler_.emplace(std::move(dispatch), std::move(edges), models_.graphs, log_);
     } else {
@@ -145,12 +157,67 @@ class Runtime::Impl {
                                                    .drain = options.call_timeout},
                        std::move(edges.front()), models_.graphs, log_);
     }
+    outlook_.watch(needs);
+  }
+  // Nobody looks at the links any more when they go.
+  ~Impl() {
+    explain_.reset();
+    outlook_.watch(Needs::nothing);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void set_policy(std::shared_ptr<Policy> policy) {
+    if (!policy) policy = local_policy();
+    outlook_.watch(policy->needs());
+    {
+      const std::lock_guard lock(policy_mutex_);
+      policy_name_ = policy->name();
+    }
+    handler_->dispatcher().set_policy(std::move(policy));
+  }
+
+  void let_explain() {
+    auto made = device::ExplainSocket::listen([this] { return explanation(); });
+    if (made) {
+      explain_ = *std::move(made);
+    } else {
+      log_(LogLevel::warning, "`aloft explain` cannot ask: " + made.error().message);
+    }
   }
 
   [[nodiscard]] const device::LocalModels& models() const { return models_; }
   [[nodiscard]] device::OffloadHandler& handler() { return *handler_; }
 
  private:
+  [[nodiscard]] std::vector<device::Notifier::LinkCount> links() const {
+    std::vector<device::Notifier::LinkCount> counts;
+    for (std::size_t edge = 0; edge < handler_->edges(); ++edge) {
+      const function::RemoteSession& session = *handler_->session(edge);
+      const channel::EndpointStats stats = session.stats();
+      counts.push_back({.up = session.is_ready(),
+                        .round_trip = stats.round_trip,
+                        .tx_bytes = stats.tx_bytes,
+                        .rx_bytes = stats.rx_bytes,
+                        .segments = stats.segments,
+                        .resent = stats.resent});
+    }
+    return counts;
+  }
+
+  [[nodiscard]] std::string explanation() {
+    device::Explanation all{.program = device::this_program(),
+                            .policy = {},
+                            .edges = links(),
+                            .functions = outlook_.last(),
+                            .decisions = handler_->dispatcher().recent_decisions()};
+    {
+      const std::lock_guard lock(policy_mutex_);
+      all.policy = policy_name_;
+    }
+    return device::document(all);
+  }
+
   static std::vector<device::ModuleWanted> wanted(
       const std::vector<function::ModuleToOpen>& modules) {
     std::vector<device::ModuleWanted> all;
@@ -161,7 +228,12 @@ class Runtime::Impl {
 
   const function::Log log_;
   const device::LocalModels models_;
+  device::Notifier notifier_;
+  device::Outlook outlook_;
+  std::mutex policy_mutex_;
+  std::string policy_name_;
   std::optional<device::OffloadHandler> handler_;
+  std::unique_ptr<device::ExplainSocket> explain_;
 };
 
 Runtime::Runtime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -205,10 +277,12 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
                                                      .libraries = options.inference_libraries});
   if (!models) return std::unexpected(std::move(models.error()));
   for (function::SessionOptions& edge : edges) edge.models = models->files;
+  const bool explain = options.explain;
   std::unique_ptr<Runtime> runtime(new Runtime(
       std::make_unique<Impl>(std::move(options), *std::move(models), std::move(edges))));
   if (auto started = runtime->impl_->handler().start(); !started)
     return std::unexpected(std::move(started.error()));
+  if (explain) runtime->impl_->let_explain();
   return runtime;
 }
 
@@ -284,9 +358,7 @@ std::vector<DecisionRecord> Runtime::recent_decisions() const {
   return impl_->handler().dispatcher().recent_decisions();
 }
 
-void Runtime::set_policy(std::shared_ptr<Policy> policy) {
-  impl_->handler().dispatcher().set_policy(policy ? std::move(policy) : local_policy());
-}
+void Runtime::set_policy(std::shared_ptr<Policy> policy) { impl_->set_policy(std::move(policy)); }
 
 Result<UpgradeReport> Runtime::upgrade(std::string_view module, const std::filesystem::path& file,
                                        const UpgradeOptions& options) {

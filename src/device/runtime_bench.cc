@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "device/notifier.h"
+#include "device/sensors.h"
 #include "device/testing/demo_module.h"
 #include <aloft/runtime.h>
 
@@ -108,6 +108,14 @@ void BM_bound_here(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(demo::add(1, 2));
 }
 BENCHMARK(BM_bound_here);
+
+// With a policy that is told forecasts, and a predictor that learns of each call.
+void BM_bound_here_with_forecasts(benchmark::State& state) {
+  const demo::Registered module;
+  const auto runtime = bound_runtime(min_latency_policy(), false);
+  for (auto _ : state) benchmark::DoNotOptimize(demo::add(1, 2));
+}
+BENCHMARK(BM_bound_here_with_forecasts);
 
 void BM_bare_socket(benchmark::State& state) {
   static const int socket = [] {

@@ -9,8 +9,11 @@
 namespace aloft::function {
 
 CallDecisions::CallDecisions(std::shared_ptr<Policy> policy, SettingsByName settings,
-                             std::span<const ModuleDescriptor* const> modules)
-    : settings_(std::move(settings)), policy_(policy.get()) {
+                             std::span<const ModuleDescriptor* const> modules, Foresight* foresight)
+    : settings_(std::move(settings)),
+      policy_(policy.get()),
+      foresight_(foresight),
+      asked_(policy->needs() == Needs::forecasts ? foresight : nullptr) {
   policies_.push_back(std::move(policy));
   for (const ModuleDescriptor* const module : modules) {
     Module& made = modules_.emplace_back();
@@ -30,6 +33,8 @@ FunctionSettings CallDecisions::settings_of(const FunctionDescriptor& function) 
 
 void CallDecisions::set_policy(std::shared_ptr<Policy> policy) {
   const std::lock_guard lock(mutex_);
+  asked_.store(policy->needs() == Needs::forecasts ? foresight_ : nullptr,
+               std::memory_order_release);
   policy_.store(policy.get(), std::memory_order_release);
   if (std::ranges::find(policies_, policy) == policies_.end())
     policies_.push_back(std::move(policy));
@@ -52,7 +57,7 @@ KnownFunction& CallDecisions::known(const FunctionDescriptor& function) {
 }
 
 CallDecisions::Decided CallDecisions::decide(KnownFunction& known, std::optional<Location> forced,
-                                             EdgeSet ready, bool loss_pending) {
+                                             EdgeSet ready, bool loss_pending, const Call& call) {
   Decided decided;
   decided.number = next_number_.fetch_add(1, std::memory_order_relaxed);
   CallContext context{.function = known.function->qualified_name,
@@ -69,9 +74,17 @@ CallDecisions::Decided CallDecisions::decide(KnownFunction& known, std::optional
     decided.reason = ReasonCode::asked_for;
   } else {
     const Policy& policy = *policy_.load(std::memory_order_acquire);
+    Foresight* const foresight = this->foresight();
+    if (foresight != nullptr) {
+      context.input_bytes = call.input_bytes;
+      context.deadline = call.deadline;
+      foresight->foresee(context, first);
+    }
     const Decision decision = policy.decide(context);
+    if (foresight != nullptr) foresight->decided(context, decision, decided.number);
     if (decision.place == Place::edge) decided.edge = first;
     decided.reason = decision.reason;
+    decided.hedge = decision.hedge;
     if (loss_pending && !decided.edge && ready == 0) {
       // A call that would not have gone to the edge anyhow is no takeover, and shows that none was
       // needed.

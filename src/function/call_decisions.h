@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "function/call_plan.h"
+#include "function/foresight.h"
 #include <aloft/detail/binding.h>
 #include <aloft/function_settings.h>
 #include <aloft/place.h>
@@ -40,9 +42,10 @@ struct KnownFunction {
 // Thread rule: any thread.
 class CallDecisions {
  public:
-  // Functions of other modules, of a library that is loaded later, cost a lock.
+  // Functions of other modules, of a library that is loaded later, cost a lock. `foresight` is
+  // borrowed; null: no policy is told forecasts.
   CallDecisions(std::shared_ptr<Policy> policy, SettingsByName settings,
-                std::span<const ModuleDescriptor* const> modules);
+                std::span<const ModuleDescriptor* const> modules, Foresight* foresight);
 
   void set_policy(std::shared_ptr<Policy> policy);  // not null
   // From now on all edges are one: a call for any of them goes to this one while it is ready.
@@ -56,10 +59,19 @@ class CallDecisions {
     Reason reason;
     bool instead_of_edge = false;  // here only because an edge was just lost
     bool no_takeover = false;      // an edge was lost, and this call would not have gone there
+    std::optional<std::chrono::nanoseconds> hedge{};  // Decision::hedge
   };
-  // `loss_pending`: an edge was lost, and no call has shown yet what took its place.
+  // Of a call, for a policy that needs forecasts.
+  struct Call {
+    std::uint64_t input_bytes = 0;
+    std::optional<std::chrono::nanoseconds> deadline;
+  };
+  // Who is to be told of all calls; null: the policy needs no forecasts.
+  [[nodiscard]] Foresight* foresight() const { return asked_.load(std::memory_order_acquire); }
+  // `loss_pending`: an edge was lost, and no call has shown yet what took its place. `call` is read
+  // while there is a foresight().
   [[nodiscard]] Decided decide(KnownFunction& known, std::optional<Location> forced, EdgeSet ready,
-                               bool loss_pending);
+                               bool loss_pending, const Call& call);
 
   // A call whose place is no decision: of an object's method.
   [[nodiscard]] Decided follow_object(KnownFunction& known);
@@ -93,6 +105,8 @@ class CallDecisions {
   const SettingsByName settings_;
   std::vector<Module> modules_;
   std::atomic<const Policy*> policy_;
+  Foresight* const foresight_;
+  std::atomic<Foresight*> asked_;  // null while the policy needs none
   static constexpr EdgeIndex kNone = 0xffffffff;
   std::atomic<EdgeIndex> preferred_ = kNone;
   alignas(64) std::atomic<std::uint64_t> next_number_ = 0;

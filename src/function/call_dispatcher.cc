@@ -27,7 +27,7 @@ CallDispatcher::CallDispatcher(DispatchOptions options, const inference::GraphTa
       graphs_(graphs),
       sessions_(std::move(sessions)),
       log_(log),
-      decisions_(options_.policy, options_.functions, registered_modules()),
+      decisions_(options_.policy, options_.functions, registered_modules(), options_.foresight),
       hedges_(executor_, graphs_, options_.digest_tensors),
       executor_(options_.local_workers) {
   places_ = EndPlaces::make({.sessions = sessions_,
@@ -37,7 +37,7 @@ CallDispatcher::CallDispatcher(DispatchOptions options, const inference::GraphTa
                              .on_move = {},
                              .on_settled = [this](ElasticCall& call) {
                                call.record_exception();
-                               if (options_.on_call) options_.on_call(call.record);
+                               tell_of(call.record);
                                tell(call);
                              }});
 }
@@ -100,8 +100,16 @@ Result<UpgradeReport> CallDispatcher::upgrade(ModuleToOpen next, const UpgradeOp
 CallDispatcher::Decided CallDispatcher::decide(ElasticCall& call, KnownFunction& known) {
   const bool loss_pending = std::ranges::any_of(
       sessions_, [](const RemoteSession* session) { return session->loss_pending(); });
-  const Decided decided = decisions_.decide(known, forced_location(),
-                                            ready_edges(*call.function().module), loss_pending);
+  CallDecisions::Call its;
+  if (decisions_.foresight() != nullptr) {
+    codec::Writer arguments;
+    call.encode(arguments);
+    its.input_bytes = call.record.input_bytes = arguments.size();
+    its.deadline = scope_deadline();
+    if (!its.deadline) its.deadline = known.settings.deadline;
+  }
+  const Decided decided = decisions_.decide(
+      known, forced_location(), ready_edges(*call.function().module), loss_pending, its);
   if (decided.no_takeover) {
     for (RemoteSession* const session : sessions_) (void)session->take_loss();
   }
@@ -141,6 +149,16 @@ CallPlan::Rules CallDispatcher::rules(const KnownFunction& known, TimePoint star
   return rules;
 }
 
+CallPlan::Rules CallDispatcher::rules(const KnownFunction& known, TimePoint start,
+                                      const Decided& decided) const {
+  CallPlan::Rules rules = this->rules(known, start);
+  const bool may_run_twice = rules.repeat == Repeat::allowed && rules.fallback == Fallback::here &&
+                             known.function->run_encoded != nullptr;
+  if (decided.hedge && may_run_twice)
+    rules.hedge = std::min<CallPlan::Duration>(rules.hedge.value_or(kLongest), *decided.hedge);
+  return rules;
+}
+
 // --- Here
 // --------------------------------------------------------------------------------------------------------
 
@@ -158,7 +176,10 @@ void CallDispatcher::run_here(ElasticCall& call, bool instead_of_edge, std::stop
   const inference::GraphScope graphs(graphs_, options_.digest_tensors ? &digests : nullptr,
                                      std::move(stop));
   const InPlaceScope in_place;
+  if (!timed()) return call.run_native();
+  const TimePoint began = steady_clock::now();
   call.run_native();
+  call.record.here_run = steady_clock::now() - began;
 }
 
 // --- Calls
@@ -167,26 +188,31 @@ void CallDispatcher::run_here(ElasticCall& call, bool instead_of_edge, std::stop
 void CallDispatcher::finish(ElasticCall& call, TimePoint start) {
   call.record_exception();
   call.record.latency = steady_clock::now() - start;
-  if (options_.on_call) options_.on_call(call.record);
+  tell_of(call.record);
+}
+
+void CallDispatcher::tell_of(const CallRecord& record) const {
+  if (Foresight* const foresight = decisions_.foresight()) foresight->ended(record);
+  if (options_.on_call) options_.on_call(record);
 }
 
 void CallDispatcher::run(ElasticCall& call) {
   KnownFunction& known = decisions_.known(call.function());
   // Nobody sees how long a call took that is told to nobody.
-  const bool timed = options_.on_call != nullptr;
+  const bool timed = this->timed();
   TimePoint start = timed ? steady_clock::now() : TimePoint{};
   const Decided decided = decide(call, known);
   if (run_at_end(call, known, decided)) {
     // Its record is complete but for what it threw.
     call.record_exception();
-    if (options_.on_call) options_.on_call(call.record);
+    tell_of(call.record);
     return;
   }
   if (!decided.edge && !has_deadline(known)) {
     run_here(call, decided.instead_of_edge, std::stop_token());
   } else {
     if (!timed) start = steady_clock::now();
-    Run run(*this, call, Run::Form::waited, rules(known, start), start);
+    Run run(*this, call, Run::Form::waited, rules(known, start, decided), start);
     run.carry_out(decided);
   }
   if (timed) finish(call, start);
@@ -197,7 +223,8 @@ void CallDispatcher::start(ElasticCall& call) {
   KnownFunction& known = decisions_.known(call.function());
   const Decided decided = decide(call, known);
   if (start_at_end(call, known, decided)) return;
-  auto owned = std::make_unique<Run>(*this, call, Run::Form::future, rules(known, start), start);
+  auto owned =
+      std::make_unique<Run>(*this, call, Run::Form::future, rules(known, start, decided), start);
   Run& run = *owned;
   call.attachment = std::move(owned);
   if (count_async(call, &run)) return run.begin(decided);

@@ -19,6 +19,7 @@
 #include "function/call_watch.h"
 #include "function/elastic_calls.h"
 #include "function/elastic_places.h"
+#include "function/foresight.h"
 #include "function/here_executor.h"
 #include "function/log.h"
 #include "function/remote_session.h"
@@ -37,6 +38,7 @@ struct DispatchOptions {
   std::size_t max_calls = 1024;
   bool digest_tensors = false;
   std::function<void(const CallRecord&)> on_call;
+  Foresight* foresight = nullptr;  // borrowed; null: no policy is told forecasts
 };
 
 // Thread rule: any thread.
@@ -77,13 +79,22 @@ class CallDispatcher final : public detail::Dispatcher {
   // Numbers the call and sets its reason.
   [[nodiscard]] Decided decide(detail::ElasticCall& call, KnownFunction& known);
   [[nodiscard]] CallPlan::Rules rules(const KnownFunction& known, TimePoint start) const;
+  // The same, with what the decision asks for.
+  [[nodiscard]] CallPlan::Rules rules(const KnownFunction& known, TimePoint start,
+                                      const Decided& decided) const;
   [[nodiscard]] EdgeSet ready_edges(const ModuleDescriptor& module) const;
   // `instead_of_edge`: it takes the place of an edge that failed.
   void run_here(detail::ElasticCall& call, bool instead_of_edge, std::stop_token stop);
   // A run begins that takes the place of an edge's.
   void note_takeover(CallRecord& record);
-  // Completes the record and tells the application.
+  // Completes the record and tells the application, and whoever learns from it.
   void finish(detail::ElasticCall& call, TimePoint start);
+  // Tells whoever learns from it, and the application.
+  void tell_of(const CallRecord& record) const;
+  // Somebody is told how long a call takes.
+  [[nodiscard]] bool timed() const {
+    return options_.on_call != nullptr || decisions_.foresight() != nullptr;
+  }
   // Tells the end of an asynchronous call, which may be gone after it.
   void end(detail::ElasticCall& call, TimePoint start, const Run* run);
   // Counts an asynchronous call (`run` may be null). False: there are too many, as it is told.

@@ -44,7 +44,7 @@ bool CallDispatcher::start_at_end(ElasticCall& call, const KnownFunction& known,
   const bool once = known.function->once && decided.edge && !has_terms(known);
   if (!of_object && !once) return false;
   if (!count_async(call, nullptr)) {
-    if (options_.on_call) options_.on_call(call.record);
+    tell_of(call.record);
     call.completion().finish();
     return true;
   }
@@ -58,7 +58,7 @@ bool CallDispatcher::start_at_end(ElasticCall& call, const KnownFunction& known,
     return true;
   }
   call.set_error(calls.error());
-  if (options_.on_call) options_.on_call(call.record);
+  tell_of(call.record);
   tell(call);
   return true;
 }

@@ -315,6 +315,7 @@ void CallDispatcher::Run::take(const CallPlan::Step& step) {
 
 void CallDispatcher::Run::call_edge(EdgeIndex edge) {
   if (!std::exchange(encoded_, true)) call.encode(arguments_);
+  call.record.input_bytes = arguments_.size();
   edge_ = edge;
   edge_ended_.store(false, std::memory_order_relaxed);
   reply = {};

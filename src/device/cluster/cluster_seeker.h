@@ -18,8 +18,8 @@
 #include "device/cluster/client_key.h"
 #include "device/cluster/cluster_session.h"
 #include "device/cluster/discovery.h"
-#include "device/cluster/network_changes.h"
 #include "device/cluster_client.h"
+#include "device/network_changes.h"
 #include <aloft/cluster.h>
 
 namespace aloft::device {

@@ -1,4 +1,4 @@
-#include "device/cluster/network_changes.h"
+#include "device/network_changes.h"
 
 #include <array>
 #include <cerrno>

@@ -1,0 +1,87 @@
+#include "device/explain/socket.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/explain/folder.h"
+#include "device/explain/unix_address.h"
+
+namespace aloft::device {
+
+using std::chrono::steady_clock;
+
+Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(std::function<std::string()> explain) {
+  const auto folder = make_explain_folder();
+  if (!folder) return std::unexpected(folder.error());
+  const std::filesystem::path path = explain_socket(*folder, ::getpid());
+  const auto address = unix_address(path);
+  if (!address) return std::unexpected(address.error());
+  (void)::unlink(path.c_str());  // of a process of this number that did not end well
+  Descriptor listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor stop(::eventfd(0, EFD_CLOEXEC));
+  if (!listening || !stop ||
+      ::bind(listening.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+      ::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(listening.get(), 8) != 0) {
+    return fail(Errc::refused, "cannot listen at " + path.string() + ": " + std::strerror(errno));
+  }
+  return std::unique_ptr<ExplainSocket>(
+      new ExplainSocket(path, std::move(listening), std::move(stop), std::move(explain)));
+}
+
+ExplainSocket::ExplainSocket(std::filesystem::path path, Descriptor listening, Descriptor stop,
+                             std::function<std::string()> explain)
+    : path_(std::move(path)),
+      listening_(std::move(listening)),
+      stop_(std::move(stop)),
+      explain_(std::move(explain)),
+      thread_([this] { serve(); }) {}
+
+ExplainSocket::~ExplainSocket() {
+  const std::uint64_t one = 1;
+  (void)!::write(stop_.get(), &one, sizeof one);
+  thread_.join();
+  (void)::unlink(path_.c_str());
+}
+
+void ExplainSocket::serve() {
+  std::array<pollfd, 2> waiting{{{listening_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+  for (;;) {
+    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (waiting[1].revents != 0) return;
+    if (waiting[0].revents == 0) continue;
+    const Descriptor connection(
+        ::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (connection) answer(connection.get());
+  }
+}
+
+void ExplainSocket::answer(int connection) const {
+  const std::string text = explain_();
+  const auto until = steady_clock::now() + kPatience;
+  std::array<pollfd, 2> waiting{{{connection, POLLOUT, 0}, {stop_.get(), POLLIN, 0}}};
+  for (std::size_t sent = 0; sent < text.size();) {
+    const ssize_t size = ::send(connection, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+    if (size > 0) {
+      sent += static_cast<std::size_t>(size);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
+    if (left.count() <= 0 ||
+        ::poll(waiting.data(), waiting.size(), static_cast<int>(left.count())) <= 0)
+      return;
+    if (waiting[1].revents != 0) return;
+  }
+}
+
+}  // namespace aloft::device
