@@ -24,8 +24,9 @@ void failed(Context& context, const Error& error);
 void add_cluster_commands(CLI::App& app, Context& context);  // aloft cluster init|issue|...
 void add_token_commands(CLI::App& app, Context& context);    // aloft token issue|check|...
 void add_module_commands(CLI::App& app, Context& context);   // aloft module push|pull|...
-// aloft hosts, sessions, tenants, drain, move, explain
+// aloft hosts, sessions, tenants, drain, move
 void add_operator_commands(CLI::App& app, Context& context);
+void add_explain_command(CLI::App& app, Context& context);  // aloft explain
 
 void add_rollout_command(CLI::App& app, Context& context);  // aloft rollout
 

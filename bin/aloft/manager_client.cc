@@ -69,6 +69,12 @@ Result<std::unique_ptr<v1::OffloadManager::Stub>> connect(const ManagerOptions& 
                                      (folder / "ca.pem").string());
 }
 
+std::string fraction(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", value);
+  return text;
+}
+
 void print_json(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;

@@ -45,6 +45,9 @@ Result<Response> ask(v1::OffloadManager::Stub& stub,
   return response;
 }
 
+// Two digits behind the point.
+[[nodiscard]] std::string fraction(double value);
+
 void print_json(const google::protobuf::Message& message);
 
 // Columns as wide as what is in them; numbers are texts here.

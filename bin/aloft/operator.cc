@@ -1,4 +1,4 @@
-// aloft hosts, sessions, tenants, drain, move, explain: what an operator asks of a cluster. Any of
+// aloft hosts, sessions, tenants, drain, move: what an operator asks of a cluster. Any of
 // its managers answers; the first that can be reached is asked.
 #include <cstdio>
 #include <functional>
@@ -34,12 +34,6 @@ std::string cores(std::uint64_t millicores) {
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(millicores) / 1000);
   return text;
 }
-std::string fraction(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", value);
-  return text;
-}
-
 Result<void> hosts(const Context& context, Stub& stub) {
   auto answer = ask(stub, &Stub::ListHosts, v1::ListHostsRequest{});
   if (!answer) return std::unexpected(answer.error());
@@ -158,24 +152,6 @@ Result<void> rebalance(const Context& context, Stub& stub, const Options& option
   return {};
 }
 
-Result<void> explain(const Context& context, Stub& stub, const Options& options) {
-  v1::ExplainSessionRequest request;
-  request.set_id(options.session);
-  auto answer = ask(stub, &Stub::ExplainSession, request);
-  if (!answer) return std::unexpected(answer.error());
-  if (context.json) return print_json(*answer), Result<void>{};
-  TextTable table({"HOST", "TOTAL", "LOAD", "ROUND TRIP", "COMPILED", "SPREAD", "REFUSED BECAUSE"});
-  for (const auto& score : answer->scores()) {
-    const bool refused = !score.refused_because().empty();
-    const auto shown = [&](double value) { return refused ? std::string("-") : fraction(value); };
-    table.add({score.host_id(), shown(score.total()), shown(score.load()),
-               shown(score.round_trip()), shown(score.compiled()), shown(score.spread()),
-               refused ? score.refused_because() : "-"});
-  }
-  table.print();
-  return {};
-}
-
 }  // namespace
 
 void add_operator_commands(CLI::App& app, Context& context) {
@@ -220,10 +196,6 @@ void add_operator_commands(CLI::App& app, Context& context) {
   moving->add_flag("--dry-run", options->only_say, "with --rebalance: says which, and moves none");
   moving->add_option("--to", options->to, "this host; none: the best");
   moving->add_option("--avoid", options->avoid, "not these hosts")->delimiter(',');
-  add("explain", "shows why a session is where it is",
-      [&context, options](Stub& stub) { return explain(context, stub, *options); })
-      ->add_option("SESSION", options->session, "as `aloft sessions` lists it")
-      ->required();
 }
 
 }  // namespace aloft::cli

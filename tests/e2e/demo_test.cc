@@ -79,6 +79,24 @@ TEST_F(Demo, hops_between_device_and_edge_without_losing_a_frame) {
   EXPECT_GT(std::filesystem::file_size(out_ / "figure3.png"), 10'000U);
 }
 
+TEST_F(Demo, a_held_device_is_left_for_the_edge_by_a_policy_that_predicts) {
+  start_edge();
+  ASSERT_EQ(run({"--edge", edge_->address(), "--frames", "40", "--policy", "min_latency",
+                 "--device-cpu", "20"}),
+            0)
+      << transcript_;
+  const auto result = report();
+  EXPECT_EQ(result.at("frames"), 40);
+  EXPECT_EQ(result.at("frames_lost"), 0);
+  if (result.at("device").at("cpu_limit_percent") != 20) GTEST_SKIP() << "the device is not held";
+  const auto rows = read_csv(out_ / "frames.csv");
+  std::size_t remote = 0;
+  for (const auto& row : rows) remote += row.at("place") == "remote" ? 1 : 0;
+  EXPECT_EQ(rows.front().at("place"), "local") << "nothing is known of either place";
+  EXPECT_NE(error_.find("remote: predicted "), std::string::npos) << transcript_;
+  EXPECT_GE(remote, 25U) << transcript_;
+}
+
 TEST_F(Demo, both_places_compute_the_same_bits) {
   start_edge();
   ASSERT_EQ(run({"--edge", edge_->address(), "--frames", "25", "--verify", "--device-cpu", "100"}),
