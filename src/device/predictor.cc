@@ -242,8 +242,8 @@ std::optional<Forecast> Predictor::forecast_edge(const Function& its, const Link
   const auto run = its.edge.estimate(bytes);
   if (!its.edge_known || (!run && its.unanswered.empty())) return std::nullopt;
   if (!run) {
-    return Forecast{.p50 = nanoseconds(its.unanswered.quantile(0.5)),
-                    .p90 = nanoseconds(its.unanswered.quantile(0.9)),
+    return Forecast{.p50 = nanoseconds(its.unanswered.quantile(1)),
+                    .p90 = nanoseconds(its.unanswered.quantile(1)),
                     .observations = 0,
                     .age = now - *its.edge_known};
   }

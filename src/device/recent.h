@@ -1,9 +1,9 @@
 // Recent observations of one quantity, and its quantiles.
 //
 // The last kKept observations, of which each counts half as much as the one kHalfLife later. Where
-// three in a row lie clearly outside what the ones before were like, on the same side, the quantity
-// has changed its level: the ones before are forgotten. So the estimate is calm while nothing
-// happens, and follows a change after three observations.
+// three in a row lie clearly outside what the ones before were like, on the same side, or two far
+// outside, the quantity has changed its level: the ones before are forgotten. So the estimate is
+// calm while nothing happens, and follows a change after two or three observations.
 //
 // Thread rule: one thread at a time. Allocates nothing.
 #pragma once
@@ -13,8 +13,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
-#include <optional>
 #include <utility>
 
 namespace aloft::device {
@@ -24,21 +22,28 @@ class Recent {
   using Time = std::chrono::steady_clock::time_point;
 
   static constexpr std::size_t kKept = 16;
-  static constexpr double kHalfLife = 6;        // observations
-  static constexpr std::size_t kOutsiders = 3;  // in a row
-  static constexpr double kClearly = 0.10;      // of the value
+  static constexpr double kHalfLife = 6;  // observations
+  // So many in a row, outside by this part of the value.
+  struct Change {
+    std::size_t outsiders;
+    double beyond;
+  };
+  static constexpr Change kClear{3, 0.10};
+  static constexpr Change kFar{2, 0.40};
 
   void add(double value, Time at) {
-    if (size_ >= kOutsiders + 2 && outsiders(value)) keep_last(kOutsiders - 1);
+    if (is(kClear, value)) {
+      keep_last(kClear.outsiders - 1);
+    } else if (is(kFar, value)) {
+      keep_last(kFar.outsiders - 1);
+    }
     if (size_ == kKept) keep_last(kKept - 1);
     values_[size_++] = value;
     last_ = at;
   }
-  void clear() { size_ = 0; }
 
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] double newest() const { return values_[size_ - 1]; }
   [[nodiscard]] Time last() const { return last_; }  // when the newest was made
 
   // `part`: 0.5 for the median. 0 when there is none.
@@ -65,10 +70,11 @@ class Recent {
   }
 
   // Whether the newest ones, and `value`, are all above or all below what was before.
-  [[nodiscard]] bool outsiders(double value) const {
-    const std::size_t before = size_ - (kOutsiders - 1);
-    const double low = quantile_of(before, 0.1) * (1 - kClearly);
-    const double high = quantile_of(before, 0.9) * (1 + kClearly);
+  [[nodiscard]] bool is(const Change& change, double value) const {
+    if (size_ < change.outsiders + 2) return false;
+    const std::size_t before = size_ - (change.outsiders - 1);
+    const double low = quantile_of(before, 0.1) * (1 - change.beyond);
+    const double high = quantile_of(before, 0.9) * (1 + change.beyond);
     bool all_low = value < low;
     bool all_high = value > high;
     for (std::size_t i = before; i < size_; ++i) {
