@@ -16,8 +16,9 @@ struct DeviceState {
   std::optional<double> cpu_celsius_per_second{};  // how it has changed lately
   std::optional<double> process_cpu_percent{};     // of one core: 200 means two cores busy
   std::optional<double> system_cpu_percent{};      // of all cores together: 0..100
-  std::optional<double>
-      cpu_speed{};  // the processor's frequency now as a part of its highest: 0..1
+  std::optional<int> cpu_cores{};                  // that are in use
+  // The highest frequency that the processor may run at now, as a part of its highest: 0..1.
+  std::optional<double> cpu_speed{};
   std::optional<std::uint64_t> memory_available{};  // bytes
   std::optional<double> battery_percent{};          // 0..100
   std::optional<bool> mains{};                      // fed from outside

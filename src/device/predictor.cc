@@ -14,6 +14,9 @@ constexpr double kBulk = 32 * 1024;
 constexpr double kRoundTripHint = 1.3;
 // A hedged try that lost took at least as long as the winner; how much longer, nobody knows.
 constexpr double kLostTry = 1.25;
+// Percent of all cores that other programs take more or less, and how much the newest look counts.
+constexpr double kLoadHint = 10;
+constexpr double kLoadWeight = 0.2;
 // What is under way for longer is not, any more.
 constexpr std::chrono::minutes kLongestCall{1};
 
@@ -76,6 +79,7 @@ void Predictor::on_device(const DeviceState& state, Time now) {
     temperature_.add(*state.cpu_celsius, now);
     if (!state.cpu_celsius_per_second) device_.cpu_celsius_per_second = temperature_.slope();
   }
+  look_at_load(state);
   if (!state.watts) return;
   bool here = false;
   bool edge = false;
@@ -85,6 +89,20 @@ void Predictor::on_device(const DeviceState& state, Time now) {
   if (here && !edge) watts_here_.add(*state.watts, now);
   if (edge && !here) watts_edge_.add(*state.watts, now);
   if (!here && !edge) watts_idle_ = std::min(watts_idle_.value_or(*state.watts), *state.watts);
+}
+
+// How much other programs take from a run here is not known before it is tried: it depends on how
+// many threads they have. That they have begun, or ended, is a reason to try.
+void Predictor::look_at_load(const DeviceState& state) {
+  if (!state.system_cpu_percent) return;
+  double others = *state.system_cpu_percent;
+  if (state.process_cpu_percent && state.cpu_cores)
+    others = std::max(0.0, others - *state.process_cpu_percent / *state.cpu_cores);
+  load_ = load_ ? *load_ + kLoadWeight * (others - *load_) : others;
+  if (!load_hinted_) load_hinted_ = load_;
+  if (std::abs(*load_ - *load_hinted_) < kLoadHint) return;
+  load_hinted_ = load_;
+  hint();
 }
 
 void Predictor::on_decided(const CallContext& context, const Decision& decision,

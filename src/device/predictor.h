@@ -116,6 +116,7 @@ class Predictor {
   [[nodiscard]] double sent_bytes(const Function& function, std::uint64_t bytes) const;
   [[nodiscard]] double room_here() const;
   void hint();
+  void look_at_load(const DeviceState& state);
 
   const PredictionOptions options_;
   const int workers_;
@@ -125,7 +126,9 @@ class Predictor {
   Recent pace_down_;
   DeviceState device_;
   Trend temperature_;
-  double room_when_run_ = 1;  // room_here() while calls ran here last
+  double room_when_run_ = 1;           // room_here() while calls ran here last
+  std::optional<double> load_;         // percent of all cores, by other programs, smoothed
+  std::optional<double> load_hinted_;  // when it was a hint last
   std::optional<double> watts_idle_;
   Recent watts_here_;
   Recent watts_edge_;

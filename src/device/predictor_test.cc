@@ -190,6 +190,32 @@ TEST(Predictor, tries_the_other_place_for_a_bounded_part_of_the_calls) {
   EXPECT_EQ(tries, calls.predictor.tries());
 }
 
+TEST(Predictor, looks_at_the_device_again_soon_when_other_programs_have_ended) {
+  Calls calls;
+  const auto look = [&](double others) {
+    calls.predictor.on_device(
+        {.process_cpu_percent = 100, .system_cpu_percent = 25 + others, .cpu_cores = 4}, calls.now);
+  };
+  // Until a try at the device is due, at most so many calls.
+  const auto calls_to_try = [&](double others) {
+    int count = 0;
+    for (; count < 500 && calls.foresee().try_out != Place::here; ++count) {
+      look(others);
+      (void)calls.call(Place::edge);
+    }
+    return count;
+  };
+  for (int i = 0; i < 5; ++i) (void)calls.call(Place::here);
+  for (int i = 0; i < 20; ++i) {  // in vain, so that pauses grow long
+    (void)calls_to_try(50);
+    (void)calls.call(calls.foresee(), {.place = Place::here, .reason = "test", .tries = true});
+  }
+  const int in_calm = calls_to_try(50);
+  (void)calls.call(calls.foresee(), {.place = Place::here, .reason = "test", .tries = true});
+  const int after_the_end = calls_to_try(0);
+  EXPECT_LT(after_the_end, in_calm / 2);
+}
+
 TEST(Predictor, tries_nothing_without_a_budget) {
   Calls calls({.explored_calls = 0, .explored_time = 0});
   for (int i = 0; i < 500; ++i) {

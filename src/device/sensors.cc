@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <time.h>
+#include <unistd.h>
 
 namespace aloft::device {
 namespace {
@@ -76,6 +77,7 @@ DeviceState DeviceSample::state() const {
   return {.cpu_celsius = processor ? std::optional(processor->celsius) : std::nullopt,
           .process_cpu_percent = process_cpu_percent,
           .system_cpu_percent = system_cpu_percent,
+          .cpu_cores = cpu_cores,
           .cpu_speed = cpu_speed,
           .memory_available = memory_available,
           .battery_percent = battery_percent,
@@ -165,6 +167,7 @@ void Sensors::find_power() {
 
 DeviceSample Sensors::sample() {
   DeviceSample now{.at = std::chrono::steady_clock::now(), .process_cpu = process_cpu_time()};
+  now.cpu_cores = std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
   find(now.at);
   const auto ticks = system_ticks();
   if (before_ && now.at > before_->at) {

@@ -30,6 +30,7 @@ struct DeviceSample {
   // Since the sample before; absent in the first one, and when no time has passed.
   std::optional<double> process_cpu_percent{};  // of one core: 200 means two cores busy
   std::optional<double> system_cpu_percent{};   // of all cores together: 0..100
+  int cpu_cores = 1;                            // that are in use
   std::optional<double> processor_watts{};      // drawn by the processor (powercap), since then
   std::vector<Temperature> temperatures{};      // thermal zones, then hwmon sensors
   // The highest frequency that the processor may run at now, as a part of its highest: 0..1.

@@ -39,6 +39,7 @@ Json described(const DeviceState& device) {
   put(json, "cpu_celsius_per_second", device.cpu_celsius_per_second);
   put(json, "process_cpu_percent", device.process_cpu_percent);
   put(json, "system_cpu_percent", device.system_cpu_percent);
+  put(json, "cpu_cores", device.cpu_cores);
   put(json, "cpu_speed", device.cpu_speed);
   put(json, "memory_available", device.memory_available);
   put(json, "battery_percent", device.battery_percent);
