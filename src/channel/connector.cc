@@ -22,7 +22,9 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::milliseconds kLongestPause{2000};
+// With an attempt that goes nowhere for connect_timeout, a link that works again is found within 2
+// s.
+constexpr std::chrono::milliseconds kLongestPause{750};
 
 class Connector final : public EndpointCore {
  public:

@@ -148,7 +148,7 @@ struct EndpointOptions {
   std::chrono::milliseconds dead_after{200};
   // TCP and handshake together; for a listener, the handshake.
   std::chrono::milliseconds connect_timeout{1000};
-  // Before the first attempt after a loss; doubles up to 2 s until a handshake succeeds.
+  // Before the first attempt after a loss; doubles up to 750 ms until a handshake succeeds.
   std::chrono::milliseconds reconnect_delay{100};
   // A thread that assists looks for bytes for so long before it sleeps, where they mostly come that
   // soon (patience.h). 0: it sleeps at once.

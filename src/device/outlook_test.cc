@@ -1,8 +1,10 @@
 // Policies that predict, through the public interface: a device of the test's whose function takes
 // its time and whose files say how hot it is, and an edge of the test's.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -11,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "device/testing/demo_module.h"
+#include "support/relay.h"
 #include <aloft/codec.h>
 #include <aloft/runtime.h>
 
@@ -19,6 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using function::testing::AutomaticEdge;
+
 namespace fs = std::filesystem;
 
 // Answers a gate at once.
@@ -33,12 +37,12 @@ std::optional<AutomaticEdge::Answer> open_gate(const function::Call& call,
   return answer;
 }
 
-class OutlookTest : public testing::Test {
+class OutlookTest : public ::testing::Test {
  protected:
   OutlookTest() {
-    root_ = fs::path(testing::TempDir()) /
+    root_ = fs::path(::testing::TempDir()) /
             (std::string("aloft_outlook_") +
-             testing::UnitTest::GetInstance()->current_test_info()->name());
+             ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     fs::create_directories(root_ / "class/thermal/thermal_zone0");
     std::ofstream(root_ / "class/thermal/thermal_zone0/type") << "cpu-thermal\n";
@@ -53,9 +57,10 @@ class OutlookTest : public testing::Test {
   void temperature(int celsius) {
     std::ofstream(root_ / "class/thermal/thermal_zone0/temp") << celsius * 1000 << "\n";
   }
-  void start(std::shared_ptr<Policy> policy) {
+  void start(std::shared_ptr<Policy> policy) { start(std::move(policy), edge_.address()); }
+  void start(std::shared_ptr<Policy> policy, const std::string& edge) {
     RuntimeOptions options;
-    options.edges = {edge_.address()};
+    options.edges = {edge};
     options.policy = std::move(policy);
     options.sys = root_;
     options.call_timeout = 60s;
@@ -105,6 +110,30 @@ TEST_F(OutlookTest, min_latency_stays_on_a_fast_device) {
   start(min_latency_policy());
   const CallRecord stays = call_until(ReasonCode::latency_here);
   EXPECT_EQ(stays.place, Place::here);
+}
+
+TEST_F(OutlookTest, an_outage_costs_no_call_and_after_it_the_edge_is_used_again) {
+  demo::during_gate = [] { std::this_thread::sleep_for(20ms); };
+  testing::Relay relay(edge_.port());
+  relay.set_delay(1ms);
+  start(min_latency_policy(), "127.0.0.1:" + std::to_string(relay.port()));
+  (void)call_until(ReasonCode::latency_edge);
+  relay.blackhole();
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::nanoseconds longest{};
+  while (std::chrono::steady_clock::now() < begin + 3s) {
+    ASSERT_EQ(demo::gate(1), 1);
+    const std::lock_guard lock(mutex_);
+    longest = std::max(longest, last_.latency);
+  }
+  EXPECT_EQ(last_.place, Place::here);
+  EXPECT_LT(longest, 2s) << "the first call waits until the link is known to be dead, and no other";
+  relay.resume();
+  const auto end = std::chrono::steady_clock::now();
+  (void)call_until(ReasonCode::latency_edge);
+  const std::chrono::duration<double> back = std::chrono::steady_clock::now() - end;
+  std::cout << "back at the edge after " << back.count() << " s\n";
+  EXPECT_LT(back, 10s);
 }
 
 TEST_F(OutlookTest, cool_leaves_a_device_that_grows_hot_and_comes_back_to_a_cool_one) {
