@@ -165,7 +165,8 @@ TEST(Predictor, knows_how_fast_the_processor_grows_warm) {
   Calls calls;
   for (int i = 0; i <= 40; ++i) {
     calls.predictor.on_device({.cpu_celsius = 50 + 0.2 * i}, calls.now);
-    if (i == 1) EXPECT_FALSE(calls.foresee().device.cpu_celsius_per_second.has_value());
+    const bool known = calls.foresee().device.cpu_celsius_per_second.has_value();
+    EXPECT_EQ(known, i >= 5) << "less than half a second says nothing";
     calls.now += 100ms;
   }
   const DeviceState device = calls.foresee().device;
