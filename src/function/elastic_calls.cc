@@ -5,6 +5,7 @@
 #include <string>
 
 #include "function/binding.h"
+#include "function/remote_session.h"
 
 namespace aloft::function {
 namespace {
@@ -14,8 +15,8 @@ using channel::SharedBytes;
 using detail::ElasticCall;
 using std::chrono::steady_clock;
 
-// A caller that waits reads the link itself for so long at most: a result that comes otherwise (its
-// end was recovered here) is seen at the latest then.
+// A caller that waits reads the link itself for so long at most: one that ends meanwhile may leave
+// it asleep.
 constexpr std::chrono::milliseconds kAssist{20};
 
 Error late() { return {Errc::deadline_exceeded, "no result within its deadline"}; }
@@ -50,13 +51,25 @@ class ElasticCalls::Waited final : public EndSender {
  public:
   void on_outcome(Outcome told) override {
     outcome = std::move(told);
-    is_told.store(true, std::memory_order_release);
+    is_told_.store(true);
+    if (RemoteSession* const session = assisted_.load()) session->nudge();
     ended.finish();
+  }
+  // Until it is told, or `until`. Not where the end is here.
+  void assist(RemoteSession* session, steady_clock::time_point until) {
+    if (session == nullptr) return;
+    // Either what is told is seen here, or whoever tells it sees which link this thread reads.
+    assisted_.store(session);
+    if (!is_told_.load()) session->assist(is_told_, until);
+    assisted_.store(nullptr);
   }
 
   std::optional<Outcome> outcome;  // once it has ended
-  std::atomic<bool> is_told = false;
   detail::Completion ended;
+
+ private:
+  std::atomic<bool> is_told_ = false;
+  std::atomic<RemoteSession*> assisted_ = nullptr;
 };
 
 // Kept by whoever may still need it: the end until the outcome, the call until its completion.
@@ -180,7 +193,7 @@ void ElasticCalls::wait_for(ElasticCall& call, channel::SharedBytes arguments,
   const auto sent = end_->send(call.function().index, std::move(arguments), waited, terms.deadline);
   if (!sent) return call.set_error(sent.error());
   const auto longest = steady_clock::now() + kAssist;
-  end_->assist(waited->is_told, terms.deadline ? std::min(longest, *terms.deadline) : longest);
+  waited->assist(end_->session(), terms.deadline ? std::min(longest, *terms.deadline) : longest);
   if (!terms.deadline) {
     waited->ended.wait();
   } else if (!waited->ended.wait_until(*terms.deadline)) {

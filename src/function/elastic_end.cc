@@ -366,10 +366,9 @@ Location ElasticEnd::location() const {
   return location_of(fixed_.home());
 }
 
-void ElasticEnd::assist(const std::atomic<bool>& done, TimePoint until) const {
+RemoteSession* ElasticEnd::session() const {
   const Location at = location();
-  if (at.is_here()) return;
-  places_->options().sessions[at.number() - 1]->assist(done, until);
+  return at.is_here() ? nullptr : places_->options().sessions[at.number() - 1];
 }
 
 channel::FixedEnd::Counters ElasticEnd::counters() const {

@@ -91,8 +91,8 @@ class ElasticEnd final : public EndPeer,
 
   // It is here since its edge was lost, and nobody has moved it since.
   [[nodiscard]] bool is_stranded() const { return stranded_.load(std::memory_order_acquire); }
-  // For a thread that waits for an answer: see RemoteSession::assist(). Nothing where it is here.
-  void assist(const std::atomic<bool>& done, TimePoint until) const;
+  // With the edge where it is, whose link brings its answers: null where it is here.
+  [[nodiscard]] RemoteSession* session() const;
 
   // Ends what is under way with `why`, and waits for what runs here. More than once is allowed.
   void close(const Error& why);
