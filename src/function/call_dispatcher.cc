@@ -98,6 +98,12 @@ Result<UpgradeReport> CallDispatcher::upgrade(ModuleToOpen next, const UpgradeOp
 // ----------------------------------------------------------------------------------------------------
 
 CallDispatcher::Decided CallDispatcher::decide(ElasticCall& call, KnownFunction& known) {
+  if (call.called_object() != nullptr) {  // its place is no decision
+    const Decided decided = decisions_.follow_object(known);
+    call.record.number = decided.number;
+    call.record.reason = decided.reason;
+    return decided;
+  }
   const bool loss_pending = std::ranges::any_of(
       sessions_, [](const RemoteSession* session) { return session->loss_pending(); });
   CallDecisions::Call its;
@@ -192,7 +198,9 @@ void CallDispatcher::finish(ElasticCall& call, TimePoint start) {
 }
 
 void CallDispatcher::tell_of(const CallRecord& record) const {
-  if (Foresight* const foresight = decisions_.foresight()) foresight->ended(record);
+  Foresight* const foresight = decisions_.foresight();
+  if (foresight != nullptr && record.reason.code() != ReasonCode::with_object)
+    foresight->ended(record);
   if (options_.on_call) options_.on_call(record);
 }
 
