@@ -338,7 +338,8 @@ void ClusterSession::watch_at(ManagerLink& manager) {
   }
   v1::WatchSessionRequest request;
   request.set_id(id_);
-  const auto stream = manager.stub().WatchSession(&context, request);
+  const std::shared_ptr<ManagerLink::Stub> used = manager.stub();
+  const auto stream = used->WatchSession(&context, request);
   v1::Session session;
   while (stream->Read(&session)) take(session);
   const grpc::Status status = stream->Finish();
@@ -348,6 +349,7 @@ void ClusterSession::watch_at(ManagerLink& manager) {
   }
   if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) return;
   const CallFailure failure = failure_of(status, context, manager.address());
+  if (failure.then == Then::next_manager) manager.leave(used);
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   if (log_.wants(LogLevel::debug))

@@ -30,10 +30,6 @@ std::optional<milliseconds> retry_after(const grpc::ClientContext& context) {
 std::shared_ptr<grpc::Channel> channel_to(const std::string& address,
                                           const ManagerCredentials& credentials) {
   grpc::ChannelArguments arguments;
-  // Another manager is asked meanwhile; this one may be back soon.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // Channels with equal arguments share their connections otherwise, and with them their fate.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // Managers are named one by one: no proxy of the environment, no service configuration.
@@ -94,13 +90,23 @@ ManagerCredentials credentials_of(const ClusterOptions& options) {
 }
 
 ManagerLink::ManagerLink(std::string address, const ManagerCredentials& credentials)
-    : address_(std::move(address)),
-      token_(credentials.token),
-      stub_(v1::OffloadManager::NewStub(channel_to(address_, credentials))) {}
+    : address_(std::move(address)), credentials_(credentials) {}
+
+std::shared_ptr<ManagerLink::Stub> ManagerLink::stub() {
+  const std::lock_guard lock(mutex_);
+  if (!stub_) stub_ = v1::OffloadManager::NewStub(channel_to(address_, credentials_));
+  return stub_;
+}
+
+void ManagerLink::leave(const std::shared_ptr<Stub>& stub) {
+  const std::lock_guard lock(mutex_);
+  if (stub_ == stub) stub_ = nullptr;
+}
 
 void ManagerLink::prepare(grpc::ClientContext& context, std::optional<milliseconds> limit) const {
   if (limit) context.set_deadline(std::chrono::system_clock::now() + *limit);
-  if (!token_.empty()) context.AddMetadata("authorization", "Bearer " + token_);
+  if (!credentials_.token.empty())
+    context.AddMetadata("authorization", "Bearer " + credentials_.token);
 }
 
 std::expected<ManagerLink::Pinged, CallFailure> ManagerLink::ping(Calls& calls,

@@ -1,6 +1,11 @@
 // One Offload Manager as the device calls it: gRPC, the credentials of the device, an error that
 // says what to do next. Calls block, for as long as they were given, and can be cancelled from
 // another thread.
+//
+// A channel of gRPC's that has failed connects again only while a call is under way or, without
+// one, every few seconds, which is too seldom for a handshake to get anywhere; and a call that
+// meets it in this state fails at once. So what has failed is left, and the next call has a channel
+// of its own, which it waits for.
 #pragma once
 
 #include <chrono>
@@ -90,13 +95,19 @@ class ManagerLink {
     rpc::pass_on(trace, context);
     const Calls::Running running(calls, context);
     Response response;
-    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    const std::shared_ptr<Stub> used = stub();
+    const grpc::Status status = (used.get()->*method)(&context, request, &response);
     if (status.ok()) return response;
-    return std::unexpected(failure_of(status, context, address_));
+    CallFailure failure = failure_of(status, context, address_);
+    if (failure.then == CallFailure::Then::next_manager) leave(used);
+    return std::unexpected(std::move(failure));
   }
   // For a stream: credentials and, if any, a limit.
   void prepare(grpc::ClientContext& context, std::optional<std::chrono::milliseconds> limit) const;
-  [[nodiscard]] Stub& stub() { return *stub_; }
+  // On the channel that is in use.
+  [[nodiscard]] std::shared_ptr<Stub> stub();
+  // Its manager did not answer. It goes when nothing is under way on it.
+  void leave(const std::shared_ptr<Stub>& stub);
 
   struct Pinged {
     std::string cluster;
@@ -110,8 +121,9 @@ class ManagerLink {
 
  private:
   const std::string address_;
-  const std::string token_;
-  const std::unique_ptr<Stub> stub_;
+  const ManagerCredentials credentials_;
+  std::mutex mutex_;
+  std::shared_ptr<Stub> stub_;  // null: to be made
 };
 
 using ManagerLinks = std::vector<std::shared_ptr<ManagerLink>>;
