@@ -20,6 +20,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   aloft::ops::start_logging("aloft-infer", argc > 2 ? argv[2] : "info",
-                            aloft::ops::LogFormat::text);
+                            aloft::ops::parse_log_format(argc > 3 ? argv[3] : "text"));
   return aloft::host::serve_inference();
 }

@@ -145,6 +145,8 @@ class OffloadManagerService final : public v1::OffloadManager::CallbackService {
   Pool pool_;  // after it: work that is in here goes on there
 };
 
+// "sha256:" and 64 hex digits in lower case: digests are compared as texts.
+[[nodiscard]] bool is_digest(const std::string& text);
 // Whether a request to open a session is one; what it says otherwise is for people.
 [[nodiscard]] Result<void> check(const v1::OpenSessionRequest& request);
 

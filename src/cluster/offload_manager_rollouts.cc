@@ -22,10 +22,10 @@ Result<void> check(const v1::StartRolloutRequest& request) {
   if (!identity::is_name(request.tenant())) return wrong("tenant: not a name");
   const std::string& name = request.module().name();
   if (name.empty() || name.size() > kMaxModuleName) return wrong("module: no name");
-  if (!Digest::parse(request.module().digest()))
-    return wrong("module: its digest is sha256: and 64 hex digits");
-  if (!request.from().empty() && !Digest::parse(request.from()))
-    return wrong("from: sha256: and 64 hex digits");
+  if (!is_digest(request.module().digest()))
+    return wrong("module: its digest is sha256: and 64 hex digits in lower case");
+  if (!request.from().empty() && !is_digest(request.from()))
+    return wrong("from: sha256: and 64 hex digits in lower case");
   if (request.from() == request.module().digest())
     return wrong("the new version is the version before");
   if (request.percent_hundredths() > kAll) return wrong("percent: at most 100");

@@ -29,6 +29,11 @@ bool is_text(std::string_view text) {
 
 }  // namespace
 
+bool is_digest(const std::string& text) {
+  const auto digest = Digest::parse(text);
+  return digest && "sha256:" + digest->hex() == text;
+}
+
 Result<void> check(const v1::OpenSessionRequest& request) {
   if (request.modules().empty()) return wrong("modules: a session is for one module at least");
   if (request.modules_size() > kMaxModules) {
@@ -36,8 +41,8 @@ Result<void> check(const v1::OpenSessionRequest& request) {
   }
   for (const auto& module : request.modules()) {
     if (!is_text(module.name())) return wrong("modules: a name has 1 to 128 printable characters");
-    if (!module.digest().starts_with("sha256:") || !Digest::parse(module.digest())) {
-      return wrong("modules: a digest is `sha256:` and 64 hex digits");
+    if (!is_digest(module.digest())) {
+      return wrong("modules: a digest is `sha256:` and 64 hex digits in lower case");
     }
   }
   if (request.client_key_sha256().size() != kKeyBytes) {

@@ -214,6 +214,8 @@ TEST_P(RolloutTest,
   EXPECT_EQ(start(50, 'b', "else").error_code(), Code::NOT_FOUND) << "nobody has such a module";
   EXPECT_EQ(start(50, 'a').error_code(), Code::INVALID_ARGUMENT) << "it is there already";
   EXPECT_EQ(start(101).error_code(), Code::INVALID_ARGUMENT);
+  EXPECT_EQ(start(50, 'B').error_code(), Code::INVALID_ARGUMENT)
+      << "which is another text than that of the module itself";
   EXPECT_TRUE(is_at(0));
 
   ASSERT_TRUE(start(50).ok());

@@ -221,14 +221,15 @@ struct Tenants::Impl {
   fs::path file;
   Told told;
   mutable std::mutex mutex;
-  std::mutex loading;  // one reload at a time, so that the later one's table is the one that stays
+  // One reload at a time, so that the later one's table is the one that stays, and is told last.
+  std::mutex loading;
   std::shared_ptr<const TenantTable> table;
-  std::string last_error;
+  std::string last_error;  // under `loading`
   std::unique_ptr<config::FolderWatch> watch;  // last: it uses all of the above
 
   enum class Change : std::uint8_t { same, another };
-  Result<Change> reload() {
-    const std::lock_guard one_at_a_time(loading);
+  // Under `loading`.
+  Result<Change> load() {
     auto loaded = load_tenants(file);
     if (!loaded) return std::unexpected(std::move(loaded).error());
     const std::lock_guard lock(mutex);
@@ -237,14 +238,18 @@ struct Tenants::Impl {
     return Change::another;
   }
 
-  void tell(const Result<Change>& outcome) {
-    // An error is told once, however often something else in the folder changes, and so is its end.
-    const std::string error = outcome ? "" : outcome.error().message;
+  // An error is told once, however often something else in the folder changes, and so is its end.
+  Result<void> reload() {
+    const std::lock_guard one_at_a_time(loading);
+    const auto loaded = load();
+    const Result<void> outcome =
+        loaded ? Result<void>{} : Result<void>{std::unexpected(loaded.error())};
+    const std::string error = loaded ? "" : loaded.error().message;
     const bool news =
-        outcome ? *outcome == Change::another || !last_error.empty() : error != last_error;
+        loaded ? *loaded == Change::another || !last_error.empty() : error != last_error;
     last_error = error;
-    if (!news || !told) return;
-    told(outcome ? Result<void>{} : Result<void>{std::unexpected(outcome.error())});
+    if (news && told) told(outcome);
+    return outcome;
   }
 };
 
@@ -255,12 +260,15 @@ Result<std::unique_ptr<Tenants>> Tenants::open(const fs::path& file, Told told) 
   auto impl = std::make_unique<Impl>();
   impl->file = file;
   impl->told = std::move(told);
-  if (auto loaded = impl->reload(); !loaded) return std::unexpected(std::move(loaded).error());
-  auto watch = config::FolderWatch::start({file}, [at = impl.get()] { at->tell(at->reload()); });
+  if (auto loaded = impl->load(); !loaded) return std::unexpected(std::move(loaded).error());
+  auto watch = config::FolderWatch::start({file}, [at = impl.get()] { (void)at->reload(); });
   if (!watch) return std::unexpected(std::move(watch).error());
   impl->watch = *std::move(watch);
   // What changed before it was watched.
-  if (auto loaded = impl->reload(); !loaded) return std::unexpected(std::move(loaded).error());
+  {
+    const std::lock_guard one_at_a_time(impl->loading);
+    if (auto loaded = impl->load(); !loaded) return std::unexpected(std::move(loaded).error());
+  }
   return std::unique_ptr<Tenants>(new Tenants(std::move(impl)));
 }
 
@@ -269,10 +277,6 @@ std::shared_ptr<const TenantTable> Tenants::table() const {
   return impl_->table;
 }
 
-Result<void> Tenants::reload() {
-  auto outcome = impl_->reload();
-  if (!outcome) return std::unexpected(std::move(outcome).error());
-  return {};
-}
+Result<void> Tenants::reload() { return impl_->reload(); }
 
 }  // namespace aloft::cluster

@@ -67,8 +67,9 @@ struct TenantTable {
 // The file while it is used. Thread rule: any thread.
 class Tenants {
  public:
-  // Called, on a thread of its own, when another table came to be in force, or when the file had an
-  // error and none did. Not for the first one.
+  // Called, on a thread of its own or reload()'s, one call at a time, when another table came to be
+  // in force, or when the file had an error and none did. Not for the first one; must not call this
+  // object, but for table().
   using Told = std::function<void(const Result<void>&)>;
 
   // Errors: those of load_tenants; internal (the system gives no watch).
@@ -81,7 +82,8 @@ class Tenants {
   // The table in force; it does not change, a later call may give another one.
   [[nodiscard]] std::shared_ptr<const TenantTable> table() const;
   // Reads the file now, for those who do not want to rely on the watch (network file systems tell
-  // nothing). Errors: those of load_tenants; the table in force stays then.
+  // nothing); what has come of it is told as well. Errors: those of load_tenants; the table in
+  // force stays then.
   [[nodiscard]] Result<void> reload();
 
  private:

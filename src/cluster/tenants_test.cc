@@ -273,14 +273,18 @@ TEST_F(TenantsFile, is_read_again_when_a_key_that_it_names_changes) {
   EXPECT_FALSE(table->find("acme")->module_signers.at(0).verify({}, key_.sign({})));
 }
 
-TEST_F(TenantsFile, is_read_at_once_when_asked) {
-  const auto tenants = Tenants::open(file_, {});
+TEST_F(TenantsFile, is_read_at_once_when_asked_and_what_came_of_it_is_told) {
+  Told told;
+  const auto tenants =
+      Tenants::open(file_, [&](const Result<void>& outcome) { told.add(outcome); });
   ASSERT_TRUE(tenants);
   put(file_, "[tenants.second]\n");
   ASSERT_TRUE((*tenants)->reload());
   EXPECT_NE((*tenants)->table()->find("second"), nullptr);
+  EXPECT_TRUE(told.next());
   put(file_, "tenants = 1\n");
   EXPECT_FALSE((*tenants)->reload());
+  EXPECT_EQ(told.next().error().code, Errc::invalid_argument);
   EXPECT_NE((*tenants)->table()->find("second"), nullptr);
 }
 

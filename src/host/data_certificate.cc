@@ -32,6 +32,7 @@ Result<std::unique_ptr<DataCertificate>> DataCertificate::watch(OffloadHandler& 
                                           [at = made.get()] { at->reload(); });
   if (!watch) return std::unexpected(std::move(watch).error());
   made->watch_ = *std::move(watch);
+  made->reload();  // what changed before it was watched
   return made;
 }
 

@@ -154,6 +154,7 @@ Result<HostModules::Module> HostModules::get(const Digest& digest,
   if (auto there = ready(digest, trust)) {
     const std::lock_guard lock(mutex_);
     keep(*there, trust);
+    ++use_.found;
     return *std::move(there);
   }
   std::unique_lock lock(mutex_);

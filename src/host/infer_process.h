@@ -22,6 +22,7 @@
 #include "host/child.h"
 #include "host/infer_line.h"
 #include "inference/service/crash_journal.h"
+#include "ops/log.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -29,6 +30,7 @@ namespace aloft::host {
 struct InferProcessOptions {
   std::filesystem::path program;  // aloft-infer
   InferSetup setup;
+  ops::LogFormat log_format = ops::LogFormat::text;
   std::chrono::milliseconds start_limit{10'000};
   std::chrono::milliseconds end_limit{2'000};
 };

@@ -53,24 +53,26 @@ class InferWorker {
     if (!options) return std::unexpected(options.error());
     inference::EngineOptions engine{.threads = setup_.threads,
                                     .concurrency = service::concurrency_of(*options)};
-    auto cpu = inference::make_engine(engine);
-    if (!cpu) return std::unexpected(cpu.error());
-    std::shared_ptr<inference::Engine> accelerated;
-    ready.engine = (*cpu)->description() + note;
+    std::shared_ptr<inference::Engine> cpu, accelerated;
+    // The accelerated one first: it may bring a library of its own, and there is one in a process,
+    // that of its first engine.
     if (*device != inference::Device::cpu) {
       engine.device = *device;
       engine.libraries = setup_.libraries;
       auto made = inference::make_engine(engine);
       if (!made) return std::unexpected(made.error());
       ready.gpus = (*made)->accelerators();
-      if (ready.gpus.empty()) {
-        ready.engine = (*made)->description();  // says why
-      } else {
-        accelerated = *std::move(made);
-        ready.accelerated = accelerated->description();
-      }
+      (ready.gpus.empty() ? cpu : accelerated) = *std::move(made);
+      if (accelerated) ready.accelerated = accelerated->description();
     }
-    service_ = std::make_unique<service::InferenceService>(*std::move(cpu), std::move(accelerated),
+    if (!cpu) {
+      engine.device = inference::Device::cpu;
+      auto made = inference::make_engine(engine);
+      if (!made) return std::unexpected(made.error());
+      cpu = *std::move(made);
+    }
+    ready.engine = cpu->description() + note;
+    service_ = std::make_unique<service::InferenceService>(std::move(cpu), std::move(accelerated),
                                                            *std::move(options));
     for (const std::string& model : setup_.forbidden) {
       if (const auto digest = Digest::parse(model)) service_->forbid(*digest);

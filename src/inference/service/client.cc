@@ -274,6 +274,7 @@ void Client::work() {
       const auto model = std::move(to_try_.front());
       to_try_.pop_front();
       lock.unlock();
+      const CrashJournal::Entry written(services_.journal, model->digest());
       const std::string verdict = model->try_out(Clock::now() + kTrialLimit, stop_.get_token());
       services_.log(verdict);
       lock.lock();

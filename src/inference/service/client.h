@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "inference/service/batch_queue.h"
+#include "inference/service/crash_journal.h"
 #include "inference/service/job.h"
 #include "inference/service/model_table.h"
 #include "inference/service/runner.h"
@@ -37,6 +38,7 @@ class Client {
     BatchQueue& queue;
     Runner& runner;
     ModelTable& models;
+    CrashJournal* journal;  // null: none
     std::function<void(const std::string&)> log;
     std::function<void()> wake;  // the service's thread looks at its clients
   };

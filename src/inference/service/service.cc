@@ -57,6 +57,7 @@ void InferenceService::add_client(const std::string& tenant, const ClientLimits&
   const Client::Services services{.queue = queue_,
                                   .runner = runner_,
                                   .models = accelerated ? *accelerated_models_ : cpu_models_,
+                                  .journal = options_.journal,
                                   .log = options_.log,
                                   .wake = [this] { wake(); }};
   auto client =
