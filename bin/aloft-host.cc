@@ -30,6 +30,7 @@
 #include "host/host_service.h"
 #include "host/manager_link.h"
 #include "host/offload_handler.h"
+#include "host/revoked_certificates.h"
 #include "host_inference.h"
 #include "identity/certificate.h"
 #include "identity/key_file.h"
@@ -262,6 +263,7 @@ Result<host::OffloadHandlerOptions> handler_options(const Options& options,
   handler.max_modules = options.max_modules;
   handler.max_compiled = options.max_compiled;
   handler.log_format = ops::parse_log_format(options.log_format);
+  if (handler.inference) handler.inference->log_format = handler.log_format;
   return handler;
 }
 
@@ -355,7 +357,8 @@ int main(int argc, char** argv) {
   if (!data_certificate) return say(data_certificate.error());
 
   grpc::EnableDefaultHealthCheckService(true);
-  host::HostService service(**handler, credentials->self.cluster);
+  host::RevokedCertificates revoked;
+  host::HostService service(**handler, credentials->self.cluster, revoked);
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(
@@ -376,19 +379,22 @@ int main(int argc, char** argv) {
   auto link = std::make_unique<host::ManagerLink>(
       host::ManagerLinkOptions{.managers = options.managers,
                                .credentials = [&] { return credentials->certificates->client(); },
-                               .self = describe(options, own, **handler)},
+                               .self = describe(options, own, **handler),
+                               .is_revoked = [&](auto shown) { return revoked.covers(shown); }},
       [&](v1::HeartbeatRequest& beat) {
         beat.set_load(load_of_the_machine());
         beat.set_free_memory_bytes(kilobytes_of("MemAvailable:") * 1024);
         for (const Digest& module : (*handler)->compiled_modules())
           beat.add_compiled_modules("sha256:" + module.hex());
         beat.set_draining(draining);
-        (*handler)->report_counts(beat);
+        (*handler)->report(beat);
+        beat.set_revoked_version(revoked.version());
         if (const auto now = (*handler)->cluster_time())
           beat.set_cluster_time_ms(static_cast<std::uint64_t>(now->count()));
       },
       [&, told = false](const v1::HeartbeatResponse& answer) mutable {
         (*handler)->hear(answer);
+        revoked.hear(answer);
         if (std::exchange(told, true)) return;
         std::printf("aloft-host: registered, ready for sessions\n");
         std::fflush(stdout);

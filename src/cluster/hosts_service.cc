@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ constexpr int kMaxCapabilities = 1024;
 constexpr int kMaxCounted = 64;     // modules in rollouts, of a host
 constexpr int kMaxLatencies = 128;  // numbers of one of these
 constexpr std::size_t kMaxText = 256;
+constexpr int kMaxPlacements = 64;  // asked about in a heartbeat
 constexpr int kLoadStep = 50;  // permille, from which on a change of load is worth a write
 
 std::unexpected<Error> wrong(std::string message) {
@@ -62,6 +64,16 @@ std::vector<std::string> sorted_digests(const v1::HeartbeatRequest& request) {
   const auto [first, last] = std::ranges::unique(digests);
   digests.erase(first, last);
   return digests;
+}
+
+v1::RevokedCertificates list_of(const Revocations& revoked) {
+  v1::RevokedCertificates list;
+  for (const Digest& key : revoked.keys) list.add_keys(key.bytes.data(), key.bytes.size());
+  for (const std::string& serial : revoked.serials) list.add_serials(serial);
+  // The sets are in order, so that all managers of one file have one version.
+  const std::string bytes = list.SerializeAsString();
+  if (!bytes.empty()) list.set_version(sha256(std::as_bytes(std::span(bytes))).hex());
+  return list;
 }
 
 }  // namespace
@@ -196,7 +208,36 @@ Result<void> HostsService::keep_counts(const v1::HeartbeatRequest& request, Leas
   });
 }
 
-void HostsService::answer(const std::string& host, v1::HeartbeatResponse& response) const {
+void HostsService::find_ended(const v1::HeartbeatRequest& request,
+                              v1::HeartbeatResponse& response) {
+  const auto is_to_be_there = [&](const v1::PlacementName& placement) {
+    const auto session = parts_.sessions.find(placement.session_id());
+    if (!session) return false;
+    const SessionRecord& record = *session->record;
+    return (record.host() == request.host_id() && record.generation() >= placement.generation()) ||
+           (record.leaving_host() == request.host_id() &&
+            record.leaving_generation() >= placement.generation());
+  };
+  for (const v1::PlacementName& placement : request.placements()) {
+    if (response.ended_size() >= kMaxPlacements) return;
+    if (is_to_be_there(placement)) continue;
+    // It may have been placed by another manager a moment ago: what the store says counts.
+    if (!parts_.tables.sessions.refresh(parts_.store, placement.session_id())) return;
+    if (!is_to_be_there(placement)) *response.add_ended() = placement;
+  }
+}
+
+void HostsService::answer(const std::string& host, const std::string& revoked_version,
+                          v1::HeartbeatResponse& response) {
+  {
+    auto table = parts_.tenants();
+    const std::scoped_lock lock(mutex_);
+    if (table_ != table) {
+      table_ = std::move(table);
+      revoked_ = list_of(table_->revoked);
+    }
+    if (revoked_.version() != revoked_version) *response.mutable_revoked() = revoked_;
+  }
   response.set_lease_ms(
       static_cast<std::uint32_t>(std::chrono::milliseconds(options_.lease).count()));
   response.set_cluster_time_ms(static_cast<std::uint64_t>(parts_.now().count()));
@@ -216,7 +257,7 @@ grpc::ServerUnaryReactor* HostsService::Register(grpc::CallbackServerContext* co
                                                  v1::HeartbeatResponse* response) {
   return handle(context, "Register", request->host_id(), [=, this]() -> grpc::Status {
     if (auto entered = enter(*request); !entered) return rpc::to_status(entered.error());
-    answer(request->host_id(), *response);
+    answer(request->host_id(), "", *response);
     return grpc::Status::OK;
   });
 }
@@ -231,7 +272,8 @@ grpc::ServerUnaryReactor* HostsService::Heartbeat(grpc::CallbackServerContext* c
     auto known = hear(*request);
     if (!known) return rpc::to_status(known.error());
     response->set_unknown(!*known);
-    answer(request->host_id(), *response);
+    if (*known) find_ended(*request, *response);
+    answer(request->host_id(), request->revoked_version(), *response);
     return grpc::Status::OK;
   });
 }

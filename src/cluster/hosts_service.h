@@ -8,6 +8,8 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@
 #include "cluster/session_table.h"
 #include "cluster/store.h"
 #include "cluster/table.h"
+#include "cluster/tenants.h"
 #include "identity/signing_key.h"
 #include "ops/metrics.h"
 
@@ -39,7 +42,9 @@ struct HostsServiceParts {
   Authenticator& authenticator;
   ops::Metrics& metrics;
   Rollouts& rollouts;
+  SessionTable& sessions;
   SessionTable::Now now;
+  std::function<std::shared_ptr<const TenantTable>()> tenants;
   // A host says that cluster time is so late at least; a manager that is new may have less.
   std::function<void(ClusterTime)> at_least;
   std::vector<identity::VerifyingKey> ticket_keys;  // the signing one first
@@ -66,11 +71,19 @@ class HostsService final : public v1::Hosts::CallbackService {
   [[nodiscard]] Result<bool> hear(const v1::HeartbeatRequest& request);
   // What became of calls there, where a rollout is about them.
   [[nodiscard]] Result<void> keep_counts(const v1::HeartbeatRequest& request, LeaseId lease);
-  void answer(const std::string& host, v1::HeartbeatResponse& response) const;
+  // Of the placements that a host says it has, those that it is not to have any more: it may have
+  // been away when they ended.
+  void find_ended(const v1::HeartbeatRequest& request, v1::HeartbeatResponse& response);
+  // `revoked_version`: of what the host was told of revoked certificates.
+  void answer(const std::string& host, const std::string& revoked_version,
+              v1::HeartbeatResponse& response);
 
   const HostsServiceParts parts_;
   const HostsServiceOptions options_;
-  Pool pool_;
+  std::mutex mutex_;
+  std::shared_ptr<const TenantTable> table_;  // that revoked_ is of
+  v1::RevokedCertificates revoked_;
+  Pool pool_;  // last: it uses all of the above
 };
 
 }  // namespace aloft::cluster

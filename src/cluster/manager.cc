@@ -172,7 +172,9 @@ Result<void> Manager::Impl::start() {
                         .authenticator = *authenticator,
                         .metrics = metrics,
                         .rollouts = *rollouts,
+                        .sessions = *sessions,
                         .now = now,
+                        .tenants = table,
                         .at_least = [at = clock.get()](ClusterTime time) { at->at_least(time); },
                         .ticket_keys = keys->accepted},
       HostsServiceOptions{.lease = options.host_lease});
@@ -314,9 +316,7 @@ Result<std::unique_ptr<Manager>> Manager::start(Store& store, ManagerOptions opt
 void Manager::reload() {
   // Both tell what has come of it, as when their watch has noticed.
   (void)impl_->certificates->reload();
-  if (auto reloaded = impl_->tenants->reload(); !reloaded)
-    spdlog::error("the tenants file is not good; what was stays in force: {}",
-                  reloaded.error().message);
+  (void)impl_->tenants->reload();
 }
 
 void Manager::stop(std::chrono::milliseconds limit) {

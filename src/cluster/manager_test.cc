@@ -477,6 +477,34 @@ TEST(Manager,
   EXPECT_EQ(host->prepared(), 1U);
 }
 
+TEST(Manager, a_host_that_was_away_is_told_what_has_ended_meanwhile_and_keeps_the_rest) {
+  Cluster cluster(kTenants, nullptr, 2);
+  const auto first = cluster.host({.id = "h1"});
+  const auto client = cluster.tenant("acme", 1);
+  const auto moved = must_open(*client);
+  const auto closed = must_open(*client);
+  const auto second = cluster.host({.id = "h2"});
+  first->heartbeats(false);
+  ASSERT_TRUE(eventually([&] { return second->sessions().size() == 2; }));
+  // It does not hear of that either, since no manager knows it now.
+  ASSERT_TRUE(close(*client, closed.id()).ok());
+  EXPECT_EQ(first->sessions().size(), 2U);
+
+  first->heartbeats(true);
+  EXPECT_TRUE(eventually([&] { return first->sessions().empty(); }));
+  v1::MoveSessionRequest back;
+  back.set_id(moved.id());
+  back.set_to_host("h1");
+  v1::Session session;
+  ASSERT_TRUE(call(*client, &Stub::MoveSession, back, session).ok());
+  EXPECT_EQ(session.placement().host_id(), "h1");
+  // Each manager has heard of it by then, and says so.
+  const auto turns = [&] { return first->beats(); };
+  const auto now = turns();
+  EXPECT_TRUE(eventually([&] { return turns() > now + 6; }));
+  EXPECT_EQ(first->sessions().size(), 1U);
+}
+
 TEST(Manager, a_session_without_any_host_waits_and_is_placed_when_one_comes) {
   Cluster cluster(kTenants);
   auto first = cluster.host({.id = "h1"});

@@ -22,13 +22,15 @@ grpc::Status HostService::check(const grpc::ServerContext& context) const {
   const auto shown = context.auth_context()->FindPropertyValues("x509_pem_cert");
   if (shown.empty())
     return {grpc::StatusCode::UNAUTHENTICATED, "show the certificate of a manager"};
-  const auto identity =
-      identity::identity_of(std::string_view(shown.front().data(), shown.front().size()));
+  const std::string_view certificate(shown.front().data(), shown.front().size());
+  const auto identity = identity::identity_of(certificate);
   if (!identity) return {grpc::StatusCode::UNAUTHENTICATED, identity.error().message};
   if (identity->role != identity::Role::manager || identity->cluster != cluster_) {
     return {grpc::StatusCode::PERMISSION_DENIED,
             "a host obeys the managers of its cluster, " + cluster_};
   }
+  if (revoked_.covers(certificate))
+    return {grpc::StatusCode::UNAUTHENTICATED, "this manager's certificate has been revoked"};
   return grpc::Status::OK;
 }
 

@@ -6,15 +6,16 @@
 
 #include "aloft/v1/host.grpc.pb.h"
 #include "host/offload_handler.h"
+#include "host/revoked_certificates.h"
 
 namespace aloft::host {
 
 // Thread rule: gRPC's. `handler` outlives it.
 class HostService final : public v1::HostOffloadHandler::Service {
  public:
-  // `cluster`: whose managers are obeyed.
-  HostService(OffloadHandler& handler, std::string cluster)
-      : handler_(handler), cluster_(std::move(cluster)) {}
+  // `cluster`: whose managers are obeyed, but for those that are `revoked`, which outlives it.
+  HostService(OffloadHandler& handler, std::string cluster, const RevokedCertificates& revoked)
+      : handler_(handler), cluster_(std::move(cluster)), revoked_(revoked) {}
 
   grpc::Status Prepare(grpc::ServerContext* context, const v1::PrepareRequest* request,
                        v1::PrepareResponse* response) override;
@@ -28,6 +29,7 @@ class HostService final : public v1::HostOffloadHandler::Service {
 
   OffloadHandler& handler_;
   const std::string cluster_;
+  const RevokedCertificates& revoked_;
 };
 
 }  // namespace aloft::host

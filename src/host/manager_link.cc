@@ -79,6 +79,11 @@ bool ManagerLink::beat() {
       spdlog::warn("manager {}: {}", manager, status.error_message());
       return false;
     }
+    const auto shown = context.auth_context()->FindPropertyValues("x509_pem_cert");
+    if (shown.empty() || options_.is_revoked({shown.front().data(), shown.front().size()})) {
+      spdlog::warn("manager {}: its certificate has been revoked: it is not believed", manager);
+      return false;
+    }
     if (!response.unknown()) break;
     registered_ = false;
     if (again) return false;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct ManagerLinkOptions {
   std::vector<std::string> managers;         // HOST:PORT, at least one
   rpc::ClientCredentialsSource credentials;  // with other ones it connects again
   v1::RegisterHostRequest self;
+  // Managers that are not believed, by the certificate (PEM) that they show.
+  std::function<bool(std::string_view certificate)> is_revoked;
   std::chrono::milliseconds answer_limit{1'000};
   std::chrono::milliseconds first_interval{500};  // until a manager says how long a lease is
 };

@@ -199,12 +199,7 @@ Result<void> OffloadHandler::release(const v1::ReleaseRequest& request) {
     tenant = found->second;
   }
   const std::lock_guard lock(tenant->mutex);
-  const auto session = tenant->sessions.find(request.session_id());
-  if (session != tenant->sessions.end() && session->second.generation <= request.generation())
-    tenant->sessions.erase(session);
-  if (!tenant->process) return {};
-  tenant->process->release(request.session_id(), request.generation());
-  limit(*tenant);
+  release(*tenant, request.session_id(), request.generation());
   return {};
 }
 
@@ -236,27 +231,16 @@ void OffloadHandler::hear(const v1::HeartbeatResponse& heartbeat) {
     // One that is being started hears it at the end of that.
     const std::unique_lock lock(tenant->mutex, std::try_to_lock);
     if (!lock || !tenant->process) continue;
+    for (const v1::PlacementName& ended : heartbeat.ended()) {
+      if (ended.tenant() != tenant->name || !tenant->sessions.contains(ended.session_id()))
+        continue;
+      spdlog::info("placement {} of session {} has ended while this host was away",
+                   ended.generation(), ended.session_id());
+      release(*tenant, ended.session_id(), ended.generation());
+    }
     tenant->process->trust(keys);
     tenant->process->count(counted);
     if (now) tenant->process->hear_time(*now);
-  }
-}
-
-void OffloadHandler::report_counts(v1::HeartbeatRequest& heartbeat) {
-  for (const auto& tenant : tenants()) {
-    const std::unique_lock lock(tenant->mutex, std::try_to_lock);
-    if (!lock || !tenant->process) continue;  // the next one tells
-    for (const CountedCalls& counted : tenant->process->counts()) {
-      auto* const told = heartbeat.add_module_counts();
-      told->set_tenant(tenant->name);
-      told->set_digest("sha256:" + counted.module.hex());
-      told->set_calls(counted.calls);
-      told->set_failures(counted.failures);
-      told->set_refusals(counted.refusals);
-      const auto last = std::ranges::find_if(counted.latency.rbegin(), counted.latency.rend(),
-                                             [](std::uint64_t count) { return count != 0; });
-      for (auto at = counted.latency.begin(); at != last.base(); ++at) told->add_latency(*at);
-    }
   }
 }
 

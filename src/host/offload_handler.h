@@ -22,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aloft/v1/host.pb.h"
@@ -87,8 +88,9 @@ class OffloadHandler {
   // What the managers say with each heartbeat.
   void hear(const v1::HeartbeatResponse& heartbeat);
   [[nodiscard]] std::optional<identity::ClusterTime> cluster_time();
-  // What became of the calls that the last answer asked to count.
-  void report_counts(v1::HeartbeatRequest& heartbeat);
+  // What became of the calls that the last answer asked to count; and some of its placements, in
+  // turns, so that a manager can say which of them have ended while it could not be told.
+  void report(v1::HeartbeatRequest& heartbeat);
 
   [[nodiscard]] std::vector<Digest> compiled_modules() const { return modules_->compiled(1024); }
   // What compiled modules depend on, as text.
@@ -127,6 +129,9 @@ class OffloadHandler {
   [[nodiscard]] Result<void> start(Tenant& tenant, std::uint32_t gpus);
   [[nodiscard]] bool make_room_for_a_tenant();  // with mutex_ held
   [[nodiscard]] std::vector<std::shared_ptr<Tenant>> tenants();
+  void report_placements(v1::HeartbeatRequest& heartbeat);
+  void release(Tenant& tenant, const std::string& session,
+               std::uint64_t generation);  // with its mutex held
   void limit(Tenant& tenant);  // with its mutex held
   [[nodiscard]] Result<HostModules::Module> get_module(const std::string& tenant,
                                                        const std::string& name,
@@ -143,6 +148,8 @@ class OffloadHandler {
   std::set<uid_t> users_;  // that tenants have
   std::vector<std::array<std::byte, 32>> keys_;
   ClusterTimeHere time_{time_since_boot};
+
+  std::pair<std::string, std::string> reported_;  // tenant and session; report()'s own
 };
 
 }  // namespace aloft::host

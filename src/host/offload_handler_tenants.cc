@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 // Threads of a tenant's process: of each session a few, of each instance one.
 constexpr std::uint32_t kThreads = 16'384;
 constexpr std::uint32_t kLeastCpu = 100;  // millicores
+constexpr int kPlacements = 64;           // named in a heartbeat
 
 }  // namespace
 
@@ -151,6 +152,55 @@ std::size_t OffloadHandler::sessions() {
     count += tenant->sessions.size();
   }
   return count;
+}
+
+void OffloadHandler::report(v1::HeartbeatRequest& heartbeat) {
+  report_placements(heartbeat);
+  for (const auto& tenant : tenants()) {
+    const std::unique_lock lock(tenant->mutex, std::try_to_lock);
+    if (!lock || !tenant->process) continue;  // the next one tells
+    for (const CountedCalls& counted : tenant->process->counts()) {
+      auto* const told = heartbeat.add_module_counts();
+      told->set_tenant(tenant->name);
+      told->set_digest("sha256:" + counted.module.hex());
+      told->set_calls(counted.calls);
+      told->set_failures(counted.failures);
+      told->set_refusals(counted.refusals);
+      const auto last = std::ranges::find_if(counted.latency.rbegin(), counted.latency.rend(),
+                                             [](std::uint64_t count) { return count != 0; });
+      for (auto at = counted.latency.begin(); at != last.base(); ++at) told->add_latency(*at);
+    }
+  }
+}
+
+// Goes on where the last one ended.
+void OffloadHandler::report_placements(v1::HeartbeatRequest& heartbeat) {
+  std::pair<std::string, std::string> from = std::exchange(reported_, {});
+  for (const auto& tenant : tenants()) {
+    if (tenant->name < from.first) continue;
+    if (tenant->name > from.first) from.second.clear();
+    const std::unique_lock lock(tenant->mutex, std::try_to_lock);
+    if (!lock) continue;  // the next round has it
+    for (auto at = tenant->sessions.upper_bound(from.second); at != tenant->sessions.end(); ++at) {
+      auto* const named = heartbeat.add_placements();
+      named->set_tenant(tenant->name);
+      named->set_session_id(at->first);
+      named->set_generation(at->second.generation);
+      if (heartbeat.placements_size() < kPlacements) continue;
+      reported_ = {tenant->name, at->first};
+      return;
+    }
+  }
+}
+
+void OffloadHandler::release(Tenant& tenant, const std::string& session,
+                             std::uint64_t generation) {
+  const auto known = tenant.sessions.find(session);
+  if (known != tenant.sessions.end() && known->second.generation <= generation)
+    tenant.sessions.erase(known);
+  if (!tenant.process) return;
+  tenant.process->release(session, generation);
+  limit(tenant);
 }
 
 std::vector<OffloadHandler::TenantUse> OffloadHandler::tenants_use() {

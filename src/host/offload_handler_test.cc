@@ -57,6 +57,7 @@ class HostTest : public ::testing::Test {
     ASSERT_TRUE(authority_->save(folder_ / "pki"));
     issue(identity::Role::host, "h1", {"127.0.0.1"});
     issue(identity::Role::manager, "m1", {"127.0.0.1"});
+    issue(identity::Role::manager, "m2", {"127.0.0.1"});
     issue(identity::Role::tenant, "acme", {});
     issue(identity::Role::tenant, "thief", {});
   }
@@ -489,6 +490,37 @@ TEST_F(HostTest, modules_that_take_long_hold_up_their_own_tenant_alone) {
   for (const auto& outcome : outcomes) EXPECT_TRUE(*outcome) << outcome->error().message;
 }
 
+TEST_F(HostTest, says_what_is_placed_at_it_and_frees_what_has_ended) {
+  start();
+  ASSERT_TRUE(prepare({&probe_}, "s1"));
+  ASSERT_TRUE(prepare({&probe_}, "s2", 3));
+  v1::HeartbeatRequest beat;
+  handler_->report(beat);
+  ASSERT_EQ(beat.placements_size(), 2);
+  EXPECT_EQ(beat.placements(1).tenant(), "acme");
+  EXPECT_EQ(beat.placements(1).session_id(), "s2");
+  EXPECT_EQ(beat.placements(1).generation(), 3U);
+  auto answer = heartbeat();
+  *answer.add_ended() = beat.placements(0);
+  // Of one that has come back under a higher number meanwhile.
+  *answer.add_ended() = beat.placements(1);
+  ASSERT_TRUE(prepare({&probe_}, "s2", 4));
+  handler_->hear(answer);
+  EXPECT_EQ(handler_->sessions(), 1U);
+
+  // A heartbeat has room for some of them; the next one goes on from there.
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(prepare({&probe_}, "t" + std::to_string(i)));
+  std::set<std::string> named;
+  for (int i = 0; i < 2; ++i) {
+    beat.Clear();
+    handler_->report(beat);
+    EXPECT_LE(beat.placements_size(), 64);
+    for (const auto& placement : beat.placements()) named.insert(placement.session_id());
+  }
+  EXPECT_EQ(named.size(), 101U);
+  EXPECT_GE(handler_->modules_use().found, 102U) << "compiled once, found by all others";
+}
+
 TEST_F(HostTest, its_end_leaves_no_process_and_no_folder_of_a_tenant) {
   start();
   ASSERT_TRUE(prepare({&probe_}));
@@ -526,6 +558,17 @@ class Manager final : public v1::Hosts::Service {
     changed_.wait_for(lock, 20s, [&] { return registered_ && beat_; });
     return registered_;
   }
+  // Of these certificates, from the next answer on.
+  void revoke(const std::vector<Digest>& keys) {
+    const std::lock_guard lock(mutex_);
+    auto& revoked = *answer_.mutable_revoked();
+    for (const Digest& key : keys) revoked.add_keys(key.bytes.data(), key.bytes.size());
+    revoked.set_version("1");
+  }
+  bool hears_of_revocations() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 20s, [&] { return beat_ && beat_->revoked_version() == "1"; });
+  }
   bool hears_of_draining() {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 20s, [&] { return beat_ && beat_->draining(); });
@@ -539,7 +582,7 @@ class Manager final : public v1::Hosts::Service {
   std::optional<v1::HeartbeatRequest> beat_;
 };
 
-TEST_F(HostTest, aloft_host_registers_obeys_managers_alone_and_drains_when_told_to_end) {
+TEST_F(HostTest, aloft_host_registers_obeys_managers_that_are_not_revoked_and_drains_when_told_to_end) {
   Manager manager(heartbeat());
   grpc::SslServerCredentialsOptions server_credentials(
       GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
@@ -581,6 +624,11 @@ TEST_F(HostTest, aloft_host_registers_obeys_managers_alone_and_drains_when_told_
   };
   EXPECT_EQ(call("acme"), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(call("h1"), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(call("m1"), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(call("m2"), grpc::StatusCode::NOT_FOUND);
+  manager.revoke({key_of("m2")});
+  ASSERT_TRUE(manager.hears_of_revocations()) << host->transcript();
+  EXPECT_EQ(call("m2"), grpc::StatusCode::UNAUTHENTICATED);
   EXPECT_EQ(call("m1"), grpc::StatusCode::NOT_FOUND);
 
   host->signal(SIGTERM);

@@ -13,6 +13,8 @@
 namespace aloft::cluster::testing {
 namespace {
 
+constexpr std::size_t kNamed = 64;  // placements in a heartbeat
+
 template <class Request>
 std::string place_of(const Request& request) {
   return request.session_id() + "/" + std::to_string(request.generation());
@@ -149,11 +151,15 @@ grpc::Status SimulatedHost::InspectModule(grpc::ServerContext*,
 grpc::Status SimulatedHost::Release(grpc::ServerContext*, const v1::ReleaseRequest* request,
                                     v1::ReleaseResponse*) {
   const std::scoped_lock lock(mutex_);
-  if (const auto found = sessions_.find(place_of(*request)); found != sessions_.end()) {
-    memory_ -= found->second;
-    sessions_.erase(found);
-  }
+  forget(place_of(*request));
   return grpc::Status::OK;
+}
+
+void SimulatedHost::forget(const std::string& place) {
+  const auto found = sessions_.find(place);
+  if (found == sessions_.end()) return;
+  memory_ -= found->second;
+  sessions_.erase(found);
 }
 
 void SimulatedHost::beat() {
@@ -195,6 +201,16 @@ void SimulatedHost::beat() {
             const auto counts = counts_.find(asked);
             if (counts != counts_.end()) *request.add_module_counts() = counts->second;
           }
+          // In turns, those before the last one that was named come after it.
+          for (std::size_t i = 0; i < std::min(sessions_.size(), kNamed); ++i) {
+            auto at = sessions_.upper_bound(named_);
+            if (at == sessions_.end()) at = sessions_.begin();
+            named_ = at->first;
+            const auto slash = named_.find('/');
+            auto* const placement = request.add_placements();
+            placement->set_session_id(named_.substr(0, slash));
+            placement->set_generation(std::stoull(named_.substr(slash + 1)));
+          }
         }
         status = stub->Heartbeat(&context, request, &response);
       }
@@ -203,6 +219,8 @@ void SimulatedHost::beat() {
       if (status.ok()) {
         state_ = {};
         last_ = response;
+        ++beats_;
+        for (const auto& ended : response.ended()) forget(place_of(ended));
       } else {
         state_ = std::unexpected(rpc::to_error(status));
       }

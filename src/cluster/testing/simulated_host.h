@@ -47,6 +47,7 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   // The first error of a heartbeat, or nothing: it is registered.
   [[nodiscard]] Result<void> registered() const;
   void heartbeats(bool on) { beating_ = on; }
+  [[nodiscard]] std::size_t beats() const { return beats_; }  // that were answered
   // What Prepare answers from now on.
   void prepare_with(std::function<grpc::Status(const v1::PrepareRequest&)> answer);
   void compiled(std::vector<std::string> digests);
@@ -78,6 +79,7 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   grpc::Status Release(grpc::ServerContext* context, const v1::ReleaseRequest* request,
                        v1::ReleaseResponse* response) override;
   void beat();
+  void forget(const std::string& place);  // with the mutex held
 
   const SimulatedHostOptions options_;
   mutable std::mutex mutex_;
@@ -86,12 +88,14 @@ class SimulatedHost final : private v1::HostOffloadHandler::Service {
   std::map<std::string, v1::ModuleCounts> counts_;  // by digest
   std::vector<std::string> compiled_;
   std::map<std::string, std::uint64_t> sessions_;  // memory, by "ID/GENERATION"
+  std::string named_;                              // the last that a heartbeat told of
   std::uint64_t memory_ = 0, most_memory_ = 0;
   std::size_t prepared_ = 0;
   v1::HeartbeatResponse last_;
   Result<void> state_ = fail(Errc::unreachable, "no heartbeat yet");
   std::atomic<double> load_ = 0;
   std::atomic<bool> beating_ = true;
+  std::atomic<std::size_t> beats_ = 0;
   std::condition_variable ended_;
   bool ending_ = false;
   std::string ca_, certificate_, key_;
