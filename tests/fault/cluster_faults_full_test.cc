@@ -199,6 +199,34 @@ TEST_F(EveryClusterFault, nobody_notices_managers_that_start_again_with_another_
   finish();
 }
 
+TEST_F(EveryClusterFault, nobody_notices_a_host_whose_clock_is_stepped_by_ten_minutes) {
+  start_cluster({.stepped_clocks = {"h1"}});
+  if (is_over()) return;
+  const auto fault = now();
+  for (const auto ahead : {600s, 0s, -600s}) {
+    ALOFT_ASSERT_OK(cluster_->step_clock("h1", ahead));
+    fleet_->run_for(kLong);
+    ASSERT_NO_FATAL_FAILURE(settle());
+    expect_unnoticed(fault, fleet_->all());
+  }
+  // Those who come back show tickets and secrets, and those of the other host get new tickets.
+  const auto here = fleet_->at("h1");
+  const auto tenant = cluster_->tenant_process("h1");
+  ASSERT_TRUE(tenant);
+  auto killed = now();
+  ASSERT_EQ(::kill(*tenant, SIGKILL), 0);
+  ASSERT_NO_FATAL_FAILURE(expect_local_start(killed, here, "a tenant's process is killed"));
+  ASSERT_NO_FATAL_FAILURE(settle());
+  killed = now();
+  ALOFT_ASSERT_OK(cluster_->kill("h2"));
+  ASSERT_NO_FATAL_FAILURE(expect_placed_again("h2", killed));
+  ASSERT_TRUE(fleet_->wait_at_edge(20, kPatience));
+  ALOFT_ASSERT_OK(cluster_->step_clock("h1", 600s));
+  ALOFT_ASSERT_OK(cluster_->start("h2"));
+  ASSERT_NO_FATAL_FAILURE(settle());
+  finish();
+}
+
 TEST_F(EveryClusterFault, nobody_notices_a_host_whose_disk_is_full) {
   start_cluster({.small_disks = {{"h1", std::uint64_t{64} << 20U}}});
   if (is_over()) return;

@@ -7,6 +7,9 @@
 #include <sstream>
 #include <utility>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -37,6 +40,14 @@ std::string text_of(const fs::path& file) {
   std::ostringstream text;
   text << std::ifstream(file).rdbuf();
   return text.str();
+}
+
+// In place: it is mapped by those whose clock it is.
+void write_offset(const fs::path& file, std::chrono::nanoseconds offset) {
+  const std::int64_t count = offset.count();
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  (void)!::pwrite(descriptor, &count, sizeof count, 0);
+  ::close(descriptor);
 }
 
 // The process of this name that `parent`, or a child of it, has started last.
@@ -241,6 +252,12 @@ std::vector<std::string> ClusterInNamespaces::placed(const std::string& name,
                  " aloft \"$0\" && exec \"$@\"",
              state(name)};
   }
+  if (layout_.stepped_clocks.contains(name)) {
+    write_offset(clock_file(name), 0s);
+    whole.insert(whole.end(),
+                 {"env", "LD_PRELOAD=" + (binary_dir() / "tests/libstepped_clock.so").string(),
+                  "ALOFT_CLOCK_OFFSET_FILE=" + clock_file(name).string()});
+  }
   whole.insert(whole.end(), std::make_move_iterator(command.begin()),
                std::make_move_iterator(command.end()));
   return network_.command(name, std::move(whole));
@@ -379,6 +396,13 @@ Result<void> ClusterInNamespaces::free_disk(const std::string& name) {
   std::error_code error;
   fs::remove(*inside / "filler", error);
   if (error) return fail(Errc::internal, "cannot make room: " + error.message());
+  return {};
+}
+
+Result<void> ClusterInNamespaces::step_clock(const std::string& name, std::chrono::seconds ahead) {
+  if (!layout_.stepped_clocks.contains(name))
+    return fail(Errc::not_found, name + " has the clock of the machine");
+  write_offset(clock_file(name), ahead);
   return {};
 }
 

@@ -42,6 +42,8 @@ struct ClusterLayout {
   std::vector<std::string> host_arguments = {};
   // Name of a host or manager -> bytes of the disk that its state is on; the others' has no limit.
   std::map<std::string, std::uint64_t> small_disks = {};
+  // Hosts and managers whose clock on the wall can be stepped (libstepped_clock.so is to be there).
+  std::set<std::string> stepped_clocks = {};
 };
 
 // Thread rule: the thread that calls start(), which enters the network and stays in it: there is
@@ -88,6 +90,10 @@ class ClusterInNamespaces {
   [[nodiscard]] Result<void> fill_disk(const std::string& name);
   [[nodiscard]] Result<void> free_disk(const std::string& name);
 
+  // Of one with such a clock, and all that it has started: from now on its clock on the wall is so
+  // much ahead of the machine's, at once.
+  [[nodiscard]] Result<void> step_clock(const std::string& name, std::chrono::seconds ahead);
+
   // What the parts said, for the message of a failed test.
   [[nodiscard]] std::string transcript() const;
 
@@ -105,7 +111,7 @@ class ClusterInNamespaces {
   [[nodiscard]] Result<void> start_all();
   void add_manager(const std::string& name);
   void add_host(const std::string& name, std::uint64_t first_user);
-  // The command as it runs there: with its disk.
+  // The command as it runs there: with its disk and its clock.
   [[nodiscard]] std::vector<std::string> placed(const std::string& name,
                                                 std::vector<std::string> command) const;
   [[nodiscard]] std::optional<std::size_t> member(const std::string& name) const;
@@ -113,6 +119,9 @@ class ClusterInNamespaces {
   void retire(Part& part);
   [[nodiscard]] std::filesystem::path state(const std::string& name) const {
     return folder_ / name;
+  }
+  [[nodiscard]] std::filesystem::path clock_file(const std::string& name) const {
+    return folder_ / (name + ".clock");
   }
   // Its state as the part's own process sees it.
   [[nodiscard]] Result<std::filesystem::path> state_inside(const std::string& name);
