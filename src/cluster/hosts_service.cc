@@ -24,7 +24,7 @@ constexpr int kMaxCounted = 64;     // modules in rollouts, of a host
 constexpr int kMaxLatencies = 128;  // numbers of one of these
 constexpr std::size_t kMaxText = 256;
 constexpr int kMaxPlacements = 64;  // asked about in a heartbeat
-constexpr int kLoadStep = 50;  // permille, from which on a change of load is worth a write
+constexpr int kLoadStep = 50;       // permille, from which on a change of load is worth a write
 
 std::unexpected<Error> wrong(std::string message) {
   return fail(Errc::invalid_argument, std::move(message));

@@ -224,7 +224,7 @@ struct Tenants::Impl {
   // One reload at a time, so that the later one's table is the one that stays, and is told last.
   std::mutex loading;
   std::shared_ptr<const TenantTable> table;
-  std::string last_error;  // under `loading`
+  std::string last_error;                      // under `loading`
   std::unique_ptr<config::FolderWatch> watch;  // last: it uses all of the above
 
   enum class Change : std::uint8_t { same, another };

@@ -127,12 +127,10 @@ Result<InferReady> InferProcess::start_process() {
       {{sockets->other.get(), kInferLineDescriptor}}};
   // It logs as much as this process does.
   const auto level = spdlog::level::to_string_view(spdlog::get_level());
-  auto child =
-      Child::start(options_.program,
-                   {"--host",
-                    {level.data(), level.size()},
-                    std::string(ops::to_string(options_.log_format))},
-                   descriptors);
+  auto child = Child::start(
+      options_.program,
+      {"--host", {level.data(), level.size()}, std::string(ops::to_string(options_.log_format))},
+      descriptors);
   if (!child) return std::unexpected(std::move(child).error());
   // That it has ended is seen at the line: nobody else has the other end.
   sockets->other = {};

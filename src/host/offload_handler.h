@@ -132,7 +132,7 @@ class OffloadHandler {
   void report_placements(v1::HeartbeatRequest& heartbeat);
   void release(Tenant& tenant, const std::string& session,
                std::uint64_t generation);  // with its mutex held
-  void limit(Tenant& tenant);  // with its mutex held
+  void limit(Tenant& tenant);              // with its mutex held
   [[nodiscard]] Result<HostModules::Module> get_module(const std::string& tenant,
                                                        const std::string& name,
                                                        const Digest& digest, const Wanted& wanted);

@@ -193,8 +193,7 @@ void OffloadHandler::report_placements(v1::HeartbeatRequest& heartbeat) {
   }
 }
 
-void OffloadHandler::release(Tenant& tenant, const std::string& session,
-                             std::uint64_t generation) {
+void OffloadHandler::release(Tenant& tenant, const std::string& session, std::uint64_t generation) {
   const auto known = tenant.sessions.find(session);
   if (known != tenant.sessions.end() && known->second.generation <= generation)
     tenant.sessions.erase(known);

@@ -582,7 +582,8 @@ class Manager final : public v1::Hosts::Service {
   std::optional<v1::HeartbeatRequest> beat_;
 };
 
-TEST_F(HostTest, aloft_host_registers_obeys_managers_that_are_not_revoked_and_drains_when_told_to_end) {
+TEST_F(HostTest,
+       aloft_host_registers_obeys_managers_that_are_not_revoked_and_drains_when_told_to_end) {
   Manager manager(heartbeat());
   grpc::SslServerCredentialsOptions server_credentials(
       GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);

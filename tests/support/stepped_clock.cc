@@ -105,8 +105,7 @@ long syscall(long number, ...) noexcept {
     return real_syscall()(number, arguments[0], arguments[1], arguments[2], fourth, arguments[4],
                           arguments[5]);
   };
-  const bool waits = number == SYS_futex &&
-                     (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET &&
+  const bool waits = number == SYS_futex && (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET &&
                      (arguments[1] & FUTEX_CLOCK_REALTIME) != 0 && arguments[3] != 0;
   if (!waits) return call(nullptr);
   const std::int64_t until = nanoseconds(*reinterpret_cast<const timespec*>(arguments[3]));
