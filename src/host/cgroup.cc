@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace aloft::host {
@@ -11,7 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kPeriod = 100'000;  // us
+// A group may use all of its time at the beginning of a period, on all processors at once, and who
+// calls a function of a few milliseconds then waits that long: so it is short. The least that a
+// group can have in it is 1 ms.
+constexpr std::uint32_t kPeriod = 20'000;  // us
+// Shares of the time where there is not enough, as version 1 counts them: 1024 for a processor.
+constexpr std::uint64_t kProcessor = 1024;
+constexpr std::uint64_t kMostShares = 262'144;
 constexpr const char* kOwnLeaf = "aloft-daemon";
 
 bool put(const fs::path& file, const std::string& text) {
@@ -39,6 +46,14 @@ std::map<std::string, std::string> own_groups() {
   return groups;
 }
 
+std::uint64_t shares_of(std::uint64_t millicores) {
+  return std::clamp<std::uint64_t>(millicores * kProcessor / 1000, 2, kMostShares);
+}
+// The same as version 2 counts it, from 1 to 10,000.
+std::uint64_t weight_of(std::uint64_t shares) {
+  return 1 + (shares - 2) * 9'999 / (kMostShares - 2);
+}
+
 }  // namespace
 
 Cgroup Cgroup::make(const std::string& name, const fs::path& mounts) {
@@ -48,6 +63,10 @@ Cgroup Cgroup::make(const std::string& name, const fs::path& mounts) {
   const auto add = [&](const std::string& controller, const fs::path& own) {
     const fs::path path = own / "aloft" / name;
     fs::create_directories(path, error);
+    // What all of them have together against what is beside them, the daemon: a processor each.
+    const std::uint64_t all = shares_of(1000 * std::max(1U, std::thread::hardware_concurrency()));
+    if (controller == "cpu") (void)put(own / "aloft" / "cpu.shares", std::to_string(all));
+    if (controller.empty()) (void)put(own / "aloft" / "cpu.weight", std::to_string(weight_of(all)));
     if (fs::is_directory(path, error)) made.folders_.push_back({controller, path});
   };
   if (fs::exists(mounts / "cgroup.controllers", error)) {
@@ -96,6 +115,17 @@ bool Cgroup::write(const std::string& controller, const char* file, const std::s
          put(found->path / file, text);
 }
 
+std::optional<std::string> Cgroup::read(const std::string& controller, const char* file) const {
+  const auto found = std::ranges::find_if(folders_, [&](const Folder& folder) {
+    return folder.controller.empty() || folder.controller == controller;
+  });
+  if (found == folders_.end()) return std::nullopt;
+  std::ifstream in(found->path / file);
+  std::string line;
+  if (!std::getline(in, line)) return std::nullopt;
+  return line;
+}
+
 std::vector<std::string> Cgroup::limit(const CgroupLimits& limits) {
   std::vector<std::string> not_limited;
   const bool v2 = !folders_.empty() && folders_.front().controller.empty();
@@ -117,6 +147,9 @@ std::vector<std::string> Cgroup::limit(const CgroupLimits& limits) {
     cpu = write("cpu", "cpu.cfs_quota_us", number(quota));
   }
   note(cpu, quota != 0, "processor time");
+  const std::uint64_t shares = quota != 0 ? shares_of(limits.cpu_millicores) : kProcessor;
+  (void)write("cpu", v2 ? "cpu.weight" : "cpu.shares",
+              std::to_string(v2 ? weight_of(shares) : shares));
   note(write("pids", "pids.max", limits.processes != 0 ? std::to_string(limits.processes) : "max"),
        limits.processes != 0, "number of threads");
   return not_limited;

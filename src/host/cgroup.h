@@ -16,9 +16,10 @@
 namespace aloft::host {
 
 struct CgroupLimits {
-  std::uint64_t memory_bytes = 0;    // 0: not limited, here and below
-  std::uint32_t cpu_millicores = 0;  // 1000 is one processor
-  std::uint32_t processes = 0;       // threads count
+  std::uint64_t memory_bytes = 0;  // 0: not limited, here and below
+  // 1000 is one processor; also the group's weight where there is not enough for all.
+  std::uint32_t cpu_millicores = 0;
+  std::uint32_t processes = 0;  // threads count
 };
 
 // A group, removed with the object, when it is empty by then. Thread rule: one thread at a time.
@@ -34,6 +35,9 @@ class Cgroup {
 
   // What could not be limited, for people; empty: all that was asked for is.
   std::vector<std::string> limit(const CgroupLimits& limits);
+  // Of one that the system has; none: it has none of this controller.
+  [[nodiscard]] std::optional<std::string> read(const std::string& controller,
+                                                const char* file) const;
   // The process, and all that it starts. Errors: internal (it is gone, or the group cannot be
   // used).
   [[nodiscard]] Result<void> add(pid_t process);
