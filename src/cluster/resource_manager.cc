@@ -11,6 +11,8 @@ namespace aloft::cluster {
 namespace {
 
 constexpr int kMaxReasons = 16;  // of hosts in an answer; the best ones
+// Hosts that are apart by less than this are as near as each other: what is measured varies by it.
+constexpr double kSameRoundTripUs = 1000;
 
 bool has_all(const google::protobuf::RepeatedPtrField<std::string>& wanted,
              const google::protobuf::RepeatedPtrField<std::string>& there) {
@@ -132,7 +134,7 @@ PlacementAnswer ResourceManager::place(const PlacementQuestion& question,
     if (nearest == 0) return 1.0;
     const auto found = question.round_trip_us->find(host);
     if (found == question.round_trip_us->end() || found->second == 0) return 0.5;
-    return static_cast<double>(nearest) / found->second;
+    return (nearest + kSameRoundTripUs) / (found->second + kSameRoundTripUs);
   };
 
   struct Candidate {

@@ -24,11 +24,14 @@ enum class Preference : std::uint8_t {
   pack,    // sessions go together: empty hosts can be switched off
 };
 
+// A module is compiled at a host once, which takes less than a second, and a host that is lost
+// takes all its sessions with it: so `spread` is worth more, and a few sessions go where one is
+// already.
 struct PlacementWeights {
   double load = 0.3;
   double round_trip = 0.3;
-  double compiled = 0.2;
-  double spread = 0.2;
+  double compiled = 0.05;
+  double spread = 0.35;
 };
 
 // What is there. What it points to outlives the question.

@@ -193,6 +193,26 @@ TEST_F(Placement, spread_takes_the_emptier_host_and_pack_the_fuller_one) {
   EXPECT_EQ(place(ResourceManager(Preference::pack)).host, "used");
 }
 
+TEST_F(Placement, sessions_spread_though_one_host_is_a_little_nearer_and_has_their_module) {
+  Host& near = host("near");
+  Host& other = host("other");
+  modules_.emplace_back().set_digest("sha256:1");
+  round_trip_us_["near"] = 60;
+  round_trip_us_["other"] = 150;
+  wanted_ = resources(50, 50);
+  int at_near = 0;
+  for (int i = 0; i < 8; ++i) {
+    const auto answer = place();
+    ASSERT_TRUE(answer.host);
+    Host& chosen = *answer.host == "near" ? near : other;
+    at_near += &chosen == &near ? 1 : 0;
+    chosen.compiled = {"sha256:1"};
+    add(chosen.reserved, wanted_);
+  }
+  EXPECT_GE(at_near, 3);
+  EXPECT_LE(at_near, 6);
+}
+
 TEST_F(Placement, the_reason_has_the_best_first_and_is_bounded) {
   for (int i = 0; i < 100; ++i) host("h" + std::to_string(i)).load = i / 100.0;
   const auto answer = place();
