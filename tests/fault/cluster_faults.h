@@ -43,7 +43,7 @@ class ClusterFaults : public ::testing::Test {
   // Shown, and kept in the test's result.
   void figure(const std::string& what, std::chrono::microseconds time);
 
-  // These devices had all their frames at the edge since then.
+  // These devices had their frames at the edge since then.
   void expect_unnoticed(Clock::time_point since, const std::set<std::size_t>& by);
   // These devices went on by themselves; when they began is the figure.
   void expect_local_start(Clock::time_point fault, const std::set<std::size_t>& on,
