@@ -1,5 +1,6 @@
 #include "start_memory.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <filesystem>
@@ -27,7 +28,8 @@ bool serves(pid_t process, const std::string& tenant) {
   std::ifstream file("/proc/" + std::to_string(process) + "/cmdline");
   std::vector<std::string> words;
   for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  return words.size() > 2 && words[1] == "--tenant" && words[2] == tenant;
+  const auto option = std::ranges::find(words, "--tenant");
+  return option != words.end() && option + 1 != words.end() && option[1] == tenant;
 }
 
 }  // namespace
@@ -68,8 +70,11 @@ Result<ProcessMemory> memory_of(pid_t process) {
 
 Result<pid_t> handler_of(pid_t up, const std::string& tenant) {
   for (const pid_t daemon : children_of(up)) {
-    for (const pid_t child : children_of(daemon)) {
-      if (serves(child, tenant)) return child;
+    for (const pid_t outer : children_of(daemon)) {
+      // Behind the process that waits for it.
+      for (const pid_t handler : children_of(outer)) {
+        if (serves(handler, tenant)) return handler;
+      }
     }
   }
   return fail(Errc::not_found, "no process of tenant " + tenant + " runs");
