@@ -6,7 +6,8 @@
 //            join_cluster() to the first result: connecting to the manager (TLS), finding out how
 //            far it is, opening, connecting to the host (TLS, ticket), a module, an instance, a
 //            call
-//   tenant   the same, for the first session of a tenant, whose process is new: tenants come a second
+//   tenant   the same, for the first session of a tenant, whose process is new: tenants come a
+//   second
 //            apart, so that the host has one in spare; and one upon the other, so that it has not
 //   idle     what a tenant's process grows by for each further session that has made a call and
 //            waits, less the linear memory of its guests (start_memory.h)
