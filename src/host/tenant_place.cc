@@ -20,6 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+// For one that nobody took and that is told to end.
+constexpr std::chrono::milliseconds kEndLimit{1000};
+
 // The one process that a handler's first one has started; -1: none, or it cannot be read.
 pid_t child_of(pid_t process) {
   const std::string name = std::to_string(process);
@@ -74,7 +77,12 @@ TenantPlace::TenantPlace(TenantPlaceOptions options, ListeningSocket socket,
       cgroup_(Cgroup::make(options_.cgroup)) {}
 
 TenantPlace::~TenantPlace() {
-  first_.reset();
+  if (first_ != nullptr) {
+    // By itself, as the control group can only be removed once all in it have ended.
+    (void)first_->link.send(End{});
+    (void)first_->child.wait(kEndLimit);
+    first_.reset();
+  }
   std::error_code ignored;
   fs::remove_all(options_.folder, ignored);
 }
