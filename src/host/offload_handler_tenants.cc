@@ -13,8 +13,10 @@ namespace {
 
 // Threads of a tenant's process: of each session a few, of each instance one.
 constexpr std::uint32_t kThreads = 16'384;
-constexpr std::uint32_t kLeastCpu = 100;  // millicores
-constexpr int kPlacements = 64;           // named in a heartbeat
+// Millicores. A session that opens costs its process some milliseconds at once, which are not to
+// wait for the next period.
+constexpr std::uint32_t kLeastCpu = 250;
+constexpr int kPlacements = 64;  // named in a heartbeat
 
 }  // namespace
 
