@@ -2,33 +2,14 @@
 
 #include <cinttypes>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <vector>
+
+#include "support/tenant_processes.h"
 
 namespace aloft::bench {
 namespace {
 
 constexpr std::uint64_t kReserved = std::uint64_t{1} << 30U;  // bytes
-
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> all;
-  std::error_code error;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(parent) + "/task";
-  // Each is its thread's that has started it.
-  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
-    std::ifstream children(task.path() / "children");
-    for (pid_t child = 0; children >> child;) all.push_back(child);
-  }
-  return all;
-}
-
-bool serves(pid_t process, const std::string& tenant) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/cmdline");
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  return words.size() > 2 && words[1] == "--tenant" && words[2] == tenant;
-}
 
 }  // namespace
 
@@ -67,10 +48,8 @@ Result<ProcessMemory> memory_of(pid_t process) {
 }
 
 Result<pid_t> handler_of(pid_t up, const std::string& tenant) {
-  for (const pid_t daemon : children_of(up)) {
-    for (const pid_t child : children_of(daemon)) {
-      if (serves(child, tenant)) return child;
-    }
+  for (const auto& [process, whose] : testing::tenant_processes(up)) {
+    if (whose == tenant) return process;
   }
   return fail(Errc::not_found, "no process of tenant " + tenant + " runs");
 }

@@ -111,14 +111,13 @@ std::optional<int> run_for_host(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   if (arguments.empty()) return std::nullopt;
   if (arguments[0] == "--compile") return host::run_compile_job(std::span(arguments).subspan(1));
-  if (arguments[0] != "--tenant") return std::nullopt;
-  const std::string tenant = arguments.size() > 1 ? std::string(arguments[1]) : "?";
+  constexpr std::size_t kArguments = 5;  // --log LEVEL FORMAT --tenant NAME
+  if (arguments.size() != kArguments || arguments[3] != "--tenant") return std::nullopt;
   // What its guests print is as much as they like.
-  ops::start_logging("aloft-exec " + tenant, arguments.size() > 2 ? arguments[2] : "info",
-                     ops::parse_log_format(arguments.size() > 3 ? arguments[3] : "text"),
+  ops::start_logging("aloft-exec", arguments[1], ops::parse_log_format(arguments[2]),
                      std::make_shared<host::BoundedLog>(
                          std::make_shared<spdlog::sinks::stderr_sink_mt>(), host::LogBounds{}));
-  return host::serve_tenant();
+  return host::serve_tenant({argv[kArguments], arguments.back().size()});
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ struct Options {
   std::vector<std::string> accelerators;
   std::vector<std::string> models;
   std::uint64_t max_tenants = 64;
+  std::uint64_t spare_tenants = 1;
   std::uint64_t max_sessions = 1024;
   std::uint64_t inference_threads = 1;
   std::uint64_t inferences = 2;
@@ -139,6 +140,8 @@ config::Schema schema_of(Options& options) {
       .option("capabilities.accelerators", options.accelerators, "such as cuda")
       .option("capabilities.models", options.models, "sha256:... of models that lie here")
       .number("tenants.max", options.max_tenants, 1, 4096, "with a process at a time")
+      .number("tenants.spare", options.spare_tenants, 0, 64,
+              "processes that wait for tenants to come; 0: a tenant's first session waits for one")
       .number("tenants.sessions", options.max_sessions, 1, 65'536, "of one tenant at a time")
       .option("tenants.memory", options.tenant_memory,
               "of a tenant's process beside its sessions': models, buffers")
@@ -242,6 +245,7 @@ Result<host::OffloadHandlerOptions> handler_options(const Options& options,
   handler.need =
       options.isolation == "required" ? host::Need::everything : host::Need::what_there_is;
   handler.max_tenants = options.max_tenants;
+  handler.spare_places = options.spare_tenants;
   handler.max_sessions = options.max_sessions;
   handler.inference_threads = static_cast<int>(options.inference_threads);
   handler.inferences = static_cast<int>(options.inferences);

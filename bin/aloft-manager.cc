@@ -34,6 +34,7 @@ struct Options {
   cluster::ManagerOptions manager;
   std::string store = "embedded";
   std::filesystem::path data;
+  std::string survives = "power-cut";
   cluster::EtcdOptions etcd;
   std::string preference = "spread";
   std::string log_level = "info";
@@ -80,6 +81,8 @@ config::Schema schema_of(Options& options) {
       .choice("store.kind", options.store, {"embedded", "etcd"},
               "where the cluster's state is; embedded: one manager")
       .option("store.data", options.data, "file of the embedded store")
+      .choice("store.survives", options.survives, {"power-cut", "kill"},
+              "what changes of the embedded store survive; kill: they do not wait for the disk")
       .option("store.endpoints", options.etcd.endpoints, "HOST:PORT of etcd's members")
       .option("store.ca", options.etcd.authority, "PEM file: etcd's authority")
       .option("store.cert", options.etcd.certificate, "PEM file: the certificate shown to etcd")
@@ -133,7 +136,11 @@ Result<void> check(Options& options) {
 }
 
 Result<std::unique_ptr<cluster::Store>> open_store(Options& options) {
-  if (options.store == "embedded") return cluster::EmbeddedStore::open(options.data);
+  if (options.store == "embedded") {
+    return cluster::EmbeddedStore::open(
+        options.data, {.survives = options.survives == "kill" ? cluster::Survives::kill
+                                                              : cluster::Survives::power_cut});
+  }
   // One etcd may keep several clusters.
   const auto certificate =
       identity::read_key_file(options.manager.credentials / "manager.pem", identity::Secrecy::open);

@@ -259,11 +259,12 @@ Result<void> up(const Options& options) {
   for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&signals, signal);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  Part manager{
-      .program = "aloft-manager",
-      .arguments = {"--listen", options.listen, "--credentials", credentials.string(),
-                    "--store-data", (folder / "state.sqlite").string(), "--log-level", "warn"},
-      .ready = "listening on port "};
+  // A power cut ends the host as well, and all sessions with it: nothing of them has to survive it.
+  Part manager{.program = "aloft-manager",
+               .arguments = {"--listen", options.listen, "--credentials", credentials.string(),
+                             "--store-data", (folder / "state.sqlite").string(), "--store-survives",
+                             "kill", "--log-level", "warn"},
+               .ready = "listening on port "};
   if (!options.ops_listen.empty())
     manager.arguments.insert(manager.arguments.end(), {"--ops-listen", options.ops_listen});
   const auto listening = manager.start();

@@ -286,7 +286,7 @@ class Embedded final : public Store {
 
 Result<std::unique_ptr<Store>> EmbeddedStore::open(const std::filesystem::path& file,
                                                    EmbeddedOptions options) {
-  auto opened = StoreFile::open(file);
+  auto opened = StoreFile::open(file, options.survives);
   if (!opened) return std::unexpected(opened.error());
   auto contents = opened->load();
   if (!contents) return std::unexpected(contents.error());

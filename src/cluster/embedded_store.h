@@ -1,8 +1,10 @@
 // The state of a cluster with one manager: a file of SQLite's. Nothing to set up.
 //
 // What was committed is on the disk (write-ahead log, synchronised before the answer): it survives
-// kill -9 and a power cut. Everything is in memory as well, so that reading never waits for a disk
-// and goes on when it is full. Commits that are made at a time share one synchronisation.
+// kill -9 and a power cut. Where all that the cluster has is on one machine, which a power cut ends
+// altogether, kill -9 may be enough (EmbeddedOptions::survives): then no commit waits for the disk.
+// Everything is in memory as well, so that reading never waits for a disk and goes on when it is
+// full. Commits that are made at a time share one synchronisation.
 //
 // Leases are timed by CLOCK_BOOTTIME. A store that is opened again gives each lease its whole time,
 // since whoever kept it alive could not reach the manager meanwhile.
@@ -18,11 +20,13 @@
 
 #include "base/clock.h"
 #include "cluster/store.h"
+#include "cluster/store_file.h"
 #include <aloft/result.h>
 
 namespace aloft::cluster {
 
 struct EmbeddedOptions {
+  Survives survives = Survives::power_cut;
   // A call waits so long at most; a disk that takes longer is unreachable.
   std::chrono::milliseconds timeout{5'000};
   // What the log keeps for watches that are behind.

@@ -53,7 +53,16 @@ Transaction put(std::string key, std::string value, LeaseId lease = 0) {
           .changes = {{.key = std::move(key), .value = std::move(value), .lease = lease}}};
 }
 
-TEST(EmbeddedStore, what_was_acknowledged_outlives_kill_9_and_no_transaction_is_half_there) {
+class EmbeddedStoreKilled : public ::testing::TestWithParam<Survives> {};
+INSTANTIATE_TEST_SUITE_P(Survives, EmbeddedStoreKilled,
+                         ::testing::Values(Survives::power_cut, Survives::kill),
+                         [](const auto& survives) {
+                           return survives.param == Survives::kill ? "kill" : "power_cut";
+                         });
+
+TEST_P(EmbeddedStoreKilled, what_was_acknowledged_is_there_and_no_transaction_is_half_there) {
+  EmbeddedOptions options = patient();
+  options.survives = GetParam();
   const TempDir folder;
   const auto file = folder / "state.db";
   int acknowledged = 0;
@@ -62,7 +71,7 @@ TEST(EmbeddedStore, what_was_acknowledged_outlives_kill_9_and_no_transaction_is_
     ASSERT_EQ(::pipe(ends), 0);
     const pid_t child = ::fork();
     if (child == 0) {
-      auto opened = EmbeddedStore::open(file, patient());
+      auto opened = EmbeddedStore::open(file, options);
       if (!opened) ::_exit(1);
       for (int i = acknowledged + 1;; ++i) {
         const std::string count = std::to_string(i);
@@ -85,7 +94,7 @@ TEST(EmbeddedStore, what_was_acknowledged_outlives_kill_9_and_no_transaction_is_
     ::close(ends[0]);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
 
-    const auto store = must_open(file);
+    const auto store = must_open(file, options);
     ASSERT_TRUE(store);
     const int a = std::stoi((*store->get("a"))->value);
     EXPECT_GE(a, seen);

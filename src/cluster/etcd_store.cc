@@ -45,6 +45,7 @@ class Etcd final : public Store {
       compare.set_target(etcdserverpb::Compare::MOD);
       compare.set_key(prefix_ + condition.key);
       compare.set_mod_revision(static_cast<std::int64_t>(condition.revision));
+      request.add_failure()->mutable_request_range()->set_key(compare.key());
     }
     for (const Change& change : transaction.changes) {
       auto& operation = *request.add_success();
@@ -58,12 +59,19 @@ class Etcd final : public Store {
       }
     }
     etcdserverpb::TxnResponse response;
-    const auto done = members_->call(EtcdRepeat::never, [&](auto& member, auto& context) {
+    const EtcdRepeat repeat = transaction.changes.empty() ? EtcdRepeat::fine : EtcdRepeat::never;
+    const auto done = members_->call(repeat, [&](auto& member, auto& context) {
       return member.kv->Txn(&context, request, &response);
     });
     if (!done) return std::unexpected(done.error());
-    return Committed{.succeeded = response.succeeded(),
-                     .revision = static_cast<Revision>(response.header().revision())};
+    Committed committed{.succeeded = response.succeeded(),
+                        .revision = static_cast<Revision>(response.header().revision())};
+    if (committed.succeeded) return committed;
+    for (auto& answer : *response.mutable_responses()) {
+      for (auto& found : *answer.mutable_response_range()->mutable_kvs())
+        committed.found.push_back(entry_of(found));
+    }
+    return committed;
   }
 
   Result<LeaseId> grant_lease(std::chrono::seconds ttl) override {

@@ -140,10 +140,30 @@ void Ledger::again(Jobs jobs) {
 }
 
 Result<void> Ledger::refresh(const Draft& draft) {
+  Transaction look;
+  const auto ask = [&]() -> Result<void> {
+    const auto looked = store_.commit(look);
+    if (!looked) return std::unexpected(looked.error());
+    if (!looked->succeeded) learn(draft, look, *looked);
+    return {};
+  };
   for (const auto& [key, cell] : draft.cells_) {
-    if (auto read = cell.table->refresh(store_, cell.id); !read) return read;
+    look.conditions.push_back({key, cell.seen});
+    if (look.conditions.size() < kMaxConditions) continue;
+    if (auto asked = ask(); !asked) return asked;
+    look.conditions.clear();
   }
-  return {};
+  return ask();
+}
+
+void Ledger::learn(const Draft& draft, const Transaction& refused, const Committed& answer) {
+  std::map<std::string_view, const Entry*> found;
+  for (const Entry& entry : answer.found) found.emplace(entry.key, &entry);
+  for (const Condition& condition : refused.conditions) {
+    const Draft::Cell& cell = draft.cells_.at(condition.key);
+    const auto at = found.find(condition.key);
+    cell.table->learn(cell.id, at == found.end() ? nullptr : at->second, answer.revision);
+  }
 }
 
 void Ledger::settle(Jobs batch) {
@@ -227,10 +247,7 @@ void Ledger::settle(Jobs batch) {
     const std::scoped_lock lock(mutex_);
     ++counts_.conflicts;
   }
-  if (auto read = refresh(draft); !read) {
-    for (const auto& job : decided) job->done.set_value(std::unexpected(read.error()));
-    return;
-  }
+  learn(draft, transaction, *committed);
   Jobs retried;
   for (auto& job : decided) {
     job->looked = false;

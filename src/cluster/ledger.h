@@ -133,7 +133,9 @@ class Ledger {
 
   void work();
   void settle(Jobs batch);
+  // What the store has of all that the draft has read, in one round trip. Errors: the store's.
   [[nodiscard]] Result<void> refresh(const Draft& draft);
+  static void learn(const Draft& draft, const Transaction& refused, const Committed& answer);
   void again(Jobs jobs);
 
   Store& store_;

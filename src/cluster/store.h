@@ -68,6 +68,9 @@ struct Committed {
   bool succeeded = false;  // all conditions held, and all changes were made
   // Of the changes; of the store at that moment when it did not succeed, or changed nothing.
   Revision revision = 0;
+  // Of one that did not succeed: what the keys of its conditions have at `revision`, so that who
+  // was wrong need not ask for each of them. A key that is not there is not among them.
+  std::vector<Entry> found{};
 };
 
 // Errors: invalid_argument, with what is wrong with it.

@@ -31,11 +31,21 @@ void StoreDraft::change(const std::string& key, std::optional<StoredEntry> entry
   changes_.entries.insert_or_assign(key, std::move(entry));
 }
 
+Committed StoreDraft::refusal(const Transaction& transaction) const {
+  Committed refused{.succeeded = false, .revision = changes_.revision};
+  for (const Condition& condition : transaction.conditions) {
+    if (const StoredEntry* const entry = find(condition.key)) {
+      refused.found.push_back(
+          {.key = condition.key, .value = entry->value, .revision = entry->revision});
+    }
+  }
+  return refused;
+}
+
 Result<Committed> StoreDraft::apply(const Transaction& transaction) {
   for (const Condition& condition : transaction.conditions) {
     const StoredEntry* entry = find(condition.key);
-    if ((entry == nullptr ? 0 : entry->revision) != condition.revision)
-      return Committed{.succeeded = false, .revision = changes_.revision};
+    if ((entry == nullptr ? 0 : entry->revision) != condition.revision) return refusal(transaction);
   }
   bool changes_anything = false;
   for (const Change& change : transaction.changes) {

@@ -33,6 +33,7 @@ class StoreDraft {
   [[nodiscard]] std::vector<std::vector<Event>> apply_to(StoreContents& contents) &&;
 
  private:
+  [[nodiscard]] Committed refusal(const Transaction& transaction) const;
   [[nodiscard]] const StoredEntry* find(const std::string& key) const;
   [[nodiscard]] bool has_lease(LeaseId lease) const;
   void change(const std::string& key, std::optional<StoredEntry> entry, std::vector<Event>& events);

@@ -21,12 +21,15 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x616c6674;
 constexpr std::int64_t kVersion = 1;
 
-// Keys are bytes and compare as such. The log is synchronised at each commit (FULL). This process
+// Keys are bytes and compare as such. This process
 // alone has the file, so that the index of the log needs no shared memory, which a full disk could
 // refuse.
 constexpr const char* kSettings =
-    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-    "PRAGMA cache_size = -4096;";
+    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA cache_size = -4096;";
+// FULL synchronises the log at each commit; NORMAL only when the log is copied into the database,
+// so that what is lost with the machine is the log's end.
+constexpr const char* kOnDisk = "PRAGMA synchronous = FULL";
+constexpr const char* kWithSystem = "PRAGMA synchronous = NORMAL";
 constexpr const char* kSchema =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE entries(key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL,"
@@ -74,6 +77,7 @@ std::string blob(sqlite3_stmt* statement, int column) {
 
 struct StoreFile::Impl {
   std::filesystem::path file;
+  Survives survives = Survives::power_cut;
   // In this order: the statements go first, the lock last.
   std::unique_ptr<Descriptor> lock;
   std::unique_ptr<sqlite3, CloseDatabase> owned;
@@ -181,6 +185,7 @@ struct StoreFile::Impl {
     if (opened != SQLITE_OK) return std::unexpected(error("cannot open"));
     sqlite3_extended_result_codes(database, 1);
     if (auto done = execute(kSettings); !done) return done;
+    if (auto done = execute(survives == Survives::kill ? kWithSystem : kOnDisk); !done) return done;
     const auto mode = ask("PRAGMA journal_mode");
     if (!mode) return std::unexpected(mode.error());
     if (*mode != "wal")
@@ -252,9 +257,10 @@ StoreFile::StoreFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StoreFile::StoreFile(StoreFile&&) noexcept = default;
 StoreFile::~StoreFile() = default;
 
-Result<StoreFile> StoreFile::open(const std::filesystem::path& file) {
+Result<StoreFile> StoreFile::open(const std::filesystem::path& file, Survives survives) {
   auto impl = std::make_unique<Impl>();
   impl->file = file;
+  impl->survives = survives;
   for (const auto step : {&Impl::take_lock, &Impl::make_file, &Impl::open_database,
                           &Impl::check_schema, &Impl::prepare_all}) {
     if (auto done = (*impl.*step)(); !done) return std::unexpected(done.error());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -36,19 +37,27 @@ struct StoreChanges {
   [[nodiscard]] bool empty() const { return entries.empty() && leases.empty(); }
 };
 
+// What a change survives once it was answered. Both survive the end of the process, kill -9
+// included.
+enum class Survives : std::uint8_t {
+  power_cut,  // it is on the disk
+  kill,  // the system has it: a machine that fails loses the last ones, and nothing before them
+};
+
 // Thread rule: one thread at a time.
 class StoreFile {
  public:
   // See EmbeddedStore::open.
-  [[nodiscard]] static Result<StoreFile> open(const std::filesystem::path& file);
+  [[nodiscard]] static Result<StoreFile> open(const std::filesystem::path& file, Survives survives);
   StoreFile(StoreFile&&) noexcept;
   StoreFile& operator=(StoreFile&&) = delete;
   ~StoreFile();
 
   [[nodiscard]] Result<StoreContents> load();
-  // On the disk when it returns. Errors: resource_exhausted (nothing of it was written),
-  // unreachable (the disk failed: nobody knows), corrupt, internal. Once the disk has failed to
-  // synchronise, what it has is unknown until the file is opened again: all later writes fail.
+  // It survives what it is to survive when this returns. Errors: resource_exhausted (nothing of it
+  // was written), unreachable (the disk failed: nobody knows), corrupt, internal. Once the disk has
+  // failed to synchronise, what it has is unknown until the file is opened again: all later writes
+  // fail.
   [[nodiscard]] Result<void> write(const StoreChanges& changes);
 
  private:

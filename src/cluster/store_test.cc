@@ -151,6 +151,28 @@ TEST_P(StoreTest, a_transaction_changes_all_or_nothing) {
   EXPECT_EQ((*store->get("c"))->revision, done.revision);
 }
 
+TEST_P(StoreTest, a_transaction_that_fails_says_what_its_conditions_keys_have) {
+  const Revision a = put("a", "1").revision;
+  const Revision b = put("b", "2").revision;
+  put("c", "3");
+  for (const bool changes : {true, false}) {
+    Transaction wrong{.conditions = {{.key = "a", .revision = a},
+                                     {.key = "b", .revision = a},
+                                     {.key = "not there", .revision = b}},
+                      .changes = {}};
+    if (changes) wrong.changes.push_back({.key = "a", .value = "lost"});
+    const Committed done = must_commit(wrong);
+    EXPECT_FALSE(done.succeeded);
+    EXPECT_GE(done.revision, b);
+    ASSERT_EQ(done.found.size(), 2U);
+    EXPECT_EQ(done.found[0].key + done.found[0].value, "a1");
+    EXPECT_EQ(done.found[0].revision, a);
+    EXPECT_EQ(done.found[1].key + done.found[1].value, "b2");
+    EXPECT_EQ(done.found[1].revision, b);
+  }
+  EXPECT_TRUE(put("a", "4").found.empty());
+}
+
 TEST_P(StoreTest, a_transaction_that_changes_nothing_succeeds_by_its_conditions) {
   const Revision now = put("a", "1").revision;
   EXPECT_TRUE(

@@ -1,5 +1,6 @@
 #include "cluster/table.h"
 
+#include <algorithm>
 #include <array>
 
 #include <spdlog/spdlog.h>
@@ -143,13 +144,18 @@ Result<void> RecordTable::refresh(Store& store, const std::string& id) {
   // Gone, says the store; a list says as of when, and only what is older than that may be dropped.
   auto snapshot = store.list(at);
   if (!snapshot) return std::unexpected(snapshot.error());
-  for (const Entry& found : snapshot->entries) {
-    if (found.key != at) continue;
-    if (auto record = parse(at, found.value)) learn(id, {std::move(record), found.revision});
-    return {};
-  }
-  learn(id, {nullptr, snapshot->revision});
+  const auto found = std::ranges::find(snapshot->entries, at, &Entry::key);
+  learn(id, found == snapshot->entries.end() ? nullptr : &*found, snapshot->revision);
   return {};
+}
+
+void RecordTable::learn(const std::string& id, const Entry* found, Revision revision) {
+  if (found == nullptr) {
+    // Of what is not known nothing has to be kept for events that are still on their way.
+    if (row(id).record) learn(id, {nullptr, revision});
+  } else if (auto record = parse(found->key, found->value)) {
+    learn(id, {std::move(record), found->revision});
+  }
 }
 
 RecordTable::Row RecordTable::row(std::string_view id) const {

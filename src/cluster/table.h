@@ -57,6 +57,8 @@ class RecordTable {
   [[nodiscard]] Result<void> refresh(Store& store, const std::string& id);
   // Of an own commit; nothing happens when something newer is known.
   void learn(const std::string& id, Row row);
+  // What the store had at `revision`, as a commit that did not succeed has found it; null: nothing.
+  void learn(const std::string& id, const Entry* found, Revision revision);
 
  protected:
   // Those with a greater id than `after`, by id, until the visitor answers false; with an empty

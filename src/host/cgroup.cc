@@ -140,12 +140,16 @@ std::vector<std::string> Cgroup::limit(const CgroupLimits& limits) {
   if (v2) (void)write("memory", "memory.swap.max", "0");
   const std::uint64_t quota = std::uint64_t{limits.cpu_millicores} * kPeriod / 1000;
   bool cpu = false;
+  const char* const burst = v2 ? "cpu.max.burst" : "cpu.cfs_burst_us";
+  (void)write("cpu", burst, "0");  // it may never be more than the quota
   if (v2) {
     cpu = write("cpu", "cpu.max", number(quota) + " " + std::to_string(kPeriod));
   } else {
     (void)write("cpu", "cpu.cfs_period_us", std::to_string(kPeriod));
     cpu = write("cpu", "cpu.cfs_quota_us", number(quota));
   }
+  // Kernels before 5.14 have none.
+  if (cpu && quota != 0) (void)write("cpu", burst, std::to_string(quota));
   note(cpu, quota != 0, "processor time");
   const std::uint64_t shares = quota != 0 ? shares_of(limits.cpu_millicores) : kProcessor;
   (void)write("cpu", v2 ? "cpu.weight" : "cpu.shares",

@@ -17,7 +17,9 @@ namespace aloft::host {
 
 struct CgroupLimits {
   std::uint64_t memory_bytes = 0;  // 0: not limited, here and below
-  // 1000 is one processor; also the group's weight where there is not enough for all.
+  // 1000 is one processor; also the group's weight where there is not enough for all. Where the
+  // kernel can, what was not used is kept, up to as much as a period has: who comes after a while
+  // is not held back at once.
   std::uint32_t cpu_millicores = 0;
   std::uint32_t processes = 0;  // threads count
 };

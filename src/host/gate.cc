@@ -51,7 +51,13 @@ std::optional<ClusterTime> ClusterTimeHere::now() const {
   return *heard_ + (since_boot_() - at_);
 }
 
-Gate::Gate(GateOptions options) : options_(std::move(options)), time_(options_.since_boot) {}
+Gate::Gate(GateOptions options)
+    : options_(std::move(options)), tenant_(options_.tenant), time_(options_.since_boot) {}
+
+void Gate::belong_to(std::string tenant) {
+  const std::lock_guard lock(mutex_);
+  tenant_ = std::move(tenant);
+}
 
 void Gate::trust(std::vector<identity::VerifyingKey> keys) {
   const std::lock_guard lock(mutex_);
@@ -99,6 +105,7 @@ Result<Gate::Admission> Gate::admit(std::span<const std::byte> hello,
   if (!fields.ok()) return std::unexpected(fields.error());
 
   const std::lock_guard lock(mutex_);
+  if (tenant_.empty()) return fail(Errc::unreachable, "this edge is not any tenant's yet");
   ClusterTime issued{};
   auto rights = resumes ? by_secret(shown, *key, issued) : by_ticket(shown, *key, issued);
   if (!rights) return std::unexpected(std::move(rights).error());
@@ -123,7 +130,7 @@ Result<SessionRights> Gate::by_ticket(std::span<const std::byte> ticket, const D
   auto opened = identity::open(ticket, {.keys = keys_,
                                         .host = options_.host,
                                         .handler_boot = options_.boot_id,
-                                        .tenant = options_.tenant,
+                                        .tenant = tenant_,
                                         .client_key = key,
                                         .now = *now});
   if (!opened) {

@@ -67,7 +67,7 @@ class ClusterTimeHere {
 [[nodiscard]] std::chrono::milliseconds time_since_boot();
 
 struct GateOptions {
-  std::string tenant;
+  std::string tenant{};  // empty: nobody gets in before belong_to()
   std::string host;
   std::string boot_id;
   std::array<std::byte, 32> resume_key{};
@@ -80,6 +80,8 @@ class Gate {
   explicit Gate(GateOptions options);
 
   // --- what the cluster says -----------------------------------------------------------
+  // Whose place this is; once.
+  void belong_to(std::string tenant);
   // The keys whose tickets are good.
   void trust(std::vector<identity::VerifyingKey> keys);
   void hear_time(identity::ClusterTime now);
@@ -112,6 +114,7 @@ class Gate {
 
   const GateOptions options_;
   std::mutex mutex_;
+  std::string tenant_;
   std::vector<identity::VerifyingKey> keys_;
   ClusterTimeHere time_;
   Placements placements_;

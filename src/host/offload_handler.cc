@@ -18,6 +18,12 @@ constexpr int kMaxModules = 64;
 constexpr std::size_t kMaxId = 128;
 constexpr std::size_t kMaxCounted = 64;  // modules
 
+std::string name_of(const fs::path& folder) {
+  constexpr std::size_t kDigits = 12;
+  const std::string path = fs::absolute(folder).lexically_normal().string();
+  return sha256(std::as_bytes(std::span(path))).hex().substr(0, kDigits);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOptions options) {
@@ -44,7 +50,14 @@ Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOpt
                                     .max_compiled = given.max_compiled});
   if (!modules) return std::unexpected(std::move(modules).error());
   handler->modules_ = *std::move(modules);
-  if (!given.inference) return handler;
+  const auto keep_places = [raw = handler.get()] {
+    raw->places_ = std::make_unique<SparePlaces>(raw->options_.spare_places,
+                                                 [raw] { return raw->make_place(); });
+  };
+  if (!given.inference) {
+    keep_places();
+    return handler;
+  }
   InferProcessOptions inference = *given.inference;
   inference.setup.root = given.state / "infer-root";
   inference.setup.need = given.need;
@@ -59,10 +72,14 @@ Result<std::unique_ptr<OffloadHandler>> OffloadHandler::create(OffloadHandlerOpt
                handler->gpus().empty()
                    ? ""
                    : ", for tenants with a GPU " + handler->inference_->ready().accelerated);
+  keep_places();
   return handler;
 }
 
-OffloadHandler::OffloadHandler(OffloadHandlerOptions options) : options_(std::move(options)) {}
+// No other host of this machine has the same folder, and the next process that has it takes over
+// the groups that this one may leave behind.
+OffloadHandler::OffloadHandler(OffloadHandlerOptions options)
+    : options_(std::move(options)), cgroups_("tenant-" + name_of(options_.state) + "-") {}
 OffloadHandler::~OffloadHandler() { end(); }
 
 Result<OffloadHandler::Wanted> OffloadHandler::read(const v1::PrepareRequest& request) const {
@@ -161,10 +178,9 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
     if (auto started = start(*tenant, request.resources().gpus()); !started)
       return std::unexpected(started.error());
   }
+  const TenantSetup& setup = tenant->process->setup();
   for (const HostModules::Module& module : modules) {
-    if (auto shown = modules_->show(module, tenant->folder / "modules", tenant->folder / "compiled",
-                                    tenant->user);
-        !shown)
+    if (auto shown = modules_->show(module, setup.modules, setup.compiled, setup.user); !shown)
       return std::unexpected(std::move(shown).error());
   }
   auto& session = tenant->sessions[request.session_id()];

@@ -28,6 +28,7 @@
 #include "aloft/v1/host.pb.h"
 #include "host/call_table.h"
 #include "host/host_modules.h"
+#include "host/spare_places.h"
 #include "host/tenant_process.h"
 #include "ops/log.h"
 #include "ops/trace.h"
@@ -46,6 +47,7 @@ struct OffloadHandlerOptions {
       first_user;  // tenants get this user and those after it; none: this process's
   Need need = Need::everything;
   std::size_t max_tenants = 64;
+  std::size_t spare_places = 0;     // made in advance, for tenants to come (spare_places.h)
   std::size_t max_sessions = 1024;  // of a tenant
   int inference_threads = 1;
   int inferences = 2;  // at a time, of a tenant
@@ -126,6 +128,7 @@ class OffloadHandler {
   explicit OffloadHandler(OffloadHandlerOptions options);
   [[nodiscard]] Result<Wanted> read(const v1::PrepareRequest& request) const;
   [[nodiscard]] Result<std::shared_ptr<Tenant>> tenant(const std::string& name);
+  [[nodiscard]] Result<std::unique_ptr<TenantPlace>> make_place();
   [[nodiscard]] Result<void> start(Tenant& tenant, std::uint32_t gpus);
   [[nodiscard]] bool make_room_for_a_tenant();  // with mutex_ held
   [[nodiscard]] std::vector<std::shared_ptr<Tenant>> tenants();
@@ -142,10 +145,12 @@ class OffloadHandler {
   std::unique_ptr<InferProcess> inference_;
   std::atomic<bool> draining_ = false;
   CallTable calls_;  // before the tenants, whose processes report to it
+  const std::shared_ptr<PlaceNumbers> numbers_ = std::make_shared<PlaceNumbers>();
+  const std::string cgroups_;  // what names of control groups begin with
+  std::unique_ptr<SparePlaces> places_;
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Tenant>> tenants_;
-  std::set<uid_t> users_;  // that tenants have
   std::vector<std::array<std::byte, 32>> keys_;
   ClusterTimeHere time_{time_since_boot};
 

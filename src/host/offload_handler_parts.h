@@ -4,11 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,8 +27,6 @@ struct OffloadHandler::Wanted {
 
 struct OffloadHandler::Tenant {
   std::string name;
-  std::filesystem::path folder;
-  std::optional<uid_t> user;
   std::atomic<int> preparing = 0;  // it is wanted, and not to be ended
 
   std::mutex mutex;

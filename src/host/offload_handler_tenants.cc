@@ -5,19 +5,18 @@
 
 #include <spdlog/spdlog.h>
 
-#include "base/ids.h"
 #include "host/offload_handler.h"
 #include "host/offload_handler_parts.h"
 
 namespace aloft::host {
 namespace {
 
-namespace fs = std::filesystem;
-
 // Threads of a tenant's process: of each session a few, of each instance one.
 constexpr std::uint32_t kThreads = 16'384;
-constexpr std::uint32_t kLeastCpu = 100;  // millicores
-constexpr int kPlacements = 64;           // named in a heartbeat
+// Millicores. A session that opens costs its process some milliseconds at once, which are not to
+// wait for the next period.
+constexpr std::uint32_t kLeastCpu = 250;
+constexpr int kPlacements = 64;  // named in a heartbeat
 
 }  // namespace
 
@@ -36,14 +35,6 @@ Result<std::shared_ptr<OffloadHandler::Tenant>> OffloadHandler::tenant(const std
   }
   auto made = std::make_shared<Tenant>();
   made->name = name;
-  made->folder = options_.state / "tenants" / name;
-  if (options_.first_user) {
-    // The first is the compiler's, the second that of the inference process, if there is one.
-    uid_t user = *options_.first_user + (options_.inference ? 2 : 1);
-    while (users_.contains(user)) ++user;
-    users_.insert(user);
-    made->user = user;
-  }
   ++made->preparing;
   tenants_.emplace(name, made);
   return made;
@@ -57,44 +48,47 @@ bool OffloadHandler::make_room_for_a_tenant() {
     const std::lock_guard lock(idle->mutex);
     if (!idle->sessions.empty()) continue;
     tenants_.erase(at);
-    // Its folder's name may be wanted again at once, so it is waited for with the mutex held.
+    // Waited for with the mutex held, or there would be more at a time than there may be.
     idle->process.reset();
-    std::error_code ignored;
-    fs::remove_all(idle->folder, ignored);
-    if (idle->user) users_.erase(*idle->user);
     return true;
   }
   return false;
 }
 
-Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
-  std::error_code error;
-  fs::remove_all(tenant.folder, error);
-  fs::create_directories(tenant.folder / "root", error);
-  if (error)
-    return fail(Errc::internal, "cannot make " + tenant.folder.string() + ": " + error.message());
-  const fs::path modules = tenant.folder / "modules";
-  const fs::path compiled = tenant.folder / "compiled";
-  if (auto made = make_shown_folders(modules, compiled, tenant.user); !made) return made;
-  TenantProcessOptions options{
+Result<std::unique_ptr<TenantPlace>> OffloadHandler::make_place() {
+  auto number = PlaceNumbers::claim(numbers_);
+  TenantPlaceOptions options{
       .program = options_.program,
-      .setup = {.tenant = tenant.name,
-                .host = options_.host_id,
-                .boot_id = random_hex(),
+      .folder = options_.state / "tenants" / std::to_string(number.number()),
+      .cgroup = cgroups_ + std::to_string(number.number()),
+      .setup = {.host = options_.host_id,
                 .certificate = options_.certificate,
                 .key = options_.key,
-                .modules = modules,
-                .compiled = compiled,
-                .root = tenant.folder / "root",
-                .user = tenant.user,
                 .need = options_.need,
                 .inference_threads = options_.inference_threads,
                 .inferences = options_.inferences,
                 .instance_memory = options_.instance_memory,
                 .scratch_bytes = options_.tenant_memory,
-                .max_sessions = options_.max_sessions},
+                .max_sessions = options_.max_sessions,
+                .inference_process = inference_ ? inference_->engine_for(0) : std::string()},
       .listen = {options_.listen, 0},
-      .log_format = options_.log_format,
+      .log_format = options_.log_format};
+  // The first user is the compiler's, the second that of the inference process, if there is one.
+  if (options_.first_user)
+    options.setup.user = *options_.first_user + (options_.inference ? 2 : 1) + number.number();
+  return TenantPlace::make(std::move(options), std::move(number));
+}
+
+Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
+  auto place = places_->take();
+  if (!place) {
+    return fail(place.error().code, "tenant " + tenant.name + ": " + place.error().message);
+  }
+  // What is made without a GPU in mind is of no use to who has one.
+  if (inference_ && inference_->engine_for(gpus) != (*place)->setup().inference_process)
+    (void)(*place)->take_handler();
+  TenantProcessOptions options{
+      .tenant = tenant.name,
       .figures = [this, name = tenant.name](
                      CallFigures::Module module) { calls_.add(name, std::move(module)); },
       .inference = inference_.get(),
@@ -102,7 +96,7 @@ Result<void> OffloadHandler::start(Tenant& tenant, std::uint32_t gpus) {
                            .memory_bytes = options_.inference_memory,
                            .model_bytes = options_.inference_models,
                            .gpus = gpus}};
-  auto process = TenantProcess::start(std::move(options));
+  auto process = TenantProcess::start(std::move(options), *std::move(place));
   if (!process) return std::unexpected(std::move(process).error());
   tenant.process = *std::move(process);
   spdlog::info("tenant {}: its Execution Handler listens on {}", tenant.name,
@@ -221,6 +215,7 @@ void OffloadHandler::show(const std::string& certificate, const std::string& key
     const std::lock_guard lock(tenant->mutex);
     if (tenant->process) tenant->process->show(certificate, key);
   }
+  places_->renew();
 }
 
 std::vector<std::string> OffloadHandler::missing() {
@@ -236,6 +231,7 @@ std::vector<std::string> OffloadHandler::missing() {
 
 void OffloadHandler::end() {
   draining_ = true;
+  if (places_) places_->end();
   std::map<std::string, std::shared_ptr<Tenant>> tenants;
   {
     const std::lock_guard lock(mutex_);
@@ -245,8 +241,6 @@ void OffloadHandler::end() {
     const std::lock_guard lock(tenant->mutex);
     if (tenant->process) tenant->process->end();
     tenant->process.reset();
-    std::error_code ignored;
-    fs::remove_all(tenant->folder, ignored);
   }
 }
 

@@ -521,6 +521,49 @@ TEST_F(HostTest, says_what_is_placed_at_it_and_frees_what_has_ended) {
   EXPECT_GE(handler_->modules_use().found, 102U) << "compiled once, found by all others";
 }
 
+TEST_F(HostTest, a_process_in_spare_is_the_next_tenants_and_another_one_takes_its_place) {
+  auto with = options();
+  with.spare_places = 1;
+  start(std::move(with));
+  ASSERT_TRUE(eventually(60s, [] { return tenants_processes().size() == 1; }));
+  const pid_t spare = *tenants_processes().begin();
+  const auto wanted = request({&probe_});
+  const auto prepared = handler_->prepare(wanted);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  const auto ue = connect(prepared->address(), hello_with_ticket(ticket(wanted, *prepared)));
+  expect_works(*ue);
+  auto use = handler_->tenants_use();
+  ASSERT_EQ(use.size(), 1U);
+  EXPECT_EQ(use[0].process, inner(spare));
+  EXPECT_EQ(use[0].starts, 1U);
+  const auto command = read_text("/proc/" + std::to_string(use[0].process) + "/cmdline");
+  EXPECT_THAT(command, HasSubstr(std::string("--tenant\0acme\0", 14)));
+
+  ASSERT_TRUE(eventually(60s, [] { return tenants_processes().size() == 2; }));
+  const auto other = request({&probe_}, "s2", 1, "thief");
+  const auto theirs = handler_->prepare(other);
+  ASSERT_TRUE(theirs) << theirs.error().message;
+  // A place is its tenant's: nobody else gets in.
+  const auto refused =
+      connect(theirs->address(), hello_with_ticket(ticket(wanted, *prepared)))->wait_down(20s);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, Errc::refused);
+}
+
+TEST_F(HostTest, a_process_in_spare_that_has_died_costs_its_tenant_no_more_than_a_start) {
+  auto with = options();
+  with.spare_places = 1;
+  start(std::move(with));
+  ASSERT_TRUE(eventually(60s, [] { return tenants_processes().size() == 1; }));
+  const pid_t spare = *tenants_processes().begin();
+  ::kill(spare, SIGKILL);
+  const auto wanted = request({&probe_});
+  const auto prepared = handler_->prepare(wanted);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  const auto ue = connect(prepared->address(), hello_with_ticket(ticket(wanted, *prepared)));
+  expect_works(*ue);
+}
+
 TEST_F(HostTest, its_end_leaves_no_process_and_no_folder_of_a_tenant) {
   start();
   ASSERT_TRUE(prepare({&probe_}));

@@ -12,6 +12,13 @@ namespace aloft::host {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// Modules that stay loaded though no session has them.
+constexpr std::size_t kKept = 8;
+
+}  // namespace
+
 Result<std::unique_ptr<Repository>> Repository::open(fs::path folder, runtime::Engine& engine) {
   std::error_code error;
   if (!fs::is_directory(folder, error))
@@ -32,6 +39,10 @@ Result<std::shared_ptr<const runtime::Module>> Repository::find(const std::strin
                                      " in the repository " + folder_.string());
   }
   auto module = file->module.lock();
+  if (module && !is_still_there(*file)) {
+    std::erase(kept_, module);
+    module = nullptr;
+  }
   if (!module) {
     const std::string file_name = file->path.filename().string();
     auto loaded = load(*file);
@@ -43,7 +54,27 @@ Result<std::shared_ptr<const runtime::Module>> Repository::find(const std::strin
     return fail(Errc::not_found, "the module with digest sha256:" + digest.hex() + " is " +
                                      module->manifest()->module + ", not " + name);
   }
+  keep(module);
   return module;
+}
+
+bool Repository::is_still_there(File& file) {
+  std::error_code error;
+  const auto size = fs::file_size(file.path, error);
+  const auto modified = fs::last_write_time(file.path, error);
+  if (error) return false;
+  if (size == file.size && modified == file.modified) return true;
+  const auto hashed = sha256_file(file.path);
+  if (!hashed || hashed->digest != file.digest) return false;
+  file.size = size;
+  file.modified = modified;
+  return true;
+}
+
+void Repository::keep(const std::shared_ptr<const runtime::Module>& module) {
+  std::erase(kept_, module);
+  kept_.push_back(module);
+  if (kept_.size() > kKept) kept_.pop_front();
 }
 
 Repository::File* Repository::find_file(const Digest& digest) {

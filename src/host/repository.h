@@ -1,11 +1,14 @@
 // The module repository of one edge: a folder of sealed modules, found by name and digest.
 //
 // The folder is the operator's and is trusted as far as its modules may be compiled here; what a
-// session runs is still exactly what it named, since a file is hashed each time before it is
-// loaded. A module put into the folder while the handler runs is found when it is first asked for.
+// session runs is still exactly what it named, since a file is hashed before it is loaded, and
+// again when it was touched since. A module put into the folder while the handler runs is found
+// when it is first asked for; the last ones stay loaded, so that a session that comes after another
+// finds its module ready.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -45,6 +48,8 @@ class Repository {
   Repository(std::filesystem::path folder, runtime::Engine& engine)
       : folder_(std::move(folder)), engine_(engine) {}
   [[nodiscard]] File* find_file(const Digest& digest);
+  [[nodiscard]] static bool is_still_there(File& file);
+  void keep(const std::shared_ptr<const runtime::Module>& module);
   void scan();
   [[nodiscard]] Result<std::shared_ptr<const runtime::Module>> load(File& file);
 
@@ -52,6 +57,7 @@ class Repository {
   runtime::Engine& engine_;
   std::mutex mutex_;
   std::map<std::filesystem::path, File> files_;
+  std::deque<std::shared_ptr<const runtime::Module>> kept_;  // that were wanted last
 };
 
 }  // namespace aloft::host

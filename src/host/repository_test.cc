@@ -9,6 +9,7 @@
 namespace aloft::host {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 class RepositoryTest : public ::testing::Test {
@@ -34,6 +35,18 @@ TEST_F(RepositoryTest, a_module_is_found_whatever_its_file_is_called_and_shared)
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(repository_->find("probe", digest_).value(), *found);
   EXPECT_EQ((*found)->digest(), digest_);
+}
+
+TEST_F(RepositoryTest,
+       a_module_that_was_let_go_of_is_ready_for_the_next_one_while_its_file_is_there) {
+  testing::write_file(folder_ / "probe.wasm", probe_);
+  const std::weak_ptr<const runtime::Module> module = repository_->find("probe", digest_).value();
+  ASSERT_FALSE(module.expired());
+  const auto later = std::filesystem::last_write_time(folder_ / "probe.wasm") + 1s;
+  std::filesystem::last_write_time(folder_ / "probe.wasm", later);
+  EXPECT_EQ(repository_->find("probe", digest_).value(), module.lock());
+  std::filesystem::remove(folder_ / "probe.wasm");
+  EXPECT_EQ(repository_->find("probe", digest_).error().code, Errc::not_found);
 }
 
 TEST_F(RepositoryTest, another_name_than_the_manifests_is_not_found) {

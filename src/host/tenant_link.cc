@@ -23,7 +23,6 @@ Key key_from(const json& text) {
 
 json to_json(const TenantSetup& setup) {
   return {{"kind", "setup"},
-          {"tenant", setup.tenant},
           {"host", setup.host},
           {"boot_id", setup.boot_id},
           {"resume_key", to_json(setup.resume_key)},
@@ -42,6 +41,7 @@ json to_json(const TenantSetup& setup) {
           {"max_sessions", setup.max_sessions},
           {"inference_process", setup.inference_process}};
 }
+json to_json(const BelongTo& belong) { return {{"kind", "belong"}, {"tenant", belong.tenant}}; }
 json to_json(const TrustKeys& trust) {
   json keys = json::array();
   for (const Key& key : trust.keys) keys.push_back(to_json(key));
@@ -105,7 +105,6 @@ TenantSetup setup_from(const json& from) {
   const auto path = [&](const char* name) {
     return std::filesystem::path(from.at(name).get<std::string>());
   };
-  from.at("tenant").get_to(setup.tenant);
   from.at("host").get_to(setup.host);
   from.at("boot_id").get_to(setup.boot_id);
   setup.resume_key = key_from(from.at("resume_key"));
@@ -139,6 +138,7 @@ TenantMessage message_from(const json& from) {
     for (const json& key : from.at("keys")) trust.keys.push_back(key_from(key));
     return trust;
   }
+  if (kind == "belong") return BelongTo{from.at("tenant").get<std::string>()};
   if (kind == "time") return TellTime{time_from(from.at("now"))};
   if (kind == "place") {
     return Place{from.at("session").get<std::string>(), from.at("generation").get<std::uint64_t>(),

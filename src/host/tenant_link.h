@@ -5,6 +5,7 @@
 //     daemon                              handler
 //        Setup    ----------------------->   gets into its sandbox, makes its engines
 //                 <-----------------------   Ready, or Failed
+//        BelongTo ----------------------->   whose it is; before anything that is a tenant's
 //        Trust, Time, Place...  --------->   (state; again to each successor)
 //        Serve    ----------------------->   takes connections
 //        Trust, Time, Place     --------->   as they change
@@ -42,14 +43,14 @@
 
 namespace aloft::host {
 
-// What a handler needs to know before it starts.
+// What a handler needs to know before it starts. It is nobody's yet.
 struct TenantSetup {
-  std::string tenant, host, boot_id;
-  std::array<std::byte, 32> resume_key{};   // GateOptions
-  std::filesystem::path certificate, key;   // of the data plane, PEM
-  std::filesystem::path modules, compiled;  // folders that it is shown
-  std::filesystem::path root;               // SandboxOptions
-  std::optional<uid_t> user;
+  std::string host{}, boot_id{};
+  std::array<std::byte, 32> resume_key{};       // GateOptions
+  std::filesystem::path certificate{}, key{};   // of the data plane, PEM
+  std::filesystem::path modules{}, compiled{};  // folders that it is shown
+  std::filesystem::path root{};                 // SandboxOptions
+  std::optional<uid_t> user{};
   Need need = Need::everything;
   int inference_threads = 1;
   int inferences = 2;
@@ -62,6 +63,9 @@ struct TenantSetup {
   std::string inference_process{};
 };
 
+struct BelongTo {
+  std::string tenant;
+};
 struct TrustKeys {
   std::vector<std::array<std::byte, 32>> keys;  // Ed25519
 };
@@ -98,9 +102,9 @@ struct HandOver {};
 struct WantInference {};
 struct Inference {};  // a socket to the inference process comes with it
 
-using TenantMessage =
-    std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End, Ready, Failed,
-                 HandOver, CountedCalls, WantInference, Inference, ShowCertificate, Figures>;
+using TenantMessage = std::variant<TenantSetup, TrustKeys, TellTime, Place, Forget, Serve, End,
+                                   Ready, Failed, HandOver, CountedCalls, WantInference, Inference,
+                                   ShowCertificate, Figures, BelongTo>;
 
 inline constexpr std::size_t kMaxTenantMessage = 64 * 1024;
 

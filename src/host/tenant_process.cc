@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include <openssl/rand.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "base/digest.h"
-#include "host/tenant_worker.h"
 
 namespace aloft::host {
 namespace {
@@ -30,12 +26,18 @@ int until(Clock::time_point time) {
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
 }
 
+bool has_ended(const Child& child) {
+  pollfd ended{child.pidfd(), POLLIN, 0};
+  return ::poll(&ended, 1, 0) > 0;
+}
+
 }  // namespace
 
 struct TenantProcess::Worker {
-  Worker(Child process, int socket) : child(std::move(process)), link(socket) {}
-  Child child;
-  TenantLink link;
+  explicit Worker(std::unique_ptr<ReadyHandler> handler) : ready(std::move(handler)) {}
+  [[nodiscard]] Child& child() const { return ready->child; }
+  [[nodiscard]] TenantLink& link() const { return ready->link; }
+  std::unique_ptr<ReadyHandler> ready;
   bool serving = false;
   bool line_ended = false;
   Clock::time_point started = Clock::now();
@@ -44,13 +46,9 @@ struct TenantProcess::Worker {
   Clock::time_point inference_due = Clock::time_point::max();
 };
 
-Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions options) {
-  auto socket = ListeningSocket::open(options.listen);
-  if (!socket) return std::unexpected(std::move(socket).error());
-  if (::RAND_bytes(reinterpret_cast<unsigned char*>(options.setup.resume_key.data()),
-                   static_cast<int>(options.setup.resume_key.size())) != 1)
-    return fail(Errc::internal, "no random numbers for a key");
-  std::unique_ptr<TenantProcess> tenant(new TenantProcess(std::move(options), std::move(*socket)));
+Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions options,
+                                                            std::unique_ptr<TenantPlace> place) {
+  std::unique_ptr<TenantProcess> tenant(new TenantProcess(std::move(options), std::move(place)));
   std::unique_lock lock(tenant->mutex_);
   tenant->changed_.wait(lock, [&] { return tenant->first_.has_value(); });
   if (*tenant->first_) {
@@ -62,10 +60,9 @@ Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions
   return std::unexpected(std::move(error));
 }
 
-TenantProcess::TenantProcess(TenantProcessOptions options, ListeningSocket socket)
+TenantProcess::TenantProcess(TenantProcessOptions options, std::unique_ptr<TenantPlace> place)
     : options_(std::move(options)),
-      socket_(std::move(socket)),
-      cgroup_(Cgroup::make("tenant-" + options_.setup.tenant)),
+      place_(std::move(place)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { run(); }) {
   if (options_.inference != nullptr) {
@@ -103,7 +100,7 @@ std::uint64_t TenantProcess::starts() {
 pid_t TenantProcess::pid() {
   const std::lock_guard lock(mutex_);
   for (const auto& worker : workers_) {
-    if (worker->serving) return worker->child.pid();
+    if (worker->serving) return worker->ready->pid;
   }
   return -1;
 }
@@ -111,7 +108,7 @@ pid_t TenantProcess::pid() {
 void TenantProcess::tell(const TenantMessage& message) {
   for (const auto& worker : workers_) {
     // One that does not read is of no use any more, and must not see the rest with a hole in it.
-    if (!worker->link.send(message)) worker->child.kill();
+    if (!worker->link().send(message)) worker->child().kill();
   }
 }
 
@@ -171,7 +168,7 @@ std::vector<CountedCalls> TenantProcess::counts() {
 
 void TenantProcess::limit(const CgroupLimits& limits) {
   const std::lock_guard lock(mutex_);
-  not_limited_ = cgroup_.limit(limits);
+  not_limited_ = place_->cgroup().limit(limits);
 }
 
 void TenantProcess::limit_inference(std::uint32_t cpu_millicores, std::uint32_t gpus) {
@@ -191,8 +188,8 @@ void TenantProcess::give_inference(Worker& worker) {
   worker.inference_given = Clock::now();
   auto socket = options_.inference->connect(options_.inference_client);
   // Whether there is none, or the line is full: the next one, if there is one, is told of.
-  if (!socket || !worker.link.send(Inference{}, socket->get())) return;
-  spdlog::debug("tenant {}: has a line to aloft-infer", options_.setup.tenant);
+  if (!socket || !worker.link().send(Inference{}, socket->get())) return;
+  spdlog::debug("tenant {}: has a line to aloft-infer", options_.tenant);
 }
 
 void TenantProcess::end() {
@@ -205,87 +202,43 @@ void TenantProcess::end() {
 // --- its thread ------------------------------------------------------------------------
 
 Result<void> TenantProcess::start_worker() {
-  auto pair = TenantLink::make();
-  if (!pair) return std::unexpected(std::move(pair).error());
-  const int listening = socket_.duplicate();
-  const std::array<Child::Descriptor, 2> descriptors{
-      {{pair->other, kLinkDescriptor}, {listening, kSocketDescriptor}}};
-  // It logs as much as this process does.
-  const auto level = spdlog::level::to_string_view(spdlog::get_level());
-  auto child = Child::start(options_.program,
-                            {"--tenant",
-                             options_.setup.tenant,
-                             {level.data(), level.size()},
-                             std::string(ops::to_string(options_.log_format))},
-                            descriptors);
-  ::close(pair->other);
-  ::close(listening);
-  if (!child) {
-    ::close(pair->mine);
-    return std::unexpected(std::move(child).error());
-  }
-  auto worker = std::make_unique<Worker>(*std::move(child), pair->mine);
-  // It waits for its setup, so that all that it does is counted.
-  if (auto added = cgroup_.add(worker->child.pid()); !added) {
-    // A control group that is there but closed to this process is as good as none.
-    spdlog::warn("tenant {}: {}", options_.setup.tenant, added.error().message);
-  }
-  TenantSetup setup = options_.setup;
+  // The one that came with the place may have ended since.
+  if (auto first = place_->take_handler(); first && serve_with(std::move(first))) return {};
+  std::string inference = place_->setup().inference_process;
   if (options_.inference != nullptr) {
     const std::lock_guard lock(mutex_);
-    setup.inference_process = options_.inference->engine_for(options_.inference_client.gpus);
+    inference = options_.inference->engine_for(options_.inference_client.gpus);
   }
-  if (auto sent = worker->link.send(setup); !sent) return sent;
-  if (auto ready = wait_until_ready(*worker); !ready) return ready;
+  auto handler = place_->start_handler(inference);
+  if (!handler) return std::unexpected(std::move(handler).error());
+  return serve_with(*std::move(handler));
+}
 
+Result<void> TenantProcess::serve_with(std::unique_ptr<ReadyHandler> handler) {
+  auto worker = std::make_unique<Worker>(std::move(handler));
   const std::lock_guard lock(mutex_);
-  ++starts_;
+  missing_ = worker->ready->missing;
+  if (auto sent = worker->link().send(BelongTo{options_.tenant}); !sent) return sent;
+  if (options_.inference != nullptr) give_inference(*worker);
   std::vector<TenantMessage> state{keys_, Forget{placements_.forgotten()}};
   if (const auto now = time_.now()) state.emplace_back(TellTime{*now});
   for (const auto& entry : placements_.entries())
     state.emplace_back(
         Place{entry.session, entry.generation, entry.released, entry.at, entry.trace});
   state.emplace_back(Serve{});
-  if (options_.inference != nullptr) give_inference(*worker);
   for (const TenantMessage& message : state) {
     // It reads as fast as it can, and the line holds a few hundred of these.
-    auto sent = worker->link.send(message);
-    for (int tries = 0; !sent && tries < 1000; ++tries) {
+    auto sent = worker->link().send(message);
+    for (int tries = 0; !sent && tries < 1000 && !has_ended(worker->child()); ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
-      sent = worker->link.send(message);
+      sent = worker->link().send(message);
     }
     if (!sent) return sent;
   }
+  ++starts_;
   worker->serving = true;
   workers_.push_back(std::move(worker));
   return {};
-}
-
-Result<void> TenantProcess::wait_until_ready(Worker& worker) {
-  const auto limit = Clock::now() + options_.start_limit;
-  pollfd line{worker.link.socket(), POLLIN, 0};
-  while (::poll(&line, 1, until(limit)) <= 0) {
-    if (Clock::now() >= limit) {
-      return fail(Errc::deadline_exceeded, "the Execution Handler of the tenant " +
-                                               options_.setup.tenant + " is not ready after " +
-                                               std::to_string(options_.start_limit.count()) +
-                                               " ms");
-    }
-  }
-  auto first = worker.link.receive();
-  if (first) {
-    if (auto* const ready = std::get_if<Ready>(&*first)) {
-      const std::lock_guard lock(mutex_);
-      missing_ = std::move(ready->missing);
-      return {};
-    }
-    if (auto* const failed = std::get_if<Failed>(&*first)) {
-      return fail(Errc::refused, "the Execution Handler of the tenant " + options_.setup.tenant +
-                                     " cannot start: " + failed->why);
-    }
-  }
-  return fail(Errc::internal, "the Execution Handler of the tenant " + options_.setup.tenant +
-                                  " ended before it was ready");
 }
 
 void TenantProcess::run() {
@@ -313,12 +266,12 @@ void TenantProcess::step() {
     bool serving = false;
     for (const auto& worker : workers_) {
       if (ending_ && worker->kill_at == Clock::time_point::max()) {
-        (void)worker->link.send(End{});
+        (void)worker->link().send(End{});
         worker->kill_at = Clock::now() + options_.end_limit;
       }
       serving |= worker->serving;
-      fds.push_back({worker->line_ended ? -1 : worker->link.socket(), POLLIN, 0});
-      fds.push_back({worker->child.pidfd(), POLLIN, 0});
+      fds.push_back({worker->line_ended ? -1 : worker->link().socket(), POLLIN, 0});
+      fds.push_back({worker->child().pidfd(), POLLIN, 0});
       due = std::min(due, worker->kill_at);
       if (worker->serving) due = std::min(due, worker->inference_due);
     }
@@ -338,10 +291,10 @@ void TenantProcess::step() {
       if (worker->serving && worker->inference_due <= Clock::now()) give_inference(*worker);
       if ((++fd)->revents != 0) hear_from(*worker);
       if ((++fd)->revents != 0) {
-        const auto status = worker->child.wait(std::chrono::milliseconds::max());
+        const auto status = worker->child().wait(std::chrono::milliseconds::max());
         if (worker->serving && !ending_) {
-          spdlog::error("tenant {}: its Execution Handler ended with status {}",
-                        options_.setup.tenant, *status);
+          spdlog::error("tenant {}: its Execution Handler ended with status {}", options_.tenant,
+                        *status);
           const bool soon = Clock::now() - worker->started < kTooSoon;
           pause_ = soon ? std::clamp(2 * pause_, kFirstPause, kLongestPause)
                         : std::chrono::milliseconds{0};
@@ -351,8 +304,8 @@ void TenantProcess::step() {
         continue;
       }
       if (worker->kill_at <= Clock::now()) {
-        spdlog::warn("tenant {}: a process does not end and is killed", options_.setup.tenant);
-        worker->child.kill();
+        spdlog::warn("tenant {}: a process does not end and is killed", options_.tenant);
+        worker->child().kill();
         worker->kill_at = Clock::time_point::max() - std::chrono::hours{1};
       }
     }
@@ -371,7 +324,7 @@ void TenantProcess::step() {
 }
 
 void TenantProcess::hear_from(Worker& worker) {
-  const auto message = worker.link.receive();
+  const auto message = worker.link().receive();
   if (!message) {
     worker.line_ended = true;
     // Without a line it learns nothing any more; it ends by itself, or is made to.
@@ -383,7 +336,7 @@ void TenantProcess::hear_from(Worker& worker) {
     return;
   }
   if (std::holds_alternative<HandOver>(*message) && worker.serving) {
-    spdlog::warn("tenant {}: its Execution Handler hands over", options_.setup.tenant);
+    spdlog::warn("tenant {}: its Execution Handler hands over", options_.tenant);
     worker.serving = false;
     worker.kill_at = Clock::now() + options_.end_limit;
     start_at_ = Clock::now();
@@ -395,7 +348,7 @@ void TenantProcess::hear_from(Worker& worker) {
   if (std::holds_alternative<WantInference>(*message) && options_.inference != nullptr)
     worker.inference_due = std::max(Clock::now(), worker.inference_given + kInferencePause);
   if (const auto* const failed = std::get_if<Failed>(&*message))
-    spdlog::error("tenant {}: {}", options_.setup.tenant, failed->why);
+    spdlog::error("tenant {}: {}", options_.tenant, failed->why);
 }
 
 }  // namespace aloft::host

@@ -1,5 +1,5 @@
-// The Execution Handler of one tenant, as the host's daemon has it: a place with a socket, a boot
-// id and, at all times, a process behind them.
+// The Execution Handler of one tenant, as the host's daemon has it: a place (tenant_place.h) with a
+// socket and a boot id and, at all times, a process behind them.
 //
 //     TenantProcess --- Child, TenantLink ---> handler, serving
 //                   --- Child, TenantLink ---> handler, leaving (it has handed over)
@@ -15,7 +15,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <list>
 #include <map>
@@ -28,24 +27,18 @@
 
 #include "channel/address.h"
 #include "host/cgroup.h"
-#include "host/child.h"
 #include "host/gate.h"
 #include "host/infer_process.h"
-#include "host/listening_socket.h"
 #include "host/tenant_link.h"
-#include "ops/log.h"
+#include "host/tenant_place.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
 
 struct TenantProcessOptions {
-  std::filesystem::path program;  // aloft-exec
-  TenantSetup setup;              // resume_key is made anew
-  channel::Address listen;        // port 0: a free one
-  ops::LogFormat log_format = ops::LogFormat::text;
+  std::string tenant;
   // Called with what the handler says of its calls, on a thread of this object's; must not call it.
   std::function<void(CallFigures::Module)> figures{};
-  std::chrono::milliseconds start_limit{10'000};
   std::chrono::milliseconds end_limit{3'000};  // for one that was told to end; then SIGKILL
   // The host's inference process, borrowed, and what the tenant may have there; null: handlers
   // infer themselves.
@@ -56,15 +49,18 @@ struct TenantProcessOptions {
 // Thread rule: any thread.
 class TenantProcess {
  public:
-  // Returns when it can serve. Errors: unreachable (the address), refused (the sandbox), not_found
-  // (no program), deadline_exceeded, what keeps the handler from starting.
-  [[nodiscard]] static Result<std::unique_ptr<TenantProcess>> start(TenantProcessOptions options);
+  // From here on the place is the tenant's. Returns when it is served. Errors: those of
+  // TenantPlace::start_handler, where the place's own handler has ended meanwhile.
+  [[nodiscard]] static Result<std::unique_ptr<TenantProcess>> start(
+      TenantProcessOptions options, std::unique_ptr<TenantPlace> place);
   ~TenantProcess();  // end()
   TenantProcess(const TenantProcess&) = delete;
   TenantProcess& operator=(const TenantProcess&) = delete;
 
-  [[nodiscard]] const channel::Address& address() const { return socket_.address(); }
-  [[nodiscard]] const std::string& boot_id() const { return options_.setup.boot_id; }
+  [[nodiscard]] const channel::Address& address() const { return place_->address(); }
+  [[nodiscard]] const std::string& boot_id() const { return place_->boot_id(); }
+  // Folders and user.
+  [[nodiscard]] const TenantSetup& setup() const { return place_->setup(); }
   // What could not be had of its confinement, its control group included; for people.
   [[nodiscard]] std::vector<std::string> missing();
   // How many processes were started, the first included.
@@ -92,9 +88,9 @@ class TenantProcess {
 
  private:
   struct Worker;
-  TenantProcess(TenantProcessOptions options, ListeningSocket socket);
+  TenantProcess(TenantProcessOptions options, std::unique_ptr<TenantPlace> place);
   [[nodiscard]] Result<void> start_worker();  // thread_
-  [[nodiscard]] Result<void> wait_until_ready(Worker& worker);
+  [[nodiscard]] Result<void> serve_with(std::unique_ptr<ReadyHandler> handler);
   void tell(const TenantMessage& message);  // with the mutex held
   void run();
   void step();
@@ -103,8 +99,7 @@ class TenantProcess {
   void nudge();
 
   TenantProcessOptions options_;
-  ListeningSocket socket_;
-  Cgroup cgroup_;
+  const std::unique_ptr<TenantPlace> place_;
   int wake_ = -1;  // an eventfd
 
   std::mutex mutex_;

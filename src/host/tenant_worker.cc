@@ -1,11 +1,13 @@
 #include "host/tenant_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -28,7 +30,8 @@ const Error kGoingAway{Errc::unreachable, "going away: the edge ends"};
 
 class TenantWorker {
  public:
-  TenantWorker(TenantLink& link, TenantSetup setup) : link_(link), setup_(std::move(setup)) {}
+  TenantWorker(TenantLink& link, TenantSetup setup, std::span<char> title)
+      : link_(link), setup_(std::move(setup)), title_(title) {}
 
   // Errors: what keeps it from serving.
   Result<void> start() {
@@ -50,10 +53,8 @@ class TenantWorker {
       if (setup_.need == Need::everything) return allowed;
       confined->missing.push_back(allowed.error().message);
     }
-    gate_ = std::make_shared<Gate>(GateOptions{.tenant = setup_.tenant,
-                                               .host = setup_.host,
-                                               .boot_id = setup_.boot_id,
-                                               .resume_key = setup_.resume_key});
+    gate_ = std::make_shared<Gate>(GateOptions{
+        .host = setup_.host, .boot_id = setup_.boot_id, .resume_key = setup_.resume_key});
     ExecutionHandlerOptions options;
     options.repository = confined->root ? *confined->root / "modules" : setup_.modules;
     options.compiled = confined->root ? *confined->root / "compiled" : setup_.compiled;
@@ -116,6 +117,14 @@ class TenantWorker {
     if (!tls) return spdlog::error("the renewed certificate is not used: {}", tls.error().message);
     handler_->show(*std::move(tls));
   }
+  void take(const BelongTo& belong) {
+    gate_->belong_to(belong.tenant);
+    // Threads that have begun a line with the former one may go on with it.
+    unnamed_log_ = spdlog::default_logger();
+    spdlog::set_default_logger(unnamed_log_->clone("aloft-exec " + belong.tenant));
+    std::ranges::fill(title_, '\0');
+    std::ranges::copy(std::string_view(belong.tenant).substr(0, title_.size()), title_.begin());
+  }
   void take(const TrustKeys& trust) {
     std::vector<identity::VerifyingKey> keys;
     for (const auto& raw : trust.keys) {
@@ -152,6 +161,8 @@ class TenantWorker {
 
   TenantLink& link_;
   const TenantSetup setup_;
+  const std::span<char> title_;
+  std::shared_ptr<spdlog::logger> unnamed_log_;
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<inference::RemoteEngine> inference_;
   std::unique_ptr<ExecutionHandler> handler_;
@@ -160,14 +171,14 @@ class TenantWorker {
 
 }  // namespace
 
-int serve_tenant() {
+int serve_tenant(std::span<char> title) {
   TenantLink link(kLinkDescriptor);
   auto first = link.receive();
   if (!first || !std::holds_alternative<TenantSetup>(*first)) {
     spdlog::error("only aloft-host starts a process for a tenant");
     return 2;
   }
-  TenantWorker worker(link, std::move(std::get<TenantSetup>(*first)));
+  TenantWorker worker(link, std::move(std::get<TenantSetup>(*first)), title);
   if (auto started = worker.start(); !started) {
     (void)link.send(Failed{started.error().message});
     return 1;

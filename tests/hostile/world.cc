@@ -1,10 +1,10 @@
 #include "world.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "support/eventually.h"
+#include "support/tenant_processes.h"
 
 namespace aloft::testing {
 namespace {
@@ -93,11 +93,6 @@ World& world() {
 }
 // Before main() runs the tests.
 [[maybe_unused]] const World& kWorld = world();
-
-std::string read_text(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 }  // namespace
 
@@ -196,17 +191,9 @@ std::unique_ptr<RawUe> HostileTest::linked(const ClusterDevice& device,
 }
 
 std::vector<pid_t> HostileTest::tenants_processes() {
-  const std::string host = std::to_string(cluster().host_process().pid());
   std::vector<pid_t> found;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/" + host + "/task")) {
-    std::ifstream children(task.path() / "children");
-    for (pid_t child = 0; children >> child;) {
-      if (read_text("/proc/" + std::to_string(child) + "/cmdline").find("--compile") ==
-          std::string::npos)
-        found.push_back(child);
-    }
-  }
-  std::ranges::sort(found);
+  for (const auto& [process, tenant] : tenant_processes(cluster().host_process().pid()))
+    found.push_back(process);
   return found;
 }
 

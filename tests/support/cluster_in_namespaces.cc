@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "support/tenant_processes.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -48,23 +49,6 @@ void write_offset(const fs::path& file, std::chrono::nanoseconds offset) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   (void)!::pwrite(descriptor, &count, sizeof count, 0);
   ::close(descriptor);
-}
-
-// The process of this name that `parent`, or a child of it, has started last.
-std::optional<pid_t> descendant(pid_t parent, const std::string& name) {
-  const std::string of = std::to_string(parent);
-  std::optional<pid_t> found;
-  std::error_code error;
-  for (const auto& thread : fs::directory_iterator("/proc/" + of + "/task", error)) {
-    std::ifstream children(thread.path() / "children");
-    for (pid_t child = 0; children >> child;) {
-      std::string command;
-      std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), command);
-      if (command == name) found = child;
-      if (auto below = descendant(child, name)) found = below;
-    }
-  }
-  return found;
 }
 
 }  // namespace
@@ -366,7 +350,9 @@ std::optional<pid_t> ClusterInNamespaces::pid(const std::string& name) const {
 
 std::optional<pid_t> ClusterInNamespaces::tenant_process(const std::string& host) const {
   const auto daemon = pid(host);
-  return daemon ? descendant(*daemon, "aloft-exec") : std::nullopt;
+  if (!daemon) return std::nullopt;
+  const auto processes = tenant_processes(*daemon);
+  return processes.empty() ? std::nullopt : std::optional(processes.rbegin()->first);
 }
 
 Result<fs::path> ClusterInNamespaces::state_inside(const std::string& name) {

@@ -248,7 +248,7 @@ ClusterSeeker::Time ClusterSeeker::pause_after(const CallFailure& failure) {
 void ClusterSeeker::add_distances(const FoundCluster& cluster, v1::OpenSessionRequest& request) {
   const auto near = cluster.managers.front()->call(
       &ManagerLink::Stub::ListNearHosts, v1::ListNearHostsRequest{}, calls_, kMeasureLimit);
-  if (!near) return;
+  if (!near || near->hosts_size() < 2) return;  // there is nothing to choose
   std::vector<HostAt> hosts;
   for (const auto& host : near->hosts()) hosts.push_back({host.id(), host.address()});
   for (const auto& [id, distance] : measure_distances(hosts, kMeasureLimit)) {

@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSourceLimit = 3s;
 constexpr milliseconds kPingLimit = 2s;
+constexpr int kPings = 3;
 constexpr std::size_t kMostManagers = 64;
 constexpr std::size_t kAtOnce = 16;
 
@@ -73,8 +74,11 @@ Result<std::vector<FoundCluster>> Discovery::look(Calls& calls) {
   std::vector<Answer> answers;
   for (const std::string& address : addresses()) answers.push_back({link(address), {}});
   if (answers.empty()) return fail(Errc::unreachable, "no manager of a cluster was found");
-  each_at_once(answers,
-               [&](Answer& answer) { answer.pinged = answer.link->ping(calls, kPingLimit); });
+  // With one manager there is nothing to choose.
+  const int pings = answers.size() > 1 ? kPings : 1;
+  each_at_once(answers, [&](Answer& answer) {
+    answer.pinged = answer.link->ping(calls, kPingLimit, pings);
+  });
   std::ranges::sort(answers, {}, [](const Answer& answer) {
     return answer.pinged ? answer.pinged->round_trip : microseconds::max();
   });

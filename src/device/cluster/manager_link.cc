@@ -13,8 +13,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr int kPings = 3;
-
 std::optional<milliseconds> retry_after(const grpc::ClientContext& context) {
   const auto& trailing = context.GetServerTrailingMetadata();
   const auto found = trailing.find(rpc::kRetryAfter);
@@ -109,12 +107,12 @@ void ManagerLink::prepare(grpc::ClientContext& context, std::optional<millisecon
     context.AddMetadata("authorization", "Bearer " + credentials_.token);
 }
 
-std::expected<ManagerLink::Pinged, CallFailure> ManagerLink::ping(Calls& calls,
-                                                                  milliseconds limit) {
+std::expected<ManagerLink::Pinged, CallFailure> ManagerLink::ping(Calls& calls, milliseconds limit,
+                                                                  int round_trips) {
   Pinged pinged{.cluster = {}, .round_trip = std::chrono::microseconds::max()};
   const auto deadline = steady_clock::now() + limit;
   // The first one connects, which takes several round trips, and is not counted.
-  for (int i = 0; i <= kPings; ++i) {
+  for (int i = 0; i <= round_trips; ++i) {
     const auto begin = steady_clock::now();
     if (begin >= deadline) break;
     const auto left = std::chrono::ceil<milliseconds>(deadline - begin);

@@ -113,9 +113,10 @@ class ManagerLink {
     std::string cluster;
     std::chrono::microseconds round_trip{};
   };
-  // The shortest of some round trips, once it is connected.
+  // The shortest of so many round trips, once it is connected.
   [[nodiscard]] std::expected<Pinged, CallFailure> ping(Calls& calls,
-                                                        std::chrono::milliseconds limit);
+                                                        std::chrono::milliseconds limit,
+                                                        int round_trips);
 
   [[nodiscard]] const std::string& address() const { return address_; }
 
