@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <optional>
 #include <utility>
 
 #include "device/predictor.h"
+#include "device/trend.h"
 
 namespace aloft::bench {
 namespace {
@@ -14,35 +14,28 @@ namespace {
 using device::Predictor;
 using std::chrono::nanoseconds;
 
-constexpr double kLookMs = 100;    // between two looks at the device
-constexpr double kSlopeMs = 3000;  // over which its warming is told
-constexpr double kHeads = 100;     // bytes of heads, for each message
+constexpr std::chrono::milliseconds kLook{100};  // between two looks at the device
+constexpr double kHeads = 100;                   // bytes of heads, for each message
 
 nanoseconds time_of(double ms) { return nanoseconds(static_cast<std::int64_t>(ms * 1e6)); }
 
-// What the device's sensors say, looked at now and then.
+// What the device's sensors say, looked at now and then, as the Notifier does.
 class Sensors {
  public:
-  [[nodiscard]] std::optional<DeviceState> look(double now_ms, double celsius, double speed,
+  [[nodiscard]] std::optional<DeviceState> look(Predictor::Time now, double celsius, double speed,
                                                 double others_percent) {
-    if (!looks_.empty() && now_ms - looks_.back().at_ms < kLookMs) return std::nullopt;
-    while (!looks_.empty() && now_ms - looks_.front().at_ms > kSlopeMs) looks_.pop_front();
-    DeviceState state{
-        .cpu_celsius = celsius, .system_cpu_percent = others_percent, .cpu_speed = speed};
-    if (!looks_.empty()) {
-      state.cpu_celsius_per_second =
-          (celsius - looks_.front().celsius) / (now_ms - looks_.front().at_ms) * 1e3;
-    }
-    looks_.push_back({now_ms, celsius});
-    return state;
+    if (looked_ && now - *looked_ < kLook) return std::nullopt;
+    looked_ = now;
+    warming_.add(celsius, now);
+    return DeviceState{.cpu_celsius = celsius,
+                       .cpu_celsius_per_second = warming_.slope(),
+                       .system_cpu_percent = others_percent,
+                       .cpu_speed = speed};
   }
 
  private:
-  struct Look {
-    double at_ms;
-    double celsius;
-  };
-  std::deque<Look> looks_;
+  std::optional<Predictor::Time> looked_;
+  device::Trend warming_;
 };
 
 // How one call went.
@@ -70,8 +63,8 @@ class Player {
   void frame(std::size_t i) {
     predictor_.on_link(
         0, {.up = world_.ready(i), .round_trip = time_of(world_.smoothed_round_trip_ms(i))}, now());
-    if (const auto state = sensors_.look(clock_ms_, celsius_, world_.device_speed(i),
-                                         world_.others_cpu_percent(i)))
+    if (const auto state =
+            sensors_.look(now(), celsius_, world_.device_speed(i), world_.others_cpu_percent(i)))
       predictor_.on_device(*state, now());
     CallContext context{.function = world_.workload().name,
                         .number = i,
