@@ -231,6 +231,7 @@ TEST(Policies, decide_nearly_as_well_as_an_oracle) {
   EXPECT_GE(verdict.mean_cool_rate, 0.9);
   for (const Comparison& each : comparisons) {
     const auto where = each.trace + " " + each.function;
+    EXPECT_LE(each.of("min_latency").switches, 2 * each.oracle_switches) << where;
     // A model knows what energy costs; being wrong about the link costs little of it.
     EXPECT_LE(each.of("min_energy").millijoules,
               1.15 * std::min(each.of("local").millijoules, each.of("remote").millijoules))
