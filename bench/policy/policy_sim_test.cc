@@ -76,7 +76,7 @@ TEST(World, an_outage_fails_what_is_under_way_and_is_known_when_the_channel_know
   EXPECT_TRUE(world.ready(20));
   EXPECT_TRUE(world.edge(21, 0).failed);
   EXPECT_FALSE(world.ready(22));
-  // Attempts at 2.3, 3.5 and 4.9 s, each a second long: the next one is at 6.7 s.
+  // Attempts at 2.3, 3.5 and 4.9 s, each a second long: the next one is at 6.65 s.
   EXPECT_FALSE(world.ready(66));
   EXPECT_TRUE(world.ready(68));
   EXPECT_FALSE(world.edge(68, 0).failed);

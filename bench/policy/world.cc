@@ -45,7 +45,7 @@ std::vector<World::Outage> World::outages_of(const Trace& trace, double until_s)
     double now = outage.begin_ms + ms(channel.dead_after);
     if (outage.end_ms <= now) continue;
     double delay = ms(channel.reconnect_delay);
-    constexpr double kLongestDelay = 2000;
+    constexpr double kLongestDelay = 750;  // channel/connector.cc
     for (now += delay; now < outage.end_ms; now += delay) {
       now += ms(channel.connect_timeout);
       delay = std::min(2 * delay, kLongestDelay);
