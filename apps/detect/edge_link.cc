@@ -79,7 +79,8 @@ Result<std::shared_ptr<aloft::device::ClusterClient>> join(const Options& option
 Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, StatusLine& status) {
   aloft::RuntimeOptions wanted;
   // Nothing is sent where nothing is to run at the edge.
-  if (options.has_edge() && (options.place != PlaceMode::local || options.verify)) {
+  const bool twice = options.verify || !options.record_trace.empty();
+  if (options.has_edge() && (options.place != PlaceMode::local || twice)) {
     if (options.cluster.empty()) {
       wanted.edges = {options.edge};
     } else {
@@ -106,7 +107,8 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
 }
 
 Result<void> connect(aloft::Runtime& runtime, const Options& options, StatusLine& status) {
-  const bool needed = options.place == PlaceMode::remote || options.verify;
+  const bool needed =
+      options.place == PlaceMode::remote || options.verify || !options.record_trace.empty();
   if (!options.has_edge() || (options.place == PlaceMode::local && !needed)) return {};
   auto ready = runtime.wait_for_edge(options.cluster.empty() ? kSignOfLife : kPlaced);
   const bool answers = runtime.link_bytes().rx > 0;

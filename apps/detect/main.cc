@@ -101,6 +101,10 @@ Result<void> prepare(const Options& options) {
                        "--baseline measures blocks of frames that a policy would break up: use "
                        "--place with it");
   }
+  if (!options.record_trace.empty() && options.baseline) {
+    return aloft::fail(aloft::Errc::invalid_argument,
+                       "--record-trace and --baseline exclude each other");
+  }
   if (options.baseline && options.place == PlaceMode::switching &&
       options.switch_every < kBaselineBlock) {
     return aloft::fail(aloft::Errc::invalid_argument,
@@ -124,6 +128,13 @@ Result<void> run_application(const Options& options) {
   auto csv = FramesCsv::create(options.out / "frames.csv");
   if (!csv) return std::unexpected(csv.error());
 
+  std::optional<TraceCsv> trace;
+  if (!options.record_trace.empty()) {
+    auto created = TraceCsv::create(options.record_trace);
+    if (!created) return std::unexpected(created.error());
+    trace.emplace(*std::move(created));
+  }
+
   auto children = start_children(options, **source);
   if (!children) return std::unexpected(children.error());
   stop_on_signals();
@@ -146,6 +157,7 @@ Result<void> run_application(const Options& options) {
                       .sensors = sensors,
                       .recorder = children->recorder ? &*children->recorder : nullptr,
                       .baseline = children->baseline ? &*children->baseline : nullptr,
+                      .trace = trace ? &*trace : nullptr,
                       .stop = stop_requested});
   if (!outcome) return std::unexpected(outcome.error());
 
@@ -154,6 +166,7 @@ Result<void> run_application(const Options& options) {
   report.baseline = std::move(outcome->baseline);
   report.verify = outcome->verify;
   report.tracker = std::move(outcome->tracker);
+  report.compensation = outcome->compensation;
   report.device_model = aloft::device::processor_model();
   report.device_cpu_limit_percent = held ? options.device_cpu_percent : 100;
   report.hold = std::move(how);

@@ -93,6 +93,10 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--in-flight", options.in_flight, "frames under way at a time")
       ->check(CLI::Range(1U, 64U))
       ->capture_default_str();
+  app.add_flag("--compensate", options.compensate,
+               "show the newest frame, with the boxes of the newest result carried forward to it");
+  app.add_option("--record-trace", options.record_trace,
+                 "compute every frame in both places, and write to FILE what each took");
   app.add_flag("--baseline", options.baseline,
                "also measure the native function in a child that is not held");
   app.add_flag("--verify", options.verify, "compute every frame in both places and compare");
@@ -125,8 +129,10 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
            "--cluster\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
-  if (!options.has_edge() && (options.baseline || options.verify)) {
-    std::cerr << "error: --baseline and --verify compare with an edge: give --edge HOST:PORT of a "
+  if (!options.has_edge() &&
+      (options.baseline || options.verify || !options.record_trace.empty())) {
+    std::cerr << "error: --baseline, --verify and --record-trace compare with an edge: give --edge "
+                 "HOST:PORT of a "
                  "running aloft-exec, or --cluster\n";
     return {.options = std::nullopt, .exit_code = 2};
   }

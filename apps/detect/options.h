@@ -43,6 +43,8 @@ struct Options {
   aloft::nn::Device inference_device = aloft::nn::Device::cpu;
   std::filesystem::path inference_libraries;
   std::uint32_t in_flight = 1;  // frames
+  bool compensate = false;
+  std::filesystem::path record_trace;  // empty: none
   bool baseline = false;
   bool verify = false;
   Display display = Display::automatic;

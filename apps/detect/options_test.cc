@@ -33,7 +33,7 @@ TEST(Options, have_the_defaults_of_the_papers_demonstration) {
   EXPECT_EQ(options.device_cpu_percent, 30);
   EXPECT_EQ(options.inference_threads, 1);
   EXPECT_EQ(options.in_flight, 1U);
-  EXPECT_FALSE(options.baseline || options.verify);
+  EXPECT_FALSE(options.compensate || options.baseline || options.verify);
 }
 
 TEST(Options, a_policy_takes_the_place_of_a_place) {
@@ -65,6 +65,9 @@ TEST(Options, all_that_is_given_is_taken) {
                              "auto",
                              "--in-flight",
                              "4",
+                             "--compensate",
+                             "--record-trace",
+                             "t.csv",
                              "--baseline",
                              "--headless",
                              "--no-record",
@@ -82,6 +85,8 @@ TEST(Options, all_that_is_given_is_taken) {
   EXPECT_EQ(options.inference_threads, 2);
   EXPECT_EQ(options.inference_device, aloft::nn::Device::automatic);
   EXPECT_EQ(options.in_flight, 4U);
+  EXPECT_TRUE(options.compensate);
+  EXPECT_EQ(options.record_trace, "t.csv");
   EXPECT_TRUE(options.baseline);
   EXPECT_EQ(options.display, Display::headless);
   EXPECT_EQ(options.recording, Recording::off);
@@ -127,6 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"a_count_that_is_none", {"--frames", "many"}, "--frames"},
         BadLine{"remote_without_edge", {"--place", "remote"}, "--edge"},
         BadLine{"baseline_without_edge", {"--baseline"}, "--edge"},
+        BadLine{"trace_without_edge", {"--record-trace", "t.csv"}, "--edge"},
         BadLine{"edge_and_cluster", {"--edge", "10.0.0.7:7411", "--cluster", "auto"}, "--cluster"},
         BadLine{"nobody_in_a_cluster", {"--cluster", "auto"}, "--cluster-token"},
         BadLine{"token_of_no_cluster", {"--cluster-token", "/dev/null"}, "--cluster"}),

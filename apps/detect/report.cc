@@ -30,6 +30,18 @@ Json to_json(const TrackerMoves& tracker) {
           {"blackout_ms", blackout},          {"state_bytes", tracker.state_bytes}};
 }
 
+Json to_json(const BoxError& error) {
+  return {{"one_minus_iou", error.not_covered}, {"centre_pixels", error.centre_pixels}};
+}
+
+Json to_json(const CompensationReport& compensation) {
+  return {{"frames", compensation.frames},
+          {"boxes", compensation.boxes},
+          {"age_frames", compensation.age_frames},
+          {"box_error", to_json(compensation.carried)},
+          {"box_error_without", to_json(compensation.as_they_were)}};
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
@@ -71,6 +83,7 @@ std::string to_json(const Report& report) {
     json["mismatched_tensors"] = report.verify->mismatched_tensors;
   }
   json["tracker"] = to_json(report.tracker);
+  if (report.compensation) json["compensation"] = to_json(*report.compensation);
   if (run.local) json["local"] = to_json(*run.local);
   if (run.remote) json["remote"] = to_json(*run.remote);
   if (run.local && run.remote && run.local->fps > 0)

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "compensation.h"
 #include "measurements.h"
 #include "tracking.h"
 #include <aloft/result.h>
@@ -31,9 +32,10 @@ struct Report {
   std::vector<BaselineBlock> baseline;  // empty: not measured
   std::optional<VerifyOutcome> verify;
   TrackerMoves tracker;
-  std::string device_model;            // the processor's name
-  int device_cpu_limit_percent = 100;  // of one core; 100: not held
-  std::string hold;                    // how, or why not
+  std::optional<CompensationReport> compensation;  // absent: not asked for
+  std::string device_model;                        // the processor's name
+  int device_cpu_limit_percent = 100;              // of one core; 100: not held
+  std::string hold;                                // how, or why not
   std::string inference_engine;
   std::string model_sha256;
   std::string wasm_engine;         // empty: no edge was reached

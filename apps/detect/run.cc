@@ -11,6 +11,7 @@
 #include <opencv2/core.hpp>
 
 #include "comparison.h"
+#include "compensation.h"
 #include "detect.aloft.h"
 #include "detect.h"
 #include "draw_boxes.h"
@@ -80,11 +81,12 @@ class Loop {
   Loop(const Options& options, std::uint64_t frames, const RunParts& parts)
       : frames_(frames),
         // A frame that is computed twice has the application to itself.
-        in_flight_(options.verify ? 1 : options.in_flight),
+        in_flight_(options.verify || parts.trace != nullptr ? 1 : options.in_flight),
         parts_(parts),
         plan_(options.place, options.switch_every, frames),
         has_policy_(options.policy != nullptr) {
     if (options.verify) outcome_.verify.emplace();
+    if (options.compensate) compensation_.emplace();
   }
 
   Result<RunOutcome> run() {
@@ -94,6 +96,7 @@ class Loop {
     }
     if (auto collected = collect_all(); !collected) return std::unexpected(collected.error());
     outcome_.tracker = tracking_.moves();
+    if (compensation_) outcome_.compensation = compensation_->report();
     return std::move(outcome_);
   }
 
@@ -114,12 +117,13 @@ class Loop {
     auto decoded = parts_.source.next();
     if (!decoded) return std::unexpected(decoded.error());
     Pending& pending = pending_.emplace_back(frame, *std::move(decoded));
-    if (!outcome_.verify || has_policy_) {
+    if (!computes_twice() || (has_policy_ && parts_.trace == nullptr)) {
       pending.call = detect_object_async(pending.image);
     } else {
       // The second computation of each frame is a call, too: the policy, which counts them, would
       // lose its step.
-      const aloft::PlaceScope scope(plan_.place(frame));
+      // A trace has the tracker at the edge, for its round trips.
+      const aloft::PlaceScope scope(parts_.trace != nullptr ? Place::edge : plan_.place(frame));
       pending.call = detect_object_async(pending.image);
     }
     return {};
@@ -134,17 +138,35 @@ class Loop {
     say_why(pending);
     const auto tracks = track(pending, *detections, measured);
     if (!tracks) return failed(pending, tracks.error());
-    if (outcome_.verify) {
+    if (computes_twice()) {
       if (auto compared = compare_with_other_place(pending, *detections); !compared)
         return compared;
     }
     if (auto written = parts_.csv.append(measured); !written) return written;
     outcome_.rows.push_back(measured);
     parts_.status.progress(measured);
-    draw_boxes(pending.picture, *detections, *tracks);
-    show(pending.picture, measured);
+    present(*detections, *tracks, measured);
     pending_.pop_front();
     return {};
+  }
+
+  // Draws the oldest frame's result, into that frame or carried forward into the newest one.
+  void present(const Detections& detections, const std::vector<Track>& tracks,
+               const FrameRow& measured) {
+    Pending& of = pending_.front();
+    Pending& now = pending_.back();
+    if (compensation_) compensation_->judge(of.number, tracks, detections);
+    if (!compensation_ || of.number == now.number) {
+      draw_boxes(of.picture, detections, tracks);
+      show(of.picture, measured);
+      return;
+    }
+    const std::vector<Track> moved = compensation_->show(tracks, of.number, now.number);
+    // The newest frame is being looked at by its own call, which may send it again.
+    cv::Mat picture = now.picture.clone();
+    // Detections that nobody's velocity is known of would be drawn where they no longer are.
+    draw_boxes(picture, {}, moved);
+    show(picture, measured);
   }
 
   Result<void> collect_all() {
@@ -225,25 +247,51 @@ class Loop {
     }
   }
 
-  // --verify: computes a frame whose result is here again, where it was not computed.
+  [[nodiscard]] bool computes_twice() const {
+    return outcome_.verify.has_value() || parts_.trace != nullptr;
+  }
+
+  // --verify and --record-trace: computes a frame whose result is here again, where it was not
+  // computed.
   Result<void> compare_with_other_place(Pending& pending, const Detections& detections) {
     const aloft::CallRecord& first = pending.call.record();
     const aloft::PlaceScope scope(first.place == Place::here ? Place::edge : Place::here);
     aloft::Future<Detections> again = detect_object_async(pending.image);
     const Result<Detections> other = again.get();
     if (!other) return failed(pending, other.error());
+    Result<void> done{};
     if (again.record().place == first.place) {
       parts_.status.message("frame " + std::to_string(pending.number) +
-                            " is not verified: the edge is away");
+                            " is not computed twice: the edge is away");
     } else {
-      VerifyOutcome& verify = *outcome_.verify;
-      ++verify.frames;
-      verify.mismatched_frames += same_bits(detections, *other) ? 0U : 1U;
-      verify.mismatched_tensors +=
-          differing_tensors(first.tensor_digests, again.record().tensor_digests);
+      if (outcome_.verify) {
+        VerifyOutcome& verify = *outcome_.verify;
+        ++verify.frames;
+        verify.mismatched_frames += same_bits(detections, *other) ? 0U : 1U;
+        verify.mismatched_tensors +=
+            differing_tensors(first.tensor_digests, again.record().tensor_digests);
+      }
+      if (parts_.trace != nullptr) done = record_trace(first, again.record());
     }
     meter_.skip();
-    return {};
+    return done;
+  }
+
+  Result<void> record_trace(const aloft::CallRecord& first, const aloft::CallRecord& again) {
+    const aloft::CallRecord& here = first.place == Place::here ? first : again;
+    const aloft::CallRecord& edge = first.place == Place::here ? again : first;
+    const auto now = steady_clock::now();
+    if (!trace_began_) trace_began_ = now;
+    // The tracker's calls are small. One that stays here leaves what was last seen.
+    if (const auto seen = tracking_.round_trip()) round_trip_ms_ = milliseconds(*seen);
+    return parts_.trace->append({.at_ms = milliseconds(now - *trace_began_),
+                                 .input_bytes = edge.tx_bytes,
+                                 .reply_bytes = edge.rx_bytes,
+                                 .here_ms = milliseconds(here.latency),
+                                 .edge_ms = milliseconds(edge.latency),
+                                 .edge_run_ms = milliseconds(edge.edge_run),
+                                 .edge_queue_ms = milliseconds(edge.edge_queue),
+                                 .round_trip_ms = round_trip_ms_});
   }
 
   // --baseline: the remote frames of a block are measured with nothing else under way. Every other
@@ -303,8 +351,12 @@ class Loop {
   std::size_t block_begins_at_row_ = 0;
   steady_clock::time_point block_began_{};
 
+  std::optional<steady_clock::time_point> trace_began_;
+  double round_trip_ms_ = 0;
+
   Tracking tracking_;
   aloft::Location tracker_belongs_ = aloft::Location::here();
+  std::optional<Compensation> compensation_;
   RunOutcome outcome_;
   std::deque<Pending> pending_;  // destroyed first: calls under way end
 };

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "compensation.h"
 #include "device/sensors.h"
 #include "frames_csv.h"
 #include "measurements.h"
@@ -18,6 +19,7 @@
 #include "report.h"
 #include "source.h"
 #include "status_line.h"
+#include "trace_csv.h"
 #include "tracking.h"
 #include <aloft/result.h>
 
@@ -31,6 +33,7 @@ struct RunParts {
   aloft::device::Sensors& sensors;
   Recorder* recorder = nullptr;        // null: frames are not shown
   NativeBaseline* baseline = nullptr;  // null: not measured
+  TraceCsv* trace = nullptr;           // null: not recorded
   const std::atomic<bool>& stop;       // ends the run after the frames under way
 };
 
@@ -39,6 +42,7 @@ struct RunOutcome {
   std::vector<BaselineBlock> baseline;
   std::optional<VerifyOutcome> verify;
   TrackerMoves tracker;
+  std::optional<CompensationReport> compensation;  // with Options::compensate
 };
 
 // Runs `frames` frames (0: until stopped). Errors: what the source, the function or a file says;

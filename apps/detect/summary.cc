@@ -41,6 +41,15 @@ std::string summary(const Report& report, const std::filesystem::path& folder) {
             " times: " + decimal(percentile(tracker.blackout_ms, 0.5), 1) +
             " ms without an answer (p50)";
   }
+  if (report.compensation && report.compensation->boxes > 0) {
+    const CompensationReport& compensation = *report.compensation;
+    text += "\n  results " + decimal(compensation.age_frames, 1) +
+            " frames old, their boxes off by " +
+            decimal(compensation.as_they_were.centre_pixels, 1) + " pixels, carried forward by " +
+            decimal(compensation.carried.centre_pixels, 1) + " (1 - IoU " +
+            decimal(compensation.as_they_were.not_covered, 3) + " and " +
+            decimal(compensation.carried.not_covered, 3) + ")";
+  }
   if (run.takeover_ms)
     text += "\n  lost edge to local execution: " + decimal(*run.takeover_ms, 0) + " ms";
   if (report.verify) {

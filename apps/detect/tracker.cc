@@ -38,6 +38,10 @@ Overlap overlap(const Box& a, const Box& b) {
   return {of_union, of_union - (around - both) / around};
 }
 
+Velocity velocity_of(const BoxFilter& filter) {
+  return {static_cast<float>(filter.axes[0].velocity), static_cast<float>(filter.axes[1].velocity)};
+}
+
 bool has_area(const Box& box) {
   // Not infinite, either: no box of a picture is anywhere near this.
   constexpr float kFarthest = 1e9F;
@@ -124,8 +128,8 @@ std::vector<Track> Tracker::update(const std::vector<Detection>& detections) {
     if (follower.id == 0 && follower.hits == kHitsToBegin) follower.id = ++last_id_;
     kept.push_back(follower);
     if (follower.id != 0) {
-      tracks.push_back(
-          {follower.id, index, follower.class_id, detection.score, box_of(follower.filter)});
+      tracks.push_back({follower.id, index, follower.class_id, detection.score,
+                        box_of(follower.filter), velocity_of(follower.filter)});
     }
   }
   for (const std::uint32_t index : matches.left) {

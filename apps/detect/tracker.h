@@ -22,13 +22,21 @@ inline constexpr std::uint32_t kHitsToBegin = 3;  // frames in a row; then it ha
 inline constexpr std::uint32_t kMissesToEnd =
     30;  // frames in a row that it stays without being seen
 
+// Of a box's centre, in pixels a frame.
+struct Velocity {
+  float x = 0;
+  float y = 0;
+  friend bool operator==(const Velocity&, const Velocity&) = default;
+};
+
 // Somebody who is seen in this frame and has been before.
 struct Track {
   std::uint64_t id = 0;         // from 1, never given twice
   std::uint32_t detection = 0;  // its index in this frame
   std::int32_t class_id = 0;
-  float score = 0;  // the detection's
-  Box box;          // as filtered over the frames
+  float score = 0;      // the detection's
+  Box box;              // as filtered over the frames
+  Velocity velocity{};  // the same
   friend bool operator==(const Track&, const Track&) = default;
 };
 

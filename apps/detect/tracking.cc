@@ -22,7 +22,10 @@ aloft::Result<std::vector<Track>> Tracking::track(Location computed,
   auto tracks = call.get();
   if (!tracks) return tracks;
   if (!place_.is_here() && call.record().location.is_here()) ++moves_.recoveries;
-  place_ = call.record().location;
+  const aloft::CallRecord& record = call.record();
+  place_ = record.location;
+  round_trip_.reset();
+  if (!place_.is_here()) round_trip_ = record.latency - record.edge_run - record.edge_queue;
   for (const Track& track : *tracks) moves_.identities = std::max(moves_.identities, track.id);
   return tracks;
 }

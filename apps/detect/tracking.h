@@ -34,6 +34,8 @@ class Tracking {
   [[nodiscard]] aloft::Result<std::vector<Track>> track(aloft::Location computed,
                                                         const std::vector<Detection>& detections);
   [[nodiscard]] std::optional<aloft::Error> why() { return std::exchange(why_, std::nullopt); }
+  // Of the last track(), without the time at the edge; absent where it was answered here.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> round_trip() const { return round_trip_; }
   [[nodiscard]] const TrackerMoves& moves() const { return moves_; }
 
  private:
@@ -41,6 +43,7 @@ class Tracking {
 
   Tracker tracker_;
   aloft::Location place_ = aloft::Location::here();  // where it answered last
+  std::optional<std::chrono::nanoseconds> round_trip_;
   TrackerMoves moves_;
   std::optional<aloft::Error> why_;
   std::chrono::steady_clock::time_point not_before_{};  // the next attempt

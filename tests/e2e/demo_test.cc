@@ -147,6 +147,23 @@ TEST_F(Demo, several_frames_in_flight_come_back_in_order) {
   EXPECT_EQ(report().at("frames_reordered"), 0);
 }
 
+// Pedestrians of a real video, four frames under way.
+TEST_F(Demo, boxes_carried_forward_to_the_newest_frame_are_nearer_to_where_they_belong) {
+  start_edge();
+  ASSERT_EQ(run({"--edge", edge_->address(), "--frames", "100", "--place", "remote", "--in-flight",
+                 "4", "--compensate", "--device-cpu", "100"}),
+            0)
+      << transcript_;
+  const auto compensation = report().at("compensation");
+  EXPECT_GE(compensation.at("frames"), 97);
+  EXPECT_GT(compensation.at("boxes"), 100);
+  EXPECT_GT(compensation.at("age_frames"), 2.5);
+  const auto& with = compensation.at("box_error");
+  const auto& without = compensation.at("box_error_without");
+  EXPECT_LT(with.at("centre_pixels"), without.at("centre_pixels"));
+  EXPECT_LT(with.at("one_minus_iou"), without.at("one_minus_iou"));
+}
+
 TEST_F(Demo, the_baseline_measures_the_native_function_in_alternating_blocks) {
   start_edge();
   ASSERT_EQ(run({"--edge", edge_->address(), "--frames", "200", "--place", "remote", "--baseline"}),
