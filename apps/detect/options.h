@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include <aloft/image_codec.h>
 #include <aloft/nn.h>
 #include <aloft/policy.h>
 #include <aloft/result.h>
@@ -43,6 +44,7 @@ struct Options {
   aloft::nn::Device inference_device = aloft::nn::Device::cpu;
   std::filesystem::path inference_libraries;
   std::uint32_t in_flight = 1;  // frames
+  aloft::ImageCodec codec{};    // of frames on their way to the edge
   bool baseline = false;
   bool verify = false;
   Display display = Display::automatic;
