@@ -19,6 +19,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SQLite3 REQUIRED IMPORTED_TARGET sqlite3)            # PkgConfig::SQLite3
 pkg_check_modules(Avahi REQUIRED IMPORTED_TARGET avahi-client)         # PkgConfig::Avahi
 pkg_check_modules(Curl REQUIRED IMPORTED_TARGET libcurl)               # PkgConfig::Curl
+pkg_check_modules(TurboJPEG REQUIRED IMPORTED_TARGET libturbojpeg)     # PkgConfig::TurboJPEG
 pkg_check_modules(Seccomp REQUIRED IMPORTED_TARGET libseccomp)         # PkgConfig::Seccomp
 pkg_check_modules(Tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)  # PkgConfig::Tomlplusplus
 pkg_check_modules(Prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)  # PkgConfig::Prometheus

@@ -93,6 +93,7 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
   if (options.module) wanted.modules.emplace("detect", *options.module);
   wanted.policy = policy(options);
   wanted.explain = true;
+  wanted.functions["detect::detect_object"].images = options.codec;
   wanted.inference_threads = options.inference_threads;
   wanted.inference_device = options.inference_device;
   wanted.inference_libraries = options.inference_libraries;

@@ -1,5 +1,6 @@
 #include "frames_csv.h"
 
+#include <chrono>
 #include <cstdio>
 
 namespace detect {
@@ -15,7 +16,7 @@ std::string decimal(double value, int digits) {
 
 std::string FramesCsv::header() {
   return "frame,place,latency_ms,fps,ue_cpu_percent,ue_temperature_c,tx_bytes,rx_bytes,detections,"
-         "tracks";
+         "tracks,codec,encode_ms,decode_ms";
 }
 
 std::string FramesCsv::line(const FrameRow& row) {
@@ -30,6 +31,13 @@ std::string FramesCsv::line(const FrameRow& row) {
     if (i > 0) text += ';';
     text += std::to_string(row.tracks[i]);
   }
+  // What ran on the device went nowhere.
+  if (row.place != aloft::Place::edge) return text + ",,,";
+  const auto milliseconds = [](std::chrono::nanoseconds time) {
+    return decimal(std::chrono::duration<double, std::milli>(time).count(), 3);
+  };
+  text += ',' + codec_name(row.images.coding) + ',' + milliseconds(row.images.encode) + ',' +
+          milliseconds(row.images.decode);
   return text;
 }
 

@@ -8,14 +8,26 @@
 namespace detect {
 namespace {
 
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
 std::optional<PlaceSummary> summarize_place(std::span<const FrameRow> rows, aloft::Place place) {
   PlaceSummary summary;
   std::vector<double> latencies;
   double time_ms = 0;
   double cpu_ms = 0;
   double tx = 0;
+  struct Values {
+    std::vector<double> tx_bytes, encode_ms, decode_ms;
+  };
+  std::map<std::string, Values> codecs;
   for (const FrameRow& row : rows) {
     if (row.place != place) continue;
+    if (place == aloft::Place::edge) {
+      Values& values = codecs[codec_name(row.images.coding)];
+      values.tx_bytes.push_back(static_cast<double>(row.tx_bytes));
+      values.encode_ms.push_back(Milliseconds(row.images.encode).count());
+      values.decode_ms.push_back(Milliseconds(row.images.decode).count());
+    }
     ++summary.frames;
     latencies.push_back(row.latency_ms);
     time_ms += row.interval_ms;
@@ -28,10 +40,21 @@ std::optional<PlaceSummary> summarize_place(std::span<const FrameRow> rows, alof
   summary.latency_ms = {.p50 = percentile(latencies, 0.50), .p99 = percentile(latencies, 0.99)};
   summary.cpu_ms_per_frame = cpu_ms / count;
   summary.tx_bytes_per_frame = tx / count;
+  for (const auto& [name, values] : codecs) {
+    summary.codecs[name] = {.frames = values.tx_bytes.size(),
+                            .tx_bytes = percentile(values.tx_bytes, 0.5),
+                            .encode_ms = percentile(values.encode_ms, 0.5),
+                            .decode_ms = percentile(values.decode_ms, 0.5)};
+  }
   return summary;
 }
 
 }  // namespace
+
+std::string codec_name(const aloft::ImageCoding& coding) {
+  return coding.format == aloft::ImageFormat::raw ? "raw"
+                                                  : "jpeg:" + std::to_string(coding.quality);
+}
 
 double FrameRate::add(aloft::Place place, double interval_ms) {
   if (place != place_) intervals_.clear();

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <aloft/image_codec.h>
 #include <aloft/policy.h>
 
 namespace detect {
@@ -24,6 +26,7 @@ struct FrameRow {
   std::uint64_t rx_bytes = 0;
   std::uint64_t detections = 0;
   std::vector<std::uint64_t> tracks;  // identities of those who are seen, rising
+  aloft::ImageCodingRecord images{};  // how the frame went to the edge
 
   // Not in frames.csv; the report is made of these.
   double interval_ms = 0;  // since the previous frame's result
@@ -56,7 +59,18 @@ struct PlaceSummary {
   Percentiles latency_ms;
   double cpu_ms_per_frame = 0;  // this process, everything it does for a frame
   double tx_bytes_per_frame = 0;
+  // Of the frames by each way, "raw" or "jpeg:QUALITY", in the order of these.
+  struct Coding {
+    std::uint64_t frames = 0;
+    double tx_bytes = 0;  // medians, of one frame
+    double encode_ms = 0;
+    double decode_ms = 0;  // at the edge
+  };
+  std::map<std::string, Coding> codecs{};
 };
+
+// "raw", "jpeg:90".
+[[nodiscard]] std::string codec_name(const aloft::ImageCoding& coding);
 
 struct RunSummary {
   std::uint64_t frames = 0;

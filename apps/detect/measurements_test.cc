@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -70,10 +71,34 @@ TEST(FramesCsv, a_line_has_the_columns_of_the_header_and_an_absent_temperature_i
   made.tx_bytes = 10;
   made.rx_bytes = 3;
   made.detections = 2;
-  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,,10,3,2,");
+  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,,10,3,2,,raw,0.000,0.000");
   made.ue_temperature_c = 57.5;
   made.tracks = {3, 7, 12};
-  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,57.5,10,3,2,3;7;12");
+  EXPECT_EQ(FramesCsv::line(made), "7,remote,12.500,80.00,0.0,57.5,10,3,2,3;7;12,raw,0.000,0.000");
+  made.images = {.coding = {aloft::ImageFormat::jpeg, 85},
+                 .raw_bytes = 900,
+                 .coded_bytes = 90,
+                 .encode = std::chrono::microseconds(700),
+                 .decode = std::chrono::microseconds(1250)};
+  EXPECT_THAT(FramesCsv::line(made), ::testing::EndsWith(",3;7;12,jpeg:85,0.700,1.250"));
+  made.place = Place::here;
+  EXPECT_THAT(FramesCsv::line(made), ::testing::EndsWith(",3;7;12,,,"));
+}
+
+TEST(Summary, tells_for_each_codec_what_its_frames_took) {
+  std::vector<FrameRow> rows;
+  for (std::uint64_t frame = 0; frame < 6; ++frame) {
+    rows.push_back(row(frame, frame < 5 ? Place::edge : Place::here, 20));
+    if (frame < 3) rows.back().images.coding = {aloft::ImageFormat::jpeg, 85};
+    rows.back().images.encode = std::chrono::milliseconds(frame);
+    rows.back().tx_bytes = 100 * frame;
+  }
+  const auto codecs = summarize(rows).remote.value().codecs;
+  ASSERT_EQ(codecs.size(), 2U);
+  EXPECT_EQ(codecs.at("jpeg:85").frames, 3U);
+  EXPECT_DOUBLE_EQ(codecs.at("jpeg:85").tx_bytes, 100);
+  EXPECT_DOUBLE_EQ(codecs.at("jpeg:85").encode_ms, 1);
+  EXPECT_EQ(codecs.at("raw").frames, 2U);
 }
 
 TEST(Report, the_ratio_to_native_is_the_median_of_the_blocks) {

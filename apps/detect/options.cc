@@ -1,9 +1,12 @@
 #include "options.h"
 
+#include <charconv>
 #include <iostream>
 #include <map>
 
 #include <CLI/CLI.hpp>
+
+#include "recall.h"
 
 namespace detect {
 namespace {
@@ -11,6 +14,31 @@ namespace {
 const std::map<std::string, aloft::nn::Device> kDevices{{"cpu", aloft::nn::Device::cpu},
                                                         {"cuda", aloft::nn::Device::cuda},
                                                         {"auto", aloft::nn::Device::automatic}};
+
+// "raw", "auto", "jpeg" or "jpeg:QUALITY"; empty when it is one of these, else what is wrong.
+std::string read_codec(const std::string& text, aloft::ImageCodec& codec) {
+  constexpr int kQuality = 90;
+  constexpr double kLeastRecall = 0.97;
+  constexpr std::string_view kJpeg = "jpeg:";
+  if (text == "raw") {
+    codec = aloft::ImageCodec::raw();
+  } else if (text == "auto") {
+    codec = aloft::ImageCodec::automatic(missed, 1 - kLeastRecall);
+  } else if (text == "jpeg") {
+    codec = aloft::ImageCodec::jpeg(kQuality);
+  } else {
+    int quality = 0;
+    const char* const end = text.data() + text.size();
+    if (!text.starts_with(kJpeg) ||
+        std::from_chars(text.data() + kJpeg.size(), end, quality) !=
+            std::from_chars_result{end, std::errc()} ||
+        quality < 1 || quality > 100)
+      return "'" + text +
+             "' is no codec: say raw, auto, or jpeg:QUALITY with a QUALITY of 1 to 100";
+    codec = aloft::ImageCodec::jpeg(quality);
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -97,6 +125,15 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                "show the newest frame, with the boxes of the newest result carried forward to it");
   app.add_option("--record-trace", options.record_trace,
                  "compute every frame in both places, and write to FILE what each took");
+  app.add_option_function<std::string>(
+         "--codec",
+         [&](const std::string& text) {
+           if (const std::string wrong = read_codec(text, options.codec); !wrong.empty())
+             throw CLI::ValidationError("--codec", wrong);
+         },
+         "how frames go to the edge: raw (default), jpeg:QUALITY, which is lossy, or auto: what is "
+         "fastest with a recall of 0.97")
+      ->type_name("CODEC");
   app.add_flag("--baseline", options.baseline,
                "also measure the native function in a child that is not held");
   app.add_flag("--verify", options.verify, "compute every frame in both places and compare");
@@ -127,6 +164,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::cerr
         << "error: --place remote needs an edge: give --edge HOST:PORT of a running aloft-exec, or "
            "--cluster\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  const bool is_lossy =
+      options.codec.is_automatic() || options.codec.coding.format != aloft::ImageFormat::raw;
+  if (options.verify && is_lossy) {
+    std::cerr << "error: --verify compares bit for bit, which a lossy --codec does not keep: leave "
+                 "one of them out\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
   if (!options.has_edge() &&

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include <aloft/image_codec.h>
 #include <aloft/nn.h>
 #include <aloft/policy.h>
 #include <aloft/result.h>
@@ -45,6 +46,7 @@ struct Options {
   std::uint32_t in_flight = 1;  // frames
   bool compensate = false;
   std::filesystem::path record_trace;  // empty: none
+  aloft::ImageCodec codec{};    // of frames on their way to the edge
   bool baseline = false;
   bool verify = false;
   Display display = Display::automatic;

@@ -42,6 +42,27 @@ TEST(Options, a_policy_takes_the_place_of_a_place) {
   EXPECT_EQ(parsed.outcome.options->policy->name(), "cool:75:min_latency");
 }
 
+TEST(Options, frames_are_lossless_unless_a_codec_is_asked_for) {
+  const auto codec = [](const char* text) {
+    const auto parsed = parse({"--video", "v.avi", "--model", "m.onnx", "--codec", text});
+    return parsed.outcome.options ? std::optional(parsed.outcome.options->codec) : std::nullopt;
+  };
+  const aloft::ImageCodec none =
+      parse({"--video", "v.avi", "--model", "m.onnx"}).outcome.options->codec;
+  EXPECT_EQ(none.coding, aloft::ImageCoding());
+  EXPECT_FALSE(none.is_automatic());
+  EXPECT_EQ(codec("raw")->coding, aloft::ImageCoding());
+  EXPECT_EQ(codec("jpeg")->coding, (aloft::ImageCoding{aloft::ImageFormat::jpeg, 90}));
+  EXPECT_EQ(codec("jpeg:75")->coding, (aloft::ImageCoding{aloft::ImageFormat::jpeg, 75}));
+  EXPECT_TRUE(codec("auto")->is_automatic());
+  for (const char* const wrong : {"jpeg:", "jpeg:0", "jpeg:101", "jpeg:80x", "png", ""})
+    EXPECT_FALSE(codec(wrong).has_value()) << wrong;
+  const auto both = parse(
+      {"--video", "v.avi", "--model", "m.onnx", "--edge", "h:1", "--codec", "jpeg", "--verify"});
+  EXPECT_EQ(both.outcome.exit_code, 2);
+  EXPECT_NE(both.error.find("lossy"), std::string::npos) << both.error;
+}
+
 TEST(Options, all_that_is_given_is_taken) {
   const auto parsed = parse({"--video",
                              "camera:2",

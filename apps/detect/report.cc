@@ -12,11 +12,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const PlaceSummary& place) {
-  return {{"frames", place.frames},
-          {"fps", place.fps},
-          {"latency_ms", {{"p50", place.latency_ms.p50}, {"p99", place.latency_ms.p99}}},
-          {"cpu_ms_per_frame", place.cpu_ms_per_frame},
-          {"tx_bytes_per_frame", place.tx_bytes_per_frame}};
+  Json json = {{"frames", place.frames},
+               {"fps", place.fps},
+               {"latency_ms", {{"p50", place.latency_ms.p50}, {"p99", place.latency_ms.p99}}},
+               {"cpu_ms_per_frame", place.cpu_ms_per_frame},
+               {"tx_bytes_per_frame", place.tx_bytes_per_frame}};
+  for (const auto& [name, coding] : place.codecs) {
+    json["codecs"][name] = {{"frames", coding.frames},
+                            {"tx_bytes", coding.tx_bytes},
+                            {"encode_ms", coding.encode_ms},
+                            {"decode_ms", coding.decode_ms}};
+  }
+  return json;
 }
 
 Json to_json(const TrackerMoves& tracker) {

@@ -194,6 +194,7 @@ class Loop {
     made.tx_bytes = record.tx_bytes;
     made.rx_bytes = record.rx_bytes;
     made.detections = detections;
+    made.images = record.images;
     made.fell_back = record.fell_back;
     if (record.takeover) made.takeover_ms = milliseconds(*record.takeover);
     return made;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <aloft/image_codec.h>
 #include <aloft/place.h>
 #include <aloft/policy.h>
 #include <aloft/result.h>
@@ -36,6 +37,7 @@ struct CallRecord {
   std::uint64_t tx_bytes =
       0;  // on the wire for this call, frame headers included; also of an attempt that failed
   std::uint64_t rx_bytes = 0;
+  ImageCodingRecord images{};  // how they went to the edge that computed the result
   std::vector<std::string>
       tensor_digests;  // SHA-256 of each input tensor, with RuntimeOptions::digest_tensors
   // Of the first call that ran elsewhere because an edge was lost: last sign of life of that edge

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 
+#include <aloft/image_codec.h>
+
 namespace aloft {
 
 enum class Fallback : std::uint8_t {
@@ -25,6 +27,8 @@ struct FunctionSettings {
   // arguments and on a thread of the runtime; what ends first is its result, and the other one is
   // cancelled. Not for functions with effects, nor together with Fallback::none.
   std::optional<std::chrono::nanoseconds> hedge;
+  // How its images go to an edge. Not for methods of objects.
+  ImageCodec images{};
 };
 
 }  // namespace aloft

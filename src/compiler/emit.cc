@@ -133,6 +133,12 @@ std::string emit_entries(const Function& function, std::size_t index) {
          (function.method ? " object" : "") +
          ", ::std::span<const ::std::byte> arguments) {\n  return ::aloft::detail::" + run +
          ", arguments);\n}\n";
+  if (!function.method) {
+    out += "::aloft::Result<double> loss_between_" + number +
+           "(const ::aloft::Loss& loss, ::std::span<const ::std::byte> with_codec,\n"
+           "    ::std::span<const ::std::byte> raw) {\n  return ::aloft::detail::loss_between<" +
+           result_value(function) + ">(loss, with_codec, raw);\n}\n";
+  }
   return out + "::aloft::detail::Identity identity_" + number +
          "() {\n  return ::aloft::detail::identity_of(" + pointer_to(function, "") + ");\n}\n";
 }

@@ -68,6 +68,10 @@ std::string emit_descriptor(const Module& module) {
     out += "::aloft::Result<::std::vector<::std::byte>> run_encoded_" + number +
            "(void*, ::std::span<const ::std::byte>);\n::aloft::detail::Identity identity_" +
            number + "();\n";
+    if (functions[i]->method) continue;
+    out += "::aloft::Result<double> loss_between_" + number +
+           "(const ::aloft::Loss&, ::std::span<const ::std::byte>, "
+           "::std::span<const ::std::byte>);\n";
   }
   for (const Class* of : classes) {
     out += "::std::unique_ptr<::aloft::detail::NativeObject> native_" + std::to_string(of->index) +
@@ -91,7 +95,8 @@ std::string emit_descriptor(const Module& module) {
            ",\n     " +
            (function.method ? "&objects[" + std::to_string(function.method->object) + "]"
                             : "nullptr") +
-           (function.once ? ", true" : ", false") + ", &run_encoded_" + number + "},\n";
+           (function.once ? ", true" : ", false") + ", &run_encoded_" + number +
+           (function.method ? "" : ", &loss_between_" + number) + "},\n";
   }
   out += "};\n";
   if (!module.graphs.empty()) {

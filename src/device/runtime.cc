@@ -56,6 +56,36 @@ Result<void> check(const RuntimeOptions& options) {
   return {};
 }
 
+// `what` begins each message.
+Result<void> check(const std::string& what, const FunctionDescriptor& function,
+                   const ImageCodec& images) {
+  const bool is_jpeg = images.coding.format != ImageFormat::raw;
+  if (!images.is_automatic() && !is_jpeg) return {};
+  if (function.object != nullptr)
+    return fail(Errc::invalid_argument,
+                what + "is a method: its calls may be repeated, and so their images go raw");
+  if (!images.is_automatic()) {
+    if (images.coding.quality >= 1 && images.coding.quality <= 100) return {};
+    return fail(Errc::invalid_argument, what + "has images of a JPEG quality outside 1 to 100");
+  }
+  if (function.once)
+    return fail(Errc::invalid_argument,
+                what + "has effects: an automatic image codec would run it twice to compare");
+  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
+  if (!is_share(images.most_loss) || !is_share(images.check_share))
+    return fail(Errc::invalid_argument,
+                what + "has an image codec with a loss or a share of checks outside 0 to 1");
+  if (function.loss_between == nullptr)
+    return fail(Errc::invalid_argument,
+                what + "was built without what compares its results: build it again");
+  const auto compared = function.loss_between(images.loss, {}, {});
+  if (!compared && compared.error().code == Errc::invalid_argument)
+    return fail(Errc::invalid_argument, what +
+                                            "has an image codec whose loss is of results of "
+                                            "another type than the function's");
+  return {};
+}
+
 Result<void> check(std::string_view name, const FunctionSettings& settings) {
   const FunctionDescriptor* known = nullptr;
   std::string names;
@@ -74,6 +104,7 @@ Result<void> check(std::string_view name, const FunctionSettings& settings) {
   constexpr std::chrono::nanoseconds kNothing{0};
   if (settings.deadline && *settings.deadline <= kNothing)
     return fail(Errc::invalid_argument, what + "has a deadline that is no longer than nothing");
+  if (auto ok = check(what, *known, settings.images); !ok) return ok;
   if (!settings.hedge) return {};
   if (*settings.hedge < kNothing)
     return fail(Errc::invalid_argument, what + "is hedged before it begins");

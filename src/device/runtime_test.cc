@@ -527,5 +527,44 @@ TEST_F(RuntimeTest,
   EXPECT_EQ(calls, 800);
 }
 
+TEST_F(RuntimeTest, images_for_an_edge_that_says_that_it_decodes_none_go_as_they_are) {
+  AutomaticEdge edge(demo::answer);
+  RuntimeOptions with = options(edge);
+  with.functions["demo::weigh"].images = ImageCodec::jpeg(80);
+  start(std::move(with));
+  EXPECT_EQ(demo::weigh(Image(200, 100, PixelFormat::bgr8)), 60'000);
+  EXPECT_EQ(last_record().place, Place::edge);
+  EXPECT_EQ(last_record().images.coding, ImageCoding());
+}
+
+TEST_F(RuntimeTest, an_automatic_image_codec_that_cannot_be_is_refused) {
+  const auto why = [&](const char* function, ImageCodec codec) {
+    RuntimeOptions with = options();
+    with.functions[function].images = std::move(codec);
+    const auto made = Runtime::create(std::move(with));
+    if (made) return std::string("taken");
+    EXPECT_EQ(made.error().code, Errc::invalid_argument);
+    return made.error().message;
+  };
+  const auto none = [](const std::int32_t&, const std::int32_t&) { return 0.0; };
+  const auto of_texts = [](const std::string&, const std::string&) { return 0.0; };
+  EXPECT_EQ(why("demo::weigh", ImageCodec::automatic(none)), "taken");
+  EXPECT_THAT(why("demo::weigh", ImageCodec::automatic(of_texts)), HasSubstr("another type"));
+  EXPECT_THAT(why("demo::weigh", ImageCodec::automatic(none, 1.5)), HasSubstr("0 to 1"));
+  EXPECT_THAT(why("demo::charge", ImageCodec::automatic(none)), HasSubstr("run it twice"));
+  EXPECT_THAT(why("demo::add", ImageCodec::automatic(none)), HasSubstr("build it again"));
+}
+
+TEST_F(RuntimeTest, an_image_codec_that_cannot_be_is_refused) {
+  for (const int quality : {0, 101, -5}) {
+    RuntimeOptions with = options();
+    with.functions["demo::weigh"].images = ImageCodec::jpeg(quality);
+    const auto made = Runtime::create(std::move(with));
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().code, Errc::invalid_argument);
+    EXPECT_THAT(made.error().message, HasSubstr("1 to 100"));
+  }
+}
+
 }  // namespace
 }  // namespace aloft

@@ -8,6 +8,14 @@
 
 namespace aloft::function {
 
+void KnownFunction::set(const FunctionDescriptor& its_function, FunctionSettings its_settings) {
+  function = &its_function;
+  settings = std::move(its_settings);
+  const ImageCodec& asked = settings.images;
+  if (asked.is_automatic() || asked.coding.format != ImageFormat::raw)
+    images = std::make_unique<FunctionImages>(asked);
+}
+
 CallDecisions::CallDecisions(std::shared_ptr<Policy> policy, SettingsByName settings,
                              std::span<const ModuleDescriptor* const> modules, Foresight* foresight)
     : settings_(std::move(settings)),
@@ -20,8 +28,7 @@ CallDecisions::CallDecisions(std::shared_ptr<Policy> policy, SettingsByName sett
     made.functions = module->functions;
     made.known = std::make_unique<KnownFunction[]>(module->functions.size());
     for (std::size_t i = 0; i < module->functions.size(); ++i) {
-      made.known[i].function = &module->functions[i];
-      made.known[i].settings = settings_of(module->functions[i]);
+      made.known[i].set(module->functions[i], settings_of(module->functions[i]));
     }
   }
 }
@@ -49,10 +56,7 @@ KnownFunction& CallDecisions::known(const FunctionDescriptor& function) {
   }
   const std::lock_guard lock(mutex_);
   const auto [found, is_new] = later_.try_emplace(&function);
-  if (is_new) {
-    found->second.function = &function;
-    found->second.settings = settings_of(function);
-  }
+  if (is_new) found->second.set(function, settings_of(function));
   return found->second;
 }
 

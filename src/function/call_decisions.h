@@ -21,6 +21,7 @@
 
 #include "function/call_plan.h"
 #include "function/foresight.h"
+#include "function/function_images.h"
 #include <aloft/detail/binding.h>
 #include <aloft/function_settings.h>
 #include <aloft/place.h>
@@ -33,9 +34,12 @@ using SettingsByName = std::map<std::string, FunctionSettings, std::less<>>;
 
 // What is known of one function.
 struct KnownFunction {
+  void set(const FunctionDescriptor& its_function, FunctionSettings its_settings);
+
   const FunctionDescriptor* function = nullptr;
   FunctionSettings settings;
-  std::atomic<bool> edges_only = false;  // Fallback::none, since an upgrade
+  std::unique_ptr<FunctionImages> images;  // null: as they are
+  std::atomic<bool> edges_only = false;    // Fallback::none, since an upgrade
   alignas(64) std::atomic<std::uint64_t> calls = 0;
 };
 

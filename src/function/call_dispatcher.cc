@@ -29,6 +29,7 @@ CallDispatcher::CallDispatcher(DispatchOptions options, const inference::GraphTa
       log_(log),
       decisions_(options_.policy, options_.functions, registered_modules(), options_.foresight),
       hedges_(executor_, graphs_, options_.digest_tensors),
+      checks_({.executor = &executor_, .hedges = &hedges_, .watch = &watch_, .log = &log_}),
       executor_(options_.local_workers) {
   places_ = EndPlaces::make({.sessions = sessions_,
                              .executor = &executor_,
@@ -56,6 +57,7 @@ CallDispatcher::~CallDispatcher() {
     std::unique_lock lock(async_mutex_);
     async_changed_.wait(lock, [&] { return async_calls_ == 0; });
   }
+  checks_.end();
   hedges_.end();
 }
 

@@ -21,6 +21,7 @@
 #include "function/elastic_places.h"
 #include "function/foresight.h"
 #include "function/here_executor.h"
+#include "function/image_checks.h"
 #include "function/log.h"
 #include "function/remote_session.h"
 #include "inference/graph_table.h"
@@ -128,7 +129,8 @@ class CallDispatcher final : public detail::Dispatcher {
   std::shared_ptr<EndPlaces> places_;
   std::mutex upgrading_;
   ModuleVersion last_version_ = 0;  // of any module; under upgrading_
-  HereExecutor executor_;           // last: their threads use the rest
+  ImageChecks checks_;
+  HereExecutor executor_;  // last: their threads use the rest
   CallWatch watch_;
 };
 

@@ -275,6 +275,7 @@ std::optional<Error> CallDispatcher::Run::take_reply() {
   if (auto decoded = call.decode({reply.body.get(), reply.body_size}); !decoded) {
     return Error{Errc::protocol, "the edge's result cannot be read: " + decoded.error().message};
   }
+  learn_of_images();
   return std::nullopt;
 }
 
@@ -333,10 +334,12 @@ void CallDispatcher::Run::call_edge(EdgeIndex edge) {
     return;
   }
   if (++call.record.edges_tried > 1) dispatcher_.note_takeover(call.record);
+  choose_images(*sessions[edge]);
   request = {.function = &call.function(),
              .number = call.record.number,
              .arguments = arguments_.segments(),
              .argument_bytes = arguments_.size(),
+             .coded = coded_ ? &*coded_ : nullptr,
              .deadline = plan_.edge_time(),
              .digest_tensors = dispatcher_.options_.digest_tensors,
              .haste = form_ == Form::future ? channel::Haste::none : channel::Haste::now};

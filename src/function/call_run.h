@@ -71,6 +71,11 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   void take(const CallPlan::Steps& steps);
   void take(const CallPlan::Step& step);
   void call_edge(EdgeIndex edge);
+  // How the images among the arguments go there.
+  void choose_images(const RemoteSession& edge);
+  void encode_images(FunctionImages& images);
+  // What the edge's reply says of that.
+  void learn_of_images();
   void cancel_edge();
   void begin_here();
   void begin_hedge();
@@ -84,6 +89,9 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   std::optional<std::chrono::nanoseconds> deadline_;
   codec::Writer arguments_;
   bool encoded_ = false;
+  std::optional<CodedArguments> coded_;
+  std::unique_ptr<WantedCheck> check_;  // of what the images' codec costs
+  TimePoint sent_at_{};
   EdgeIndex edge_ = 0;  // the last that the call was begun at
   bool instead_of_edge_ = false;
   bool ran_ = false;                     // here: written by who runs it, read once it has ended

@@ -25,6 +25,7 @@ void CallStreams::open(std::span<const channel::StreamId> streams, std::size_t i
   instances_.assign(std::min(instances, streams.size()), {});
   brief_.clear();
   active_ = 0;
+  extra_on_stream_ = false;
 }
 
 std::vector<RemoteCall*> CallStreams::close() {
@@ -33,6 +34,8 @@ std::vector<RemoteCall*> CallStreams::close() {
     if (stream.call != nullptr) calls.push_back(stream.call);
   }
   calls.insert(calls.end(), waiting_.begin(), waiting_.end());
+  if (waiting_extra_ != nullptr) calls.push_back(std::exchange(waiting_extra_, nullptr));
+  extra_on_stream_ = false;
   streams_.clear();
   instances_.clear();
   waiting_.clear();
@@ -63,12 +66,17 @@ const RemoteCall* CallStreams::find(std::uint64_t number) const {
 
 bool CallStreams::holds(const RemoteCall& call) const {
   return std::ranges::find(streams_, &call, &Stream::call) != streams_.end() ||
-         std::ranges::find(waiting_, &call) != waiting_.end();
+         std::ranges::find(waiting_, &call) != waiting_.end() || waiting_extra_ == &call;
 }
 
 bool CallStreams::add(RemoteCall& call) {
   call.sent_ = false;
   call.over_ = false;
+  if (call.request.rank == Rank::extra) {
+    if (waiting_extra_ != nullptr || extra_on_stream_) return false;
+    waiting_extra_ = &call;
+    return true;
+  }
   const bool can_go_now = waiting_.empty() && active_ < limits_.calls;
   if (!can_go_now && waiting_.size() >= limits_.waiting) return false;
   waiting_.push_back(&call);
@@ -76,20 +84,34 @@ bool CallStreams::add(RemoteCall& call) {
 }
 
 std::optional<CallStreams::Step> CallStreams::next() {
+  if (extra_may_go()) {
+    RemoteCall& extra = *std::exchange(waiting_extra_, nullptr);
+    extra_on_stream_ = true;
+    return begin(extra, *choose(extra));
+  }
   if (waiting_.empty() || active_ >= limits_.calls) return std::nullopt;
   RemoteCall& call = *waiting_.front();
   Stream* const chosen = choose(call);
   if (chosen == nullptr) return std::nullopt;
   waiting_.pop_front();
   ++active_;
-  chosen->brief = is_brief(call);
-  ++load(*chosen);
-  const bool fits = chosen->capacity >= call.request.argument_bytes;
-  chosen->state = fits ? Stream::State::calling : Stream::State::growing;
-  chosen->capacity = 0;
-  chosen->call = &call;
+  return begin(call, *chosen);
+}
+
+bool CallStreams::extra_may_go() const {
+  if (waiting_extra_ == nullptr || !waiting_.empty()) return false;
+  return std::ranges::count(streams_, Stream::State::ready, &Stream::state) > 1;
+}
+
+CallStreams::Step CallStreams::begin(RemoteCall& call, Stream& stream) {
+  stream.brief = is_brief(call);
+  ++load(stream);
+  const bool fits = stream.capacity >= call.request.argument_bytes;
+  stream.state = fits ? Stream::State::calling : Stream::State::growing;
+  stream.capacity = 0;
+  stream.call = &call;
   call.reply.handed_over = fits;
-  return Step{fits ? Step::Kind::call : Step::Kind::need_capacity, chosen->id, &call};
+  return Step{fits ? Step::Kind::call : Step::Kind::need_capacity, stream.id, &call};
 }
 
 bool CallStreams::is_brief(const RemoteCall& call) const {
@@ -120,7 +142,11 @@ CallStreams::Stream* CallStreams::choose(const RemoteCall& call) {
 }
 
 RemoteCall* CallStreams::release(Stream& stream) {
-  --active_;
+  if (stream.call->request.rank == Rank::extra) {
+    extra_on_stream_ = false;
+  } else {
+    --active_;
+  }
   --load(stream);
   stream.state = stream.capacity > 0 ? Stream::State::ready : Stream::State::idle;
   return std::exchange(stream.call, nullptr);
@@ -155,7 +181,12 @@ RemoteCall* CallStreams::on_credit(channel::StreamId id, std::uint64_t capacity)
                        "the edge has no room for arguments of " +
                            std::to_string(stream->call->request.argument_bytes) + " bytes"));
   }
-  waiting_.push_front(release(*stream));
+  RemoteCall* const grown = release(*stream);
+  if (grown->request.rank == Rank::extra) {
+    waiting_extra_ = grown;
+  } else {
+    waiting_.push_front(grown);
+  }
   return nullptr;
 }
 
@@ -216,6 +247,11 @@ void CallStreams::on_return_abandoned(channel::StreamId id) {
 CallStreams::GivenUp CallStreams::give_up(RemoteCall& call, const Error& why) {
   if (const auto waits = std::ranges::find(waiting_, &call); waits != waiting_.end()) {
     waiting_.erase(waits);
+    call.reply.outcome = std::unexpected(why);
+    return {.ended = &call};
+  }
+  if (waiting_extra_ == &call) {
+    waiting_extra_ = nullptr;
     call.reply.outcome = std::unexpected(why);
     return {.ended = &call};
   }

@@ -14,6 +14,9 @@
 // while another instance has nothing to do; but not calls of a function that takes less time than
 // it takes to wake a second thread: those stay together, as few instances as can take them.
 //
+// An extra call (Rank::extra) does not count among those that may be on streams or wait. It takes a
+// stream when no call waits and another stream stays ready.
+//
 // A call that is given up leaves its stream idle; whatever comes for it later is dropped, and the
 // next credit makes the stream ready. A call ends once its outcome is known and the endpoint no
 // longer reads its arguments.
@@ -72,9 +75,12 @@ class CallStreams {
   // Whether this call is on a stream, or waits for one.
   [[nodiscard]] bool holds(const RemoteCall& call) const;
   // No call is, or does.
-  [[nodiscard]] bool idle() const { return active_ == 0 && waiting_.empty(); }
+  [[nodiscard]] bool idle() const {
+    return active_ == 0 && waiting_.empty() && waiting_extra_ == nullptr && !extra_on_stream_;
+  }
 
-  // Adds a call to those that wait. False when there are too many.
+  // Adds a call to those that wait. False when there are too many; an extra one when one waits or
+  // is on a stream.
   [[nodiscard]] bool add(RemoteCall& call);
   // What can be sent now; counts as sent.
   [[nodiscard]] std::optional<Step> next();
@@ -122,6 +128,9 @@ class CallStreams {
   };
 
   [[nodiscard]] Stream* find_stream(channel::StreamId id);
+  [[nodiscard]] bool extra_may_go() const;
+  // Puts the call on the stream.
+  [[nodiscard]] Step begin(RemoteCall& call, Stream& stream);
   // The stream for this call among those that are ready; null: none is.
   [[nodiscard]] Stream* choose(const RemoteCall& call);
   [[nodiscard]] std::size_t& load(const Stream& stream);
@@ -134,7 +143,9 @@ class CallStreams {
   std::vector<Instance> instances_;
   std::vector<bool> brief_;  // by function: it was when it ran last
   std::deque<RemoteCall*> waiting_;
-  std::size_t active_ = 0;  // streams with a call
+  std::size_t active_ = 0;  // streams with a call, extra ones not counted
+  RemoteCall* waiting_extra_ = nullptr;
+  bool extra_on_stream_ = false;
 };
 
 }  // namespace aloft::function

@@ -319,5 +319,79 @@ TEST_F(CallStreamsTest, a_call_that_could_not_be_sent_ends_with_the_reason) {
   EXPECT_EQ(call.reply.outcome.error().code, Errc::unreachable);
 }
 
+FakeCall& as_extra(FakeCall& call) {
+  call.request.rank = Rank::extra;
+  return call;
+}
+
+TEST_F(CallStreamsTest, an_extra_call_goes_when_no_call_waits_and_a_stream_stays_ready) {
+  FakeCall extra(9);
+  FakeCall call(1);
+  credit(16);
+  add(as_extra(extra));
+  expect_nothing_to_send();  // the one stream is kept for a call
+  add(call);
+  expect_step(Kind::call, 16, call);
+  credit(17);
+  expect_nothing_to_send();
+  EXPECT_EQ(streams_.on_sent(16), nullptr);
+  EXPECT_EQ(return_for(16, 1), &call);
+  credit(16);
+  expect_step(Kind::call, 16, extra);
+  EXPECT_EQ(streams_.active(), 0U);
+  EXPECT_FALSE(streams_.idle());
+  EXPECT_EQ(streams_.on_sent(16), nullptr);
+  EXPECT_EQ(return_for(16, 9), &extra);
+  EXPECT_TRUE(streams_.idle());
+}
+
+TEST_F(CallStreamsTest, there_is_one_extra_call_at_a_time_beside_as_many_calls_as_may_be) {
+  CallStreams streams({.calls = 1, .waiting = 2});
+  streams.open(kStreams);
+  (void)streams.on_credit(16, 1000);
+  (void)streams.on_credit(17, 1000);
+  FakeCall extra(9);
+  FakeCall second_extra(10);
+  FakeCall call(1);
+  EXPECT_TRUE(streams.add(as_extra(extra)));
+  EXPECT_FALSE(streams.add(as_extra(second_extra)));
+  EXPECT_EQ(streams.next()->call, &extra);
+  EXPECT_FALSE(streams.add(second_extra));
+  EXPECT_TRUE(streams.add(call));
+  EXPECT_EQ(streams.next()->call, &call);
+}
+
+TEST_F(CallStreamsTest, an_extra_call_is_given_up_wherever_it_is) {
+  const Error why{Errc::cancelled, "enough"};
+  FakeCall waiting(9);
+  add(as_extra(waiting));
+  EXPECT_TRUE(streams_.holds(waiting));
+  EXPECT_EQ(streams_.give_up(waiting, why).ended, &waiting);
+  EXPECT_FALSE(streams_.holds(waiting));
+  credit(16);
+  credit(17);
+  FakeCall sent(10);
+  add(as_extra(sent));
+  expect_step(Kind::call, 16, sent);
+  EXPECT_EQ(streams_.give_up(sent, why).tell, GiveUp::reset_stream);
+  EXPECT_EQ(streams_.on_sent(16), &sent);
+  FakeCall last(11);
+  add(as_extra(last));
+  const auto calls = streams_.close();
+  ASSERT_EQ(calls.size(), 1U);
+  EXPECT_EQ(calls[0], &last);
+  EXPECT_TRUE(streams_.idle());
+}
+
+TEST_F(CallStreamsTest, a_buffer_grows_for_an_extra_call_as_well) {
+  credit(16, 100);
+  credit(17, 100);
+  FakeCall extra(9, 500);
+  add(as_extra(extra));
+  expect_step(Kind::need_capacity, 16, extra);
+  credit(16, 500);
+  expect_step(Kind::call, 16, extra);
+}
+
 }  // namespace
 }  // namespace aloft::function

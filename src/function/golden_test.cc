@@ -96,6 +96,17 @@ TEST(GoldenHeads, mean_what_they_say) {
   EXPECT_EQ(call.module_id, 1U);
   EXPECT_EQ(call.function, 0U);
   EXPECT_EQ(call.deadline_us, 250'000U);
+  EXPECT_TRUE(call.pictures.empty());
+  const auto with_picture = std::get<Call>(message_of("head-call-with-a-picture"));
+  EXPECT_EQ(with_picture.argument_bytes, 921'612U);
+  ASSERT_EQ(with_picture.pictures.size(), 1U);
+  EXPECT_EQ(with_picture.pictures[0].codec, "jpeg");
+  EXPECT_EQ(with_picture.pictures[0].at, 12U);
+  EXPECT_EQ(with_picture.pictures[0].size, 40'960U);
+  EXPECT_EQ(with_picture.pictures[0].width, 640U);
+  EXPECT_EQ(with_picture.pictures[0].height, 480U);
+  EXPECT_EQ(with_picture.pictures[0].format, 2U);
+  EXPECT_EQ(std::get<Return>(message_of("head-return-decoded")).decode_us, 700U);
   const auto returned = std::get<Return>(message_of("head-return"));
   EXPECT_EQ(returned.queue_us, 35U);
   EXPECT_EQ(returned.run_us, 104'500U);

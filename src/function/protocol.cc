@@ -115,12 +115,25 @@ std::vector<std::byte> write(const NeedCapacity& message) {
 }
 
 std::vector<std::byte> write(const Call& message) {
-  HeadWriter out("call", 6);
+  HeadWriter out("call", message.pictures.empty() ? 6 : 8);
   out.put("call_id", message.call_id);
   out.put("module_id", message.module_id);
   out.put("function", message.function);
   out.put("deadline_us", message.deadline_us);
   out.put_flag("digest_tensors", message.digest_tensors);
+  if (!message.pictures.empty()) {
+    out.put("argument_bytes", message.argument_bytes);
+    out.list("pictures", message.pictures.size());
+    for (const Call::Picture& picture : message.pictures) {
+      out.map(6);
+      out.put("codec", picture.codec);
+      out.put("at", picture.at);
+      out.put("size", picture.size);
+      out.put("width", picture.width);
+      out.put("height", picture.height);
+      out.put("format", picture.format);
+    }
+  }
   return out.take();
 }
 
@@ -163,9 +176,9 @@ std::vector<std::byte> write(const ModuleRefused& message) {
 }
 
 std::vector<std::byte> write(const Return& message) {
-  const std::size_t optional_fields = (message.error ? 1U : 0U) +
-                                      (message.trap_backtrace.empty() ? 0U : 1U) +
-                                      (message.tensor_digests.empty() ? 0U : 1U);
+  const std::size_t optional_fields =
+      (message.error ? 1U : 0U) + (message.trap_backtrace.empty() ? 0U : 1U) +
+      (message.decode_us == 0 ? 0U : 1U) + (message.tensor_digests.empty() ? 0U : 1U);
   HeadWriter out("return", 5 + optional_fields);
   out.put("call_id", message.call_id);
   if (message.error) out.put("error", *message.error);
@@ -174,6 +187,7 @@ std::vector<std::byte> write(const Return& message) {
   out.put("queue_us", message.queue_us);
   out.put("run_us", message.run_us);
   out.put("inference_us", message.inference_us);
+  if (message.decode_us != 0) out.put("decode_us", message.decode_us);
   if (!message.tensor_digests.empty()) {
     out.list("tensor_digests", message.tensor_digests.size());
     for (const std::string& digest : message.tensor_digests) out.element(digest);
@@ -261,6 +275,16 @@ void read(FieldReader& in, Call& message) {
   in.get("function", message.function);
   in.get("deadline_us", message.deadline_us);
   in.get("digest_tensors", message.digest_tensors);
+  if (!in.has("pictures")) return;
+  in.get("argument_bytes", message.argument_bytes);
+  get(in, "pictures", message.pictures, [](FieldReader& fields, Call::Picture& picture) {
+    fields.get("codec", picture.codec);
+    fields.get("at", picture.at);
+    fields.get("size", picture.size);
+    fields.get("width", picture.width);
+    fields.get("height", picture.height);
+    fields.get("format", picture.format);
+  });
 }
 
 void read(FieldReader& in, CancelCall& message) { in.get("call_id", message.call_id); }
@@ -293,6 +317,7 @@ void read(FieldReader& in, Return& message) {
   in.get("queue_us", message.queue_us);
   in.get("run_us", message.run_us);
   in.get("inference_us", message.inference_us);
+  if (in.has("decode_us")) in.get("decode_us", message.decode_us);
   if (in.has("tensor_digests")) in.get("tensor_digests", message.tensor_digests);
 }
 

@@ -85,6 +85,20 @@ struct Call {
   std::uint64_t deadline_us =
       0;                        // time the call may take at the handler; 0: the handler's own limit
   bool digest_tensors = false;  // answer Return::tensor_digests
+
+  // A picture among the arguments that went encoded (coded_arguments.h).
+  struct Picture {
+    std::string codec;         // "jpeg"
+    std::uint64_t at = 0;      // of the arguments' bytes, where its pixels begin
+    std::uint64_t size = 0;    // bytes in the body in place of the pixels
+    std::uint32_t width = 0;   // pixels
+    std::uint32_t height = 0;  // pixels
+    std::uint32_t format = 0;  // PixelFormat
+  };
+  // With pictures: the arguments' bytes once these are decoded. The pictures are in the order of
+  // `at`.
+  std::uint64_t argument_bytes = 0;
+  std::vector<Picture> pictures{};
 };
 
 // stream 0. The UE calls nothing of this module any more: its instances are given back once what is
@@ -139,6 +153,7 @@ struct Return {
   std::uint64_t queue_us = 0;    // from complete arrival to start
   std::uint64_t run_us = 0;      // guest time, inference included
   std::uint64_t inference_us = 0;
+  std::uint64_t decode_us = 0;  // of the pictures among the arguments; not part of run_us
   // When asked for: SHA-256 (64 hex digits) over the data bytes of each input tensor that the
   // engine was handed, in the order of the compute() calls and within one in the order of the
   // inputs.

@@ -9,20 +9,30 @@
 #include <span>
 
 #include "channel/endpoint.h"
+#include "function/coded_arguments.h"
 #include "function/protocol.h"
 #include <aloft/detail/binding.h>
 #include <aloft/result.h>
 
 namespace aloft::function {
 
+enum class Rank : std::uint8_t {
+  call,
+  // Nobody waits for it: one at a time of a module, beside the calls, when no call needs the stream
+  // that it takes; its bytes go behind those of all calls.
+  extra,
+};
+
 // What is asked for. Borrows all that it points to until the call has ended.
 struct RemoteRequest {
   const FunctionDescriptor* function = nullptr;
   std::uint64_t number = 0;  // of the call; its id at the edge, unique among the calls of a session
   std::span<const std::span<const std::byte>> arguments;
-  std::uint64_t argument_bytes = 0;                  // in all
+  std::uint64_t argument_bytes = 0;       // in all
+  const CodedArguments* coded = nullptr;  // sent in their place where the edge decodes them
   std::chrono::steady_clock::time_point deadline{};  // told to the edge; keeping it is the caller's
   bool digest_tensors = false;
+  Rank rank = Rank::call;
   // none: the caller goes on, and mostly has more to send before it waits.
   channel::Haste haste = channel::Haste::now;
 };
@@ -41,6 +51,7 @@ struct RemoteReply {
   bool given_version = false;
   // The call was handed to the link: what became of it there is known only if a Return says so.
   bool handed_over = false;
+  bool went_coded = false;  // RemoteRequest::coded was sent
 };
 
 // Owned by its caller, who keeps it until on_ended(). Thread rule: the session's alone from

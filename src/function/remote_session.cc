@@ -153,24 +153,36 @@ void RemoteSession::send_calls(Module& module, Effects& effects) {
 void RemoteSession::send_call(Module& module, const CallStreams::Step& step, Effects& effects) {
   const RemoteRequest& request = step.call->request;
   const bool is_call = step.kind == CallStreams::Step::Kind::call;
-  const auto head =
-      is_call ? encode(Call{.call_id = request.number,
-                            .module_id = module.id,
-                            .function = request.function->index,
-                            .deadline_us = microseconds_until(request.deadline),
-                            .digest_tensors = request.digest_tensors})
-              : encode(NeedCapacity{.module_id = module.id, .bytes = request.argument_bytes});
+  const CodedArguments* const coded = is_call && decodes_jpeg() ? request.coded : nullptr;
+  std::vector<std::byte> head;
+  if (is_call) {
+    Call call{.call_id = request.number,
+              .module_id = module.id,
+              .function = request.function->index,
+              .deadline_us = microseconds_until(request.deadline),
+              .digest_tensors = request.digest_tensors};
+    if (coded != nullptr) {
+      call.argument_bytes = coded->argument_bytes();
+      call.pictures = coded->pictures();
+    }
+    head = encode(call);
+  } else {
+    head = encode(NeedCapacity{.module_id = module.id, .bytes = request.argument_bytes});
+  }
+  step.call->reply.went_coded = coded != nullptr;
+  const std::uint64_t body_size = coded != nullptr ? coded->size() : request.argument_bytes;
   channel::Outgoing message{.stream = step.stream, .head = head, .body = {}, .token = 0};
   if (is_call) {
-    message.body = request.arguments;
+    message.body = coded != nullptr ? coded->segments() : request.arguments;
     message.token = static_cast<std::uint64_t>(Token::call);
+    if (request.rank == Rank::extra) message.priority = channel::kBulk;
     // Only where it costs nobody time: others that are on their way take longer than it waits.
     if (module.streams.active() > 1 && request.argument_bytes <= kLittle &&
         module.streams.is_brief(*step.call)) {
       message.haste = request.haste;
     }
   }
-  step.call->reply.tx_bytes += wire_bytes(head.size(), is_call ? request.argument_bytes : 0);
+  step.call->reply.tx_bytes += wire_bytes(head.size(), is_call ? body_size : 0);
   const auto sent = endpoint_->send_quietly(message);
   if (!sent) {
     effects.end(module.streams.on_send_failed(step.stream, sent.error()));

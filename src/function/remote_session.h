@@ -106,6 +106,9 @@ class RemoteSession final : private channel::Receiver {
   // For tests and reports.
   [[nodiscard]] std::size_t open_versions(const ModuleDescriptor& module) const;
 
+  // Whether the edge decodes JPEG, as it said last. Cheap.
+  [[nodiscard]] bool decodes_jpeg() const { return decodes_jpeg_.load(std::memory_order_acquire); }
+
   // The last sign of life of an edge that was ready and was lost since, once: to say how long a
   // takeover took.
   [[nodiscard]] bool loss_pending() const { return loss_pending_.load(std::memory_order_acquire); }
@@ -208,6 +211,7 @@ class RemoteSession final : private channel::Receiver {
   std::vector<std::unique_ptr<Offer>> offers_;  // the list does not change
   const std::shared_ptr<EndLinks> ends_;
   std::atomic<bool> ready_ = false;
+  std::atomic<bool> decodes_jpeg_ = false;
   std::atomic<bool> loss_pending_ = false;
 
   mutable std::mutex mutex_;

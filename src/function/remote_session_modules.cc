@@ -257,6 +257,9 @@ void RemoteSession::on_up(std::span<const std::byte> peer_hello) {
   if (!fields.ok() || role != "execution_handler") {
     return endpoint_->close({Errc::refused, edge_ + " is no Execution Handler"});
   }
+  std::vector<std::string> codecs;  // an older edge says none
+  if (fields.has(kImageCodecs)) fields.get(kImageCodecs, codecs);
+  decodes_jpeg_.store(std::ranges::find(codecs, kJpeg) != codecs.end(), std::memory_order_release);
   up_ = true;
   since_ = steady_clock::now();
   if (fields.has("resume_secret")) {

@@ -6,6 +6,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "function/coded_arguments.h"
 #include "function/fields.h"
 #include "runtime/engine.h"
 #include <aloft/codec/writer.h>
@@ -31,11 +32,14 @@ std::vector<std::byte> make_hello(const SessionServices& services, const std::st
       {"engine", services.wasm_engine},
       {"inference", services.inference_engine},
       {"boot_id", boot_id}};
-  writer.map(std::size(fields) + (resume_secret.empty() ? 0 : 1));
+  writer.map(std::size(fields) + 1 + (resume_secret.empty() ? 0 : 1));
   for (const auto& [name, value] : fields) {
     writer.string(name);
     writer.string(value);
   }
+  writer.string(function::kImageCodecs);
+  writer.array(1);
+  writer.string(function::kJpeg);
   if (!resume_secret.empty()) {
     writer.string("resume_secret");
     writer.binary(resume_secret);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "function/coded_arguments.h"
 #include "host/listening_socket.h"
 #include "inference/testing/onnx_writer.h"
 #include "support/raw_ue.h"
@@ -26,6 +27,7 @@ class ExecutionHandlerTest : public ::testing::Test {
     options.repository = testing::binary_dir() / "modules";
     options.cache = cache_.path();
     options.session.instance.memory_bytes = 64U << 20U;
+    adjust(options);
     auto made = ExecutionHandler::create(options, {.hand_over = [] {}, .end = [] {}});
     ASSERT_TRUE(made) << made.error().message;
     handler_ = *std::move(made);
@@ -35,6 +37,7 @@ class ExecutionHandlerTest : public ::testing::Test {
     const auto serving = handler_->serve(socket->duplicate());
     ASSERT_TRUE(serving) << serving.error().message;
   }
+  virtual void adjust(ExecutionHandlerOptions&) {}
   // A module opened with one instance, that is two call streams.
   Result<RawUe::Module> open_one_instance(RawUe& ue, const ModuleFile& file) {
     if (!ue.wait_up(5s)) return fail(Errc::unreachable, "not up");
@@ -133,6 +136,155 @@ TEST_F(ExecutionHandlerTest,
   for (int round = 0; round < 5; ++round) {
     EXPECT_EQ(ue.call(*module, "probe::grind", arguments(1U)).error(), Errc::invalid_argument);
   }
+}
+
+// --- Encoded pictures
+
+// A call of one picture as a UE sends it, encoded.
+struct Encoded {
+  explicit Encoded(const Image& image) {
+    codec::Writer writer;
+    codec::write_arguments(writer, image);
+    const auto coded = function::CodedArguments::encode(writer, {ImageFormat::jpeg, 95});
+    for (const auto segment : coded.value().segments())
+      body.insert(body.end(), segment.begin(), segment.end());
+    options.pictures = coded->pictures();
+    options.argument_bytes = coded->argument_bytes();
+  }
+  std::vector<std::byte> body;
+  testing::RawCallOptions options;
+};
+
+Image slope(std::uint32_t width, std::uint32_t height) {
+  Image image(width, height, PixelFormat::gray8);
+  std::uint32_t i = 0;
+  for (std::uint8_t& value : image.mutable_pixels())
+    value = static_cast<std::uint8_t>(40 + i++ % width * 150 / width);
+  return image;
+}
+
+// What is said at the edge's door and what is decoded there, both taken for hostile.
+class HostilePicture : public ExecutionHandlerTest {
+ protected:
+  void adjust(ExecutionHandlerOptions& options) override { options.ends.bytes = kRoom; }
+  static constexpr std::uint64_t kRoom = 256U << 10U;
+};
+
+TEST_F(ExecutionHandlerTest, an_encoded_picture_is_decoded_before_the_guest_sees_it) {
+  RawUe ue(address_);
+  const auto module = open_one_instance(ue, probe_);
+  ASSERT_TRUE(module) << module.error().message;
+  for (const std::uint32_t width : {320U, 64U, 1600U}) {  // larger ones make the buffer grow
+    const Image image = slope(width, 1200);
+    const Encoded call(image);
+    EXPECT_LT(call.body.size(), image.pixels().size() / 4);
+    const auto answer = ue.call(*module, "probe::invert", call.body, call.options);
+    ASSERT_EQ(answer.error(), std::nullopt) << answer.head.error->message;
+    EXPECT_GT(answer.head.decode_us, 0U);
+    const Image inverted = answer.get<Image>();
+    ASSERT_EQ(inverted.width(), width);
+    ASSERT_EQ(inverted.pixels().size(), image.pixels().size());
+    double difference = 0;
+    for (std::size_t i = 0; i < image.pixels().size(); ++i)
+      difference += std::abs(255 - inverted.pixels()[i] - image.pixels()[i]);
+    EXPECT_LT(difference / static_cast<double>(image.pixels().size()), 3);
+  }
+  // One as it is, between them, is as ever.
+  const Image image = slope(64, 64);
+  const auto raw = ue.call(*module, "probe::invert", arguments(image));
+  EXPECT_EQ(raw.head.decode_us, 0U);
+  EXPECT_EQ(raw.get<Image>().pixels()[0], 255 - image.pixels()[0]);
+}
+
+TEST_F(ExecutionHandlerTest, an_encoded_picture_survives_the_end_of_the_instance_it_was_sent_to) {
+  RawUe ue(address_);
+  const auto module = open_one_instance(ue, probe_);
+  ASSERT_TRUE(module) << module.error().message;
+  const Image image = slope(200, 200);
+  for (int round = 0; round < 5; ++round) {
+    const auto doomed =
+        ue.start(*module, "probe::grind", arguments(4'000'000'000U), {.deadline = 50ms});
+    const Encoded call(image);
+    const auto waiting = ue.start(*module, "probe::sum", call.body, call.options);
+    ASSERT_TRUE(doomed && waiting);
+    EXPECT_EQ(ue.wait(*doomed).error(), Errc::deadline_exceeded);
+    const auto answer = ue.wait(*waiting);
+    ASSERT_EQ(answer.error(), std::nullopt) << answer.head.error->message;
+    EXPECT_GT(answer.get<std::uint64_t>(), 0U);
+  }
+}
+
+TEST_F(HostilePicture, of_any_kind_ends_its_own_call_and_no_more) {
+  RawUe ue(address_);
+  const auto module = open_one_instance(ue, probe_);
+  ASSERT_TRUE(module) << module.error().message;
+  const Encoded good(slope(640, 480));
+  const auto call = [&](const auto& spoil) {
+    Encoded spoiled = good;
+    spoil(spoiled);
+    const auto answer = ue.call(*module, "probe::sum", spoiled.body, spoiled.options);
+    const auto after = ue.call(*module, "probe::sum", good.body, good.options);
+    EXPECT_EQ(after.error(), std::nullopt);
+    return answer.error();
+  };
+  const auto frame_of = [](Encoded& e) {
+    for (std::size_t i = 0; i + 1 < e.body.size(); ++i) {
+      if (e.body[i] == std::byte{0xff} && e.body[i + 1] == std::byte{0xc0}) return i + 2;
+    }
+    return std::size_t{0};
+  };
+  // What the picture says of itself.
+  EXPECT_EQ(call([&](Encoded& e) {
+              for (const std::size_t i : {3U, 4U, 5U, 6U})
+                e.body[frame_of(e) + i] = std::byte{0xfe};
+            }),
+            Errc::corrupt);
+  EXPECT_EQ(call([&](Encoded& e) { e.body[frame_of(e) - 1] = std::byte{0xc2}; }), Errc::corrupt);
+  EXPECT_EQ(
+      call([&](Encoded& e) { std::ranges::fill(std::span(e.body).subspan(100), std::byte{}); }),
+      Errc::corrupt);
+  EXPECT_EQ(call([&](Encoded& e) { std::ranges::fill(std::span(e.body).last(2000), std::byte{}); }),
+            Errc::corrupt);
+  // What the head says of it.
+  EXPECT_EQ(call([&](Encoded& e) { e.options.pictures[0].width = 480; }), Errc::invalid_argument);
+  EXPECT_EQ(call([&](Encoded& e) {
+              std::swap(e.options.pictures[0].width, e.options.pictures[0].height);
+            }),
+            Errc::corrupt);
+  EXPECT_EQ(call([&](Encoded& e) { e.options.pictures[0].codec = "webp"; }), Errc::refused);
+  EXPECT_EQ(call([&](Encoded& e) { e.options.pictures[0].at = ~std::uint64_t{0}; }),
+            Errc::invalid_argument);
+  EXPECT_EQ(call([&](Encoded& e) { e.options.pictures[0].size += 1; }), Errc::invalid_argument);
+  EXPECT_EQ(call([&](Encoded& e) { e.body.push_back(std::byte{}); }), Errc::invalid_argument);
+}
+
+TEST_F(HostilePicture, arguments_beyond_the_buffer_are_refused_before_they_are_received) {
+  RawUe ue(address_);
+  const auto module = open_one_instance(ue, probe_);
+  ASSERT_TRUE(module) << module.error().message;
+  Encoded large(Image(2500, 2500, PixelFormat::gray8));
+  ASSERT_LT(large.body.size(), kRoom);
+  large.options.room = large.body.size();
+  EXPECT_EQ(ue.call(*module, "probe::sum", large.body, large.options).error(),
+            Errc::resource_exhausted);
+  large.options.room = 0;  // with as much as it needs it is taken
+  EXPECT_EQ(ue.call(*module, "probe::sum", large.body, large.options).error(), std::nullopt);
+}
+
+TEST_F(HostilePicture, more_bodies_than_there_is_room_for_are_overloaded) {
+  RawUe ue(address_);
+  const auto module = open_one_instance(ue, probe_);
+  ASSERT_TRUE(module) << module.error().message;
+  Image noise(1024, 1024, PixelFormat::gray8);
+  std::uint32_t state = 1;
+  for (std::uint8_t& value : noise.mutable_pixels())
+    value = static_cast<std::uint8_t>((state = state * 1664525U + 1013904223U) >> 25U);
+  const Encoded large(noise);
+  ASSERT_GT(large.body.size(), kRoom);
+  EXPECT_EQ(ue.call(*module, "probe::sum", large.body, large.options).error(), Errc::overloaded);
+  const Encoded good(slope(640, 480));
+  for (int round = 0; round < 20; ++round)  // what was taken is given back
+    EXPECT_EQ(ue.call(*module, "probe::sum", good.body, good.options).error(), std::nullopt);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Bodies that movable ends keep: arguments that wait, answers that may have to be sent again,
-// states. Counted over all ends of the process, so that they are bounded however many there are.
+// Bodies that the host keeps for guests: of movable ends, arguments that wait, answers that may
+// have to be sent again, states; of calls, arguments whose pictures are to be decoded. Counted over
+// the whole process, so that they are bounded however many there are.
 #pragma once
 
 #include <cstddef>

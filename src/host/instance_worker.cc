@@ -78,6 +78,15 @@ Result<std::span<std::byte>> InstanceWorker::begin(channel::StreamId stream,
     return fail(Errc::invalid_argument,
                 "the module was opened without a function " + std::to_string(call.function));
   }
+  std::shared_ptr<channel::Bytes> coded;
+  if (!call.pictures.empty()) {
+    auto taken = take_coded(stream, call, body_size);
+    if (!taken) {
+      refuse(stream);
+      return std::unexpected(taken.error());
+    }
+    coded = *std::move(taken);
+  }
   const std::lock_guard lock(mutex_);
   Slot& at = slot(stream);
   make_way(at);
@@ -87,11 +96,33 @@ Result<std::span<std::byte>> InstanceWorker::begin(channel::StreamId stream,
     return fail(Errc::internal, "a message on a call stream without room for it");
   }
   at.state = State::receiving;
-  at.home = current_;
-  at.body = at.buffer.bytes.first(body_size);
   at.call = call;
   at.cancelled = false;
+  if (coded != nullptr) {
+    at.coded = std::move(coded);
+    return std::span(*at.coded);
+  }
+  at.home = current_;
+  at.body = at.buffer.bytes.first(body_size);
   return at.body;
+}
+
+Result<std::shared_ptr<channel::Bytes>> InstanceWorker::take_coded(channel::StreamId stream,
+                                                                   const function::Call& call,
+                                                                   std::uint64_t body_size) {
+  if (auto checked = function::check_pictures(call, body_size); !checked)
+    return std::unexpected(checked.error());
+  {
+    const std::lock_guard lock(mutex_);
+    if (call.argument_bytes > slot(stream).buffer.bytes.size()) {
+      return fail(Errc::resource_exhausted, "arguments of " + std::to_string(call.argument_bytes) +
+                                                " bytes, once decoded, do not fit into the buffer");
+    }
+  }
+  auto coded = context_.held == nullptr ? nullptr : context_.held->take(body_size);
+  if (coded == nullptr)
+    return fail(Errc::overloaded, "there is no room for encoded pictures at the edge now");
+  return coded;
 }
 
 void InstanceWorker::refuse(channel::StreamId stream) {
@@ -323,7 +354,12 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
                                                                    Clock::time_point deadline,
                                                                    const std::stop_token& stop,
                                                                    function::Return& reply) {
-  if (slot.home != current_) {
+  if (slot.coded != nullptr) {
+    if (auto decoded = decode(slot, reply); !decoded) {
+      reply.error = decoded.error();
+      return {};
+    }
+  } else if (slot.home != current_) {
     // The instance that the arguments were received into was replaced since.
     const std::span<std::byte> body = slot.buffer.bytes.first(slot.body.size());
     std::ranges::copy(slot.body, body.begin());
@@ -364,6 +400,21 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
     reply.error->message = services_.last_words();
   }
   return {};
+}
+
+Result<void> InstanceWorker::decode(Slot& slot, function::Return& reply) {
+  const auto began = Clock::now();
+  const auto arguments =
+      slot.buffer.bytes.first(static_cast<std::size_t>(slot.call.argument_bytes));
+  {
+    const std::lock_guard lock(mutex_);
+    slot.body = arguments;
+    slot.home = current_;
+  }
+  auto decoded = function::decode_pictures(slot.call, *slot.coded, jpeg_, arguments);
+  slot.coded.reset();
+  reply.decode_us = std::max<std::uint64_t>(1, micros(Clock::now() - began));
+  return decoded;
 }
 
 void InstanceWorker::answer(Slot& slot, const function::Return& reply,
@@ -529,6 +580,7 @@ bool InstanceWorker::next_is_short() const {
 std::uint64_t InstanceWorker::set_free(Slot& slot) {
   let_go(slot.home);
   slot.body = {};
+  slot.coded.reset();
   slot.descriptor = 0;
   slot.state = State::free;
   return slot.capacity;

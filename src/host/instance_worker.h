@@ -30,6 +30,9 @@
 //   leaves every `home` alone: a
 //     body under way lands in the old instance's memory, which no guest runs in any more, and is
 //     copied into the new one before its call runs; a reply under way leaves from the old one;
+//   - a body with encoded pictures lands in the host's memory (`coded`); the worker decodes it into
+//   the buffer of the
+//     instance of that time, just before the call;
 //   - an instance is destroyed when the last `home` lets go of it, by the worker: the I/O thread,
 //   which is the one that
 //     lets go, puts it on `retired_` (unmapping memory takes too long for that thread);
@@ -50,9 +53,11 @@
 #include <vector>
 
 #include "channel/endpoint.h"
+#include "function/coded_arguments.h"
 #include "function/protocol.h"
 #include "host/call_counters.h"
 #include "host/guest_services.h"
+#include "host/held_bytes.h"
 #include "host/session_rights.h"
 #include "runtime/instance.h"
 #include "runtime/module.h"
@@ -75,6 +80,8 @@ struct WorkerContext {
   std::chrono::milliseconds end_grace{2000};  // for a call that was told to end
   CallCounters counters{};                    // of its calls
   ops::LogFields log_fields{};                // of the session
+  HeldBytes* held = nullptr;        // for bodies whose pictures are encoded; null: none are taken.
+                                    // Borrowed
   EndMemory* end_memory = nullptr;  // what instances of movable ends take theirs from; null: not
                                     // limited. Borrowed
 };
@@ -138,6 +145,9 @@ class InstanceWorker {
     runtime::GuestBuffer buffer;              // in current_
     std::shared_ptr<runtime::Instance> home;  // where the body, then the reply is; see above
     std::span<std::byte> body;                // in home's memory
+    // Of a call with encoded pictures: what was received, of which the arguments are made in the
+    // guest's memory when the call runs. It has no home and no body until then.
+    std::shared_ptr<channel::Bytes> coded;
     function::Call call;
     Clock::time_point arrived;
     bool cancelled = false;
@@ -157,6 +167,11 @@ class InstanceWorker {
   [[nodiscard]] Slot& slot(channel::StreamId stream);
   [[nodiscard]] Result<void> make_instance();
 
+  // Memory for a body with encoded pictures. I/O thread.
+  [[nodiscard]] Result<std::shared_ptr<channel::Bytes>> take_coded(channel::StreamId stream,
+                                                                   const function::Call& call,
+                                                                   std::uint64_t body_size);
+
   // Has the worker look at what there is to do. With the mutex held.
   void wake();
 
@@ -168,6 +183,8 @@ class InstanceWorker {
                                                                    Clock::time_point deadline,
                                                                    const std::stop_token& stop,
                                                                    function::Return& reply);
+  // Makes the arguments of what came encoded, in current_'s memory.
+  [[nodiscard]] Result<void> decode(Slot& slot, function::Return& reply);
   void answer(Slot& slot, const function::Return& reply,
               std::span<const std::span<const std::byte>> result);
   void grow(Slot& slot);
@@ -208,6 +225,7 @@ class InstanceWorker {
   bool ending_ = false;
   bool spent_ = false;                     // worker thread: current_ is of no more use
   std::uint64_t replies_ = 0;              // worker thread: tokens of Returns, from 1
+  image::JpegDecoder jpeg_;                // worker thread
   std::vector<Clock::duration> last_run_;  // worker thread: by export, of its last call
 
   std::thread thread_;  // last: it uses all of the above

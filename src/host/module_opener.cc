@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "host/call_counts.h"
+#include "host/end_table.h"
 
 namespace aloft::host {
 namespace {
@@ -192,7 +193,8 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
                      .instance_limits = limits.instance,
                      .call_limit = limits.call,
                      .end_grace = limits.end_grace,
-                     .log_fields = log_fields(rights_)};
+                     .log_fields = log_fields(rights_),
+                     .held = services_.ends == nullptr ? nullptr : &services_.ends->held()};
   if (services_.counts != nullptr) opened->context.counters.judged = services_.counts->of(*digest);
   if (services_.figures != nullptr)
     opened->context.counters.shown = services_.figures->of(request.name, *digest);

@@ -154,7 +154,8 @@ Result<channel::StreamId> RawUe::take_stream(const Module& module, std::uint64_t
 
 Result<std::uint64_t> RawUe::start(const Module& module, std::string_view function,
                                    std::vector<std::byte> bytes, RawCallOptions options) {
-  auto stream = take_stream(module, bytes.size(), options.limit);
+  const std::uint64_t needed = std::max<std::uint64_t>(bytes.size(), options.argument_bytes);
+  auto stream = take_stream(module, options.room != 0 ? options.room : needed, options.limit);
   if (!stream) return std::unexpected(stream.error());
   std::unique_lock lock(mutex_);
   const std::uint64_t id = ++last_call_;
@@ -167,7 +168,9 @@ Result<std::uint64_t> RawUe::start(const Module& module, std::string_view functi
                      .module_id = module.id,
                      .function = module.file->index_of(function),
                      .deadline_us = static_cast<std::uint64_t>(options.deadline.count()),
-                     .digest_tensors = options.digest_tensors});
+                     .digest_tensors = options.digest_tensors,
+                     .argument_bytes = options.argument_bytes,
+                     .pictures = std::move(options.pictures)});
   if (auto sent =
           endpoint_->send({.stream = *stream, .head = head, .body = {&segment, 1}, .token = id});
       !sent) {

@@ -77,6 +77,10 @@ struct RawCallOptions {
   std::chrono::microseconds deadline{0};    // 0: the handler's own
   std::chrono::milliseconds limit{15'000};  // of the wait
   bool digest_tensors = false;
+  // Pictures of which the body has the encoded form, and the bytes of the arguments without it.
+  std::vector<function::Call::Picture> pictures{};
+  std::uint64_t argument_bytes = 0;
+  std::uint64_t room = 0;  // that the buffer is to have; 0: as much as the arguments need
 };
 
 // Thread rule: any thread; several may wait for calls at a time.

@@ -135,7 +135,8 @@ struct Codec<Image> {
     writer.unsigned_integer(image.width());
     writer.unsigned_integer(image.height());
     writer.unsigned_integer(static_cast<std::uint8_t>(image.format()));
-    writer.binary(std::as_bytes(image.pixels()));
+    writer.pixels(image.width(), image.height(), static_cast<std::uint8_t>(image.format()),
+                  std::as_bytes(image.pixels()));
   }
   static bool read(Reader& reader, Image& image) {
     const std::size_t start = reader.at();

@@ -76,6 +76,13 @@ class Writer {
     if (size <= 0xffff) return tagged(0xc5, static_cast<std::uint16_t>(size));
     tagged(0xc6, checked(size));
   }
+  // The pixels of a picture, as binary(); where they are not copied, pictures() tells of them.
+  void pixels(std::uint32_t width, std::uint32_t height, std::uint8_t format,
+              std::span<const std::byte> data) {
+    binary_head(data.size());
+    if (data.size() >= kBorrowFrom) pictures_.push_back({size(), width, height, format, data});
+    bytes(data);
+  }
   // Appends bytes by copying them, whatever their number.
   void own_bytes(std::span<const std::byte> data) {
     own_.insert(own_.end(), data.begin(), data.end());
@@ -112,10 +119,20 @@ class Writer {
     if (own_.size() > at) segments_.push_back(std::span(own_).subspan(at));
     return segments_;
   }
+  // A picture's pixels among the bytes: each is one of segments().
+  struct Picture {
+    std::size_t at = 0;  // of all bytes, where they begin
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+    std::uint8_t format = 0;  // aloft::PixelFormat
+    std::span<const std::byte> pixels;
+  };
+  [[nodiscard]] std::span<const Picture> pictures() const { return pictures_; }
   // Starts anew; keeps its buffers, so that the next call of the same kind allocates nothing.
   void clear() {
     own_.clear();
     borrowed_.clear();
+    pictures_.clear();
     segments_.clear();
     borrowed_size_ = 0;
     ok_ = true;
@@ -154,6 +171,7 @@ class Writer {
 
   std::vector<std::byte> own_;
   std::vector<Borrowed> borrowed_;
+  std::vector<Picture> pictures_;
   std::vector<std::span<const std::byte>> segments_;
   std::size_t borrowed_size_ = 0;
   bool ok_ = true;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include <aloft/loss.h>
 #include <aloft/result.h>
 
 namespace aloft {
@@ -33,6 +34,11 @@ struct ObjectClass;  // object_link.h
 using EncodedRun = Result<std::vector<std::byte>> (*)(void* object,
                                                       std::span<const std::byte> arguments);
 
+// What a result loses beside another one, both encoded. Errors: protocol (one of them is no result
+// of the function), invalid_argument (the loss is of another type of result).
+using LossBetween = Result<double> (*)(const Loss& loss, std::span<const std::byte> with_codec,
+                                       std::span<const std::byte> raw);
+
 // Tells elastic functions apart by what a caller has of them: the bytes of the function's address
 // and zero, or of a pointer to member.
 using Identity = std::array<std::uintptr_t, 2>;
@@ -51,6 +57,7 @@ struct FunctionDescriptor {
   const detail::ObjectClass* object = nullptr;  // the class that it is a method of; null: none
   bool once = false;                            // has effects: never run twice
   detail::EncodedRun run_encoded = nullptr;
+  detail::LossBetween loss_between = nullptr;  // null: of a method
   detail::Identity identity{};  // set when the module registers (detail::identity_of)
 };
 struct ModuleDescriptor {

@@ -92,6 +92,18 @@ template <class... P, class T, class Method>
       arguments, [&](P... argument) { return (object.*method)(std::forward<P>(argument)...); });
 }
 
+template <class R>
+[[nodiscard]] Result<double> loss_between(const Loss& loss, std::span<const std::byte> with_codec,
+                                          std::span<const std::byte> raw) {
+  if (!loss.is_of<R>())
+    return fail(Errc::invalid_argument, "the loss is of another type than the function's result");
+  const auto first = codec::decode<R>(with_codec);
+  if (!first) return std::unexpected(first.error());
+  const auto second = codec::decode<R>(raw);
+  if (!second) return std::unexpected(second.error());
+  return loss(*first, *second);
+}
+
 template <class R, class... P>
 [[nodiscard]] Identity identity_of(R (*function)(P...)) {
   return {reinterpret_cast<std::uintptr_t>(function), 0};

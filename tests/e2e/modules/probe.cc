@@ -31,6 +31,12 @@ ALOFT_OFFLOAD std::uint64_t sum(const aloft::Image& image) {
   return total;
 }
 
+ALOFT_OFFLOAD std::vector<std::uint8_t> pick(const aloft::Image& image) {
+  std::vector<std::uint8_t> picked;
+  for (std::size_t i = 0; i < image.pixels().size(); i += 61) picked.push_back(image.pixels()[i]);
+  return picked;
+}
+
 ALOFT_OFFLOAD aloft::Image invert(const aloft::Image& image) {
   aloft::Image inverted(image.width(), image.height(), image.format());
   const auto from = image.pixels();

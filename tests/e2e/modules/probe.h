@@ -47,6 +47,8 @@ Everything echo(const Everything& everything);
 std::string join(std::string_view first, const std::string& second);
 std::uint64_t sum(const aloft::Image& image);
 aloft::Image invert(const aloft::Image& image);
+// Each 61st of the image's bytes.
+std::vector<std::uint8_t> pick(const aloft::Image& image);
 double dot(std::span<const double> a, std::span<const double> b);
 int speak(int lines);
 std::uint32_t grind(std::uint32_t rounds);
