@@ -46,7 +46,7 @@ struct Options {
   std::uint32_t in_flight = 1;  // frames
   bool compensate = false;
   std::filesystem::path record_trace;  // empty: none
-  aloft::ImageCodec codec{};    // of frames on their way to the edge
+  aloft::ImageCodec codec{};           // of frames on their way to the edge
   bool baseline = false;
   bool verify = false;
   Display display = Display::automatic;
