@@ -36,7 +36,12 @@ Result<Sequence> FixedEnd::send(std::uint32_t method, SharedBytes body, Time now
       return last_sequence_;
     }
   }
-  if (auto room = log_.has_room_for(body->size()); !room) return std::unexpected(room.error());
+  if (auto room = log_.has_room_for(body->size()); !room) {
+    // A copy of the state makes room. Where none could be had, and nothing is under way any more,
+    // nobody else asks for the next one.
+    checkpoint_if_half_full();
+    return std::unexpected(std::move(room).error());
+  }
   ++counters_.sent;
   log_.add({.sequence = ++last_sequence_,
             .method = method,
