@@ -19,16 +19,7 @@ using testing::eventually;
 using testing::open_request;
 using Stub = v1::OffloadManager::Stub;
 
-constexpr const char* kTenants = R"(
-[tenants.acme]
-max_sessions = 1000
-memory = "1TiB"
-cpu_millicores = 1000000
-opens_per_second = 10000
-open_burst = 10000
-modules = ["*"]
-allow_unsigned = true
-)";
+const std::string kTenants = testing::roomy_tenant("acme");
 constexpr std::uint32_t kCpu = 1000;  // of each host; a session has a tenth
 constexpr int kSessions = 8;
 

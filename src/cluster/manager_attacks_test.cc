@@ -37,25 +37,7 @@ using testing::open_request;
 using Stub = v1::OffloadManager::Stub;
 using Code = grpc::StatusCode;
 
-constexpr const char* kTenants = R"(
-[tenants.good]
-max_sessions = 1000
-memory = "1TiB"
-cpu_millicores = 1000000
-opens_per_second = 10000
-open_burst = 10000
-modules = ["*"]
-allow_unsigned = true
-
-[tenants.evil]
-max_sessions = 1000
-memory = "1TiB"
-cpu_millicores = 1000000
-opens_per_second = 10000
-open_burst = 10000
-modules = ["*"]
-allow_unsigned = true
-)";
+const std::string kTenants = testing::roomy_tenant("good") + testing::roomy_tenant("evil");
 
 struct Opened {
   grpc::Status status;
@@ -181,11 +163,11 @@ TEST_F(Revoked, a_token_is_refused_and_the_next_one_is_not) {
   const auto issuer = identity::SigningKey::generate();
   ASSERT_TRUE(identity::write_key_file(cluster_.folder() / "issuer.pub",
                                        issuer.verifying().to_pem(), identity::Secrecy::open));
-  ASSERT_TRUE(identity::write_key_file(
-      cluster_.folder() / "tenants.toml",
-      std::string(kTenants) + "[[issuers]]\nissuer = \"me\"\naudience = \"aloft\"\n" +
-          "tenants = [\"good\"]\nkeys = { \"k\" = \"issuer.pub\" }\n",
-      identity::Secrecy::open, identity::Existing::replace));
+  ASSERT_TRUE(
+      identity::write_key_file(cluster_.folder() / "tenants.toml",
+                               kTenants + "[[issuers]]\nissuer = \"me\"\naudience = \"aloft\"\n" +
+                                   "tenants = [\"good\"]\nkeys = { \"k\" = \"issuer.pub\" }\n",
+                               identity::Secrecy::open, identity::Existing::replace));
   const auto token = [&](const std::string& id) {
     identity::JwtRequest request;
     request.claims.issuer = "me";

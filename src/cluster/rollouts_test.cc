@@ -26,16 +26,7 @@ using testing::StoreKind;
 using Stub = v1::OffloadManager::Stub;
 using Code = grpc::StatusCode;
 
-constexpr const char* kTenants = R"(
-[tenants.acme]
-max_sessions = 1000
-memory = "1TiB"
-cpu_millicores = 1000000
-opens_per_second = 10000
-open_burst = 10000
-modules = ["*"]
-allow_unsigned = true
-)";
+const std::string kTenants = testing::roomy_tenant("acme");
 constexpr std::uint32_t kApiVersion = 2;
 constexpr int kSessions = 12;
 

@@ -104,6 +104,18 @@ Cluster::Client Cluster::nobody(std::size_t manager) {
       grpc::CreateChannel(address(manager), grpc::SslCredentials(tls)));
 }
 
+std::string roomy_tenant(const std::string& name) {
+  return "[tenants." + name + R"(]
+max_sessions = 1000
+memory = "1TiB"
+cpu_millicores = 1000000
+opens_per_second = 10000
+open_burst = 10000
+modules = ["*"]
+allow_unsigned = true
+)";
+}
+
 v1::OpenSessionRequest open_request(const std::string& key) {
   v1::OpenSessionRequest request;
   auto* const module = request.add_modules();

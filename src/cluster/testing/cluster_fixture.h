@@ -69,6 +69,8 @@ class Cluster {
   std::vector<std::unique_ptr<Manager>> managers_;
 };
 
+// A tenant that nothing keeps from opening sessions, as a part of a tenants file.
+[[nodiscard]] std::string roomy_tenant(const std::string& name);
 // A request that is fine; `key` is the idempotency key.
 [[nodiscard]] v1::OpenSessionRequest open_request(const std::string& key = {});
 // A call, with a deadline.
