@@ -3,14 +3,21 @@
 #include "host/infer_process.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <sstream>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "inference/service/testing/both_sides.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -28,6 +35,39 @@ std::string read_text(const fs::path& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};
 }
+
+// While it lives, what this process and those that it starts write to standard error is in a file.
+class StandardErrorIn {
+ public:
+  explicit StandardErrorIn(const fs::path& file) : before_(::dup(STDERR_FILENO)) {
+    const int into = ::open(file.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
+    ::dup2(into, STDERR_FILENO);
+    ::close(into);
+  }
+  ~StandardErrorIn() {
+    ::dup2(before_, STDERR_FILENO);
+    ::close(before_);
+  }
+  StandardErrorIn(const StandardErrorIn&) = delete;
+  StandardErrorIn& operator=(const StandardErrorIn&) = delete;
+
+ private:
+  const int before_;
+};
+
+// While it lives, in the environment of this process and those that it starts.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* const name_;
+};
 
 class InferProcessTest : public ::testing::Test {
  protected:
@@ -208,6 +248,67 @@ TEST_F(InferProcessTest, auto_takes_the_processor_where_there_is_no_cuda_and_say
   Tenant tenant(*process_, "acme");
   const auto doubling = tenant.engine.load_onnx(onnx::doubling_model({1})).value();
   EXPECT_EQ(infer(*doubling, {2}, {1}).value(), std::vector<float>{4});
+}
+
+TEST_F(InferProcessTest, the_engine_of_the_accelerator_is_made_first_and_brings_its_library) {
+  // All that a host with a GPU has, but for a build of ONNX Runtime that can use one: the engine is
+  // asked, and says so in its own words. Made second, it would find another library in use.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  GTEST_SKIP() << "a sanitizer keeps libraries from being loaded with names of their own first";
+#endif
+#endif
+  const fs::path libraries = folder_ / "libraries";
+  fs::create_directories(libraries);
+  fs::permissions(libraries, fs::perms(0755));  // read by another user, in the sandbox
+  std::ofstream(libraries / "libonnxruntime_providers_cuda.so") << "nothing that can be loaded";
+  for (const char* file : {"libonnxruntime.so", "libcuda.so.1"})
+    fs::copy_file(binary_dir() / "tests/nvidia_driver" / file, libraries / file);
+  const Variable found("LD_LIBRARY_PATH", libraries.string());
+  const Variable gpus("ALOFT_TEST_DRIVER", "one");
+
+  auto with = options();
+  with.setup.device = "auto";
+  with.setup.libraries = libraries;
+  start(with);
+  EXPECT_THAT(process_->engine_for(1), HasSubstr("(auto: no CUDA: ONNX Runtime "));
+  EXPECT_THAT(process_->engine_for(1), ::testing::Not(HasSubstr("in use")));
+  Tenant tenant(*process_, "acme");
+  EXPECT_EQ(infer(*tenant.engine.load_onnx(onnx::doubling_model({1})).value(), {2}, {1}).value(),
+            std::vector<float>{4});
+  // Who insists has an error, with what to do.
+  with.setup.device = "cuda";
+  const auto insisting = InferProcess::start(with);
+  ASSERT_FALSE(insisting);
+  EXPECT_THAT(insisting.error().message, HasSubstr("onnxruntime-gpu"));
+}
+
+TEST_F(InferProcessTest, it_logs_as_json_where_its_host_does) {
+  const fs::path log = folder_ / "log";
+  {
+    const StandardErrorIn file(log);
+    auto with = options();
+    with.log_format = ops::LogFormat::json;
+    start(std::move(with));
+  }
+  // Who breaks the rules is told about, with whatever its tenant is called.
+  const auto rude = process_->connect(client_of("acme"));
+  ASSERT_TRUE(rude) << rude.error().message;
+  ASSERT_GT(::send(rude->get(), "no message", 10, MSG_NOSIGNAL), 0);
+  nlohmann::json found;
+  EXPECT_TRUE(aloft::testing::eventually(60s, [&] {
+    std::istringstream lines(read_text(log));
+    for (std::string line; std::getline(lines, line) && !lines.eof();) {
+      if (!line.starts_with('{')) continue;  // a library's, which says something of its own
+      auto parsed = nlohmann::json::parse(line, nullptr, false);
+      EXPECT_FALSE(parsed.is_discarded()) << line;
+      if (!parsed.is_discarded() && parsed.value("program", "") == "aloft-infer" &&
+          parsed.value("message", "").find("connection is ended") != std::string::npos)
+        found = std::move(parsed);
+    }
+    return !found.is_null();
+  })) << read_text(log);
+  EXPECT_EQ(found.value("tenant", ""), "acme") << found;
 }
 
 TEST_F(InferProcessTest, a_program_that_is_not_there_is_an_error) {

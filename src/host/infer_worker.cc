@@ -11,6 +11,7 @@
 
 #include "host/infer_line.h"
 #include "inference/service/service.h"
+#include "ops/log.h"
 
 namespace aloft::host {
 namespace {
@@ -144,7 +145,10 @@ class InferWorker {
         .batch_wait = std::chrono::microseconds(setup_.batch_wait_us),
         .models = {.batching = batching->second, .most_rows = setup_.batch_rows},
         .journal = journal_ ? &*journal_ : nullptr,
-        .log = [](const std::string& line) { spdlog::info("{}", line); },
+        .log =
+            [](const std::string& tenant, const std::string& line) {
+              ops::log(spdlog::level::info, line, {{"tenant", tenant}});
+            },
         .stuck =
             [this](const Digest& model, const std::string& why) {
               spdlog::error("{}; this process gives way to another", why);

@@ -19,6 +19,7 @@
 
 #include "aloft/v1/host.grpc.pb.h"
 #include "channel/tls.h"
+#include "host/data_certificate.h"
 #include "host/testing/hellos.h"
 #include "identity/certificate.h"
 #include "inference/testing/onnx_writer.h"
@@ -149,15 +150,16 @@ class HostTest : public ::testing::Test {
   [[nodiscard]] Digest key_of(const std::string& who) const {
     return identity::public_key_digest(read_text(pki(who + ".pem"))).value();
   }
-  // A device that shows this, with the key of `who`.
+  // A device that shows this, with the key of `who`, to a host of the authority it trusts.
   std::unique_ptr<RawUe> connect(const std::string& address, std::vector<std::byte> hello,
-                                 const std::string& who = "acme") const {
+                                 const std::string& who = "acme",
+                                 const std::string& trusted = "ca.pem") const {
     channel::EndpointOptions link;
     link.hello = std::move(hello);
-    link.tls = channel::TlsContext::client({.certificate = pki(who + ".pem"),
-                                            .key = pki(who + ".key"),
-                                            .authority = pki("ca.pem")})
-                   .value();
+    link.tls =
+        channel::TlsContext::client(
+            {.certificate = pki(who + ".pem"), .key = pki(who + ".key"), .authority = pki(trusted)})
+            .value();
     return std::make_unique<RawUe>(channel::Address::parse(address).value(), std::move(link));
   }
   void expect_works(RawUe& ue) {
@@ -564,6 +566,62 @@ TEST_F(HostTest, a_process_in_spare_that_has_died_costs_its_tenant_no_more_than_
   expect_works(*ue);
 }
 
+TEST_F(HostTest, a_certificate_that_is_renewed_is_shown_and_one_that_is_no_good_is_not) {
+  start();
+  const auto wanted = request({&probe_});
+  const auto prepared = handler_->prepare(wanted);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  const auto hello = hello_with_ticket(ticket(wanted, *prepared));
+  const auto is_let_in_by_one_of = [&](const char* trusted) {
+    return connect(prepared->address(), hello, "acme", trusted)->wait_up(60s);
+  };
+  // Of a host whose certificate it does not trust, a device says so at once.
+  const auto refuses_one_of = [&](const char* trusted) {
+    return connect(prepared->address(), hello, "acme", trusted)->wait_down(60s).has_value();
+  };
+  const auto next = identity::Authority::create("test").value();
+  ASSERT_TRUE(next.save(folder_ / "pki", "next"));
+  const auto of = [](const identity::Authority& authority) {
+    return authority
+        .issue({.identity = {"test", identity::Role::host, "h1"}, .hosts = {"127.0.0.1"}})
+        .value();
+  };
+  const auto put = [&](const identity::IssuedCertificate& issued) {
+    ASSERT_TRUE(identity::save(issued, folder_ / "pki", "h1", identity::Existing::replace));
+  };
+  const auto watched = DataCertificate::watch(*handler_, pki("h1.pem"), pki("h1.key"));
+  ASSERT_TRUE(watched) << watched.error().message;
+  EXPECT_TRUE(is_let_in_by_one_of("ca.pem"));
+  EXPECT_TRUE(refuses_one_of("next.pem"));
+
+  // By the watch alone.
+  put(of(next));
+  EXPECT_TRUE(is_let_in_by_one_of("next.pem")) << "it tries again and again";
+  EXPECT_TRUE(refuses_one_of("ca.pem"));
+
+  // A key of another certificate, and no certificate at all.
+  auto mixed = of(*authority_);
+  mixed.key_pem = of(next).key_pem;
+  put(mixed);
+  (*watched)->reload();
+  EXPECT_TRUE(is_let_in_by_one_of("next.pem"));
+  mixed.certificate_pem = "no certificate";
+  put(mixed);
+  (*watched)->reload();
+  EXPECT_TRUE(is_let_in_by_one_of("next.pem"));
+  EXPECT_FALSE(DataCertificate::watch(*handler_, pki("h1.pem"), pki("h1.key")));
+
+  put(of(*authority_));
+  (*watched)->reload();
+  EXPECT_TRUE(is_let_in_by_one_of("ca.pem"));
+  EXPECT_TRUE(refuses_one_of("next.pem"));
+  // One that is renewed while nobody is there is shown by the next process of a tenant.
+  const auto other = request({&probe_}, "s-other", 1, "other");
+  const auto at = handler_->prepare(other);
+  ASSERT_TRUE(at) << at.error().message;
+  EXPECT_TRUE(connect(at->address(), hello_with_ticket(ticket(other, *at)))->wait_up(20s));
+}
+
 TEST_F(HostTest, its_end_leaves_no_process_and_no_folder_of_a_tenant) {
   start();
   ASSERT_TRUE(prepare({&probe_}));
@@ -602,15 +660,22 @@ class Manager final : public v1::Hosts::Service {
     return registered_;
   }
   // Of these certificates, from the next answer on.
-  void revoke(const std::vector<Digest>& keys) {
+  void revoke(const std::vector<Digest>& keys, const std::string& version) {
     const std::lock_guard lock(mutex_);
     auto& revoked = *answer_.mutable_revoked();
     for (const Digest& key : keys) revoked.add_keys(key.bytes.data(), key.bytes.size());
-    revoked.set_version("1");
+    revoked.set_version(version);
   }
-  bool hears_of_revocations() {
+  // Whether a heartbeat says that the host has that list.
+  bool hears_of_revocations(const std::string& version, std::chrono::seconds limit = 20s) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 20s, [&] { return beat_ && beat_->revoked_version() == "1"; });
+    return changed_.wait_for(lock, limit,
+                             [&] { return beat_ && beat_->revoked_version() == version; });
+  }
+  // Of the next heartbeats only.
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    beat_.reset();
   }
   bool hears_of_draining() {
     std::unique_lock lock(mutex_);
@@ -625,38 +690,37 @@ class Manager final : public v1::Hosts::Service {
   std::optional<v1::HeartbeatRequest> beat_;
 };
 
-TEST_F(HostTest,
-       aloft_host_registers_obeys_managers_that_are_not_revoked_and_drains_when_told_to_end) {
-  Manager manager(heartbeat());
-  grpc::SslServerCredentialsOptions server_credentials(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  server_credentials.pem_root_certs = read_text(pki("ca.pem"));
-  server_credentials.pem_key_cert_pairs = {{read_text(pki("m1.key")), read_text(pki("m1.pem"))}};
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(server_credentials), &port);
-  builder.RegisterService(&manager);
-  const auto server = builder.BuildAndStart();
-  fs::create_directories(folder_ / "repository");
-  std::ofstream(folder_ / "repository" / "oci-layout") << R"({"imageLayoutVersion":"1.0.0"})";
-  std::ofstream(folder_ / "repository" / "index.json") << R"({"schemaVersion":2,"manifests":[]})";
-
-  auto host = Process::start({(binary_dir() / "bin/aloft-host").string(),
-                              // The first manager is not there: the next one is asked.
-                              "--managers", "127.0.0.1:1,127.0.0.1:" + std::to_string(port),
-                              "--certificate", pki("h1.pem").string(), "--key",
-                              pki("h1.key").string(), "--credentials", (folder_ / "pki").string(),
-                              "--repository", (folder_ / "repository").string(), "--state",
-                              (folder_ / "state").string(), "--drain-limit", "500ms"});
-  ASSERT_TRUE(host) << host.error().message;
-  const auto registered = manager.registered();
-  ASSERT_TRUE(registered) << host->transcript();
-  EXPECT_EQ(registered->host_id(), "h1");
-  EXPECT_GT(registered->capacity().memory_bytes(), 0U);
-
-  const auto call = [&](const std::string& who) {
+class DaemonTest : public HostTest {
+ protected:
+  void SetUp() override {
+    HostTest::SetUp();
+    fs::create_directories(folder_ / "repository");
+    std::ofstream(folder_ / "repository" / "oci-layout") << R"({"imageLayoutVersion":"1.0.0"})";
+    std::ofstream(folder_ / "repository" / "index.json") << R"({"schemaVersion":2,"manifests":[]})";
+  }
+  // Serves at this port (0: any), with the certificate of `who`.
+  std::unique_ptr<grpc::Server> serve(Manager& manager, const std::string& who, int& port) {
+    grpc::SslServerCredentialsOptions credentials(
+        GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    credentials.pem_root_certs = read_text(pki("ca.pem"));
+    credentials.pem_key_cert_pairs = {{read_text(pki(who + ".key")), read_text(pki(who + ".pem"))}};
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:" + std::to_string(port),
+                             grpc::SslServerCredentials(credentials), &port);
+    builder.RegisterService(&manager);
+    return builder.BuildAndStart();
+  }
+  Result<Process> start_daemon(const std::string& managers) {
+    return Process::start({(binary_dir() / "bin/aloft-host").string(), "--managers", managers,
+                           "--certificate", pki("h1.pem").string(), "--key", pki("h1.key").string(),
+                           "--credentials", (folder_ / "pki").string(), "--repository",
+                           (folder_ / "repository").string(), "--state",
+                           (folder_ / "state").string(), "--drain-limit", "500ms"});
+  }
+  // What the daemon says to `who`, who asks it to prepare a session.
+  grpc::StatusCode prepare_as(const std::string& who, const std::string& control_address) {
     const auto channel = grpc::CreateChannel(
-        registered->control_address(),
+        control_address,
         grpc::SslCredentials({read_text(pki("ca.pem")), read_text(pki(who + ".key")),
                               read_text(pki(who + ".pem"))}));
     grpc::ClientContext context;
@@ -665,15 +729,30 @@ TEST_F(HostTest,
     return v1::HostOffloadHandler::NewStub(channel)
         ->Prepare(&context, request({&probe_}), &response)
         .error_code();
-  };
-  EXPECT_EQ(call("acme"), grpc::StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(call("h1"), grpc::StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(call("m1"), grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(call("m2"), grpc::StatusCode::NOT_FOUND);
-  manager.revoke({key_of("m2")});
-  ASSERT_TRUE(manager.hears_of_revocations()) << host->transcript();
-  EXPECT_EQ(call("m2"), grpc::StatusCode::UNAUTHENTICATED);
-  EXPECT_EQ(call("m1"), grpc::StatusCode::NOT_FOUND);
+  }
+};
+
+TEST_F(DaemonTest, registers_obeys_managers_that_are_not_revoked_and_drains_when_told_to_end) {
+  Manager manager(heartbeat());
+  int port = 0;
+  const auto server = serve(manager, "m1", port);
+  // The first manager is not there: the next one is asked.
+  auto host = start_daemon("127.0.0.1:1,127.0.0.1:" + std::to_string(port));
+  ASSERT_TRUE(host) << host.error().message;
+  const auto registered = manager.registered();
+  ASSERT_TRUE(registered) << host->transcript();
+  EXPECT_EQ(registered->host_id(), "h1");
+  EXPECT_GT(registered->capacity().memory_bytes(), 0U);
+
+  const std::string& at = registered->control_address();
+  EXPECT_EQ(prepare_as("acme", at), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(prepare_as("h1", at), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(prepare_as("m1", at), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(prepare_as("m2", at), grpc::StatusCode::NOT_FOUND);
+  manager.revoke({key_of("m2")}, "1");
+  ASSERT_TRUE(manager.hears_of_revocations("1")) << host->transcript();
+  EXPECT_EQ(prepare_as("m2", at), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(prepare_as("m1", at), grpc::StatusCode::NOT_FOUND);
 
   host->signal(SIGTERM);
   EXPECT_TRUE(manager.hears_of_draining()) << host->transcript();
@@ -681,7 +760,41 @@ TEST_F(HostTest,
   server->Shutdown(std::chrono::system_clock::now());
 }
 
-TEST_F(HostTest, aloft_host_says_what_is_wrong_with_what_it_is_given) {
+TEST_F(DaemonTest, believes_nothing_that_a_revoked_manager_says_and_goes_to_the_next_one) {
+  Manager honest(heartbeat());
+  Manager thief(heartbeat());
+  int port = 0;
+  int other_port = 0;
+  auto server = serve(honest, "m1", port);
+  const auto other_server = serve(thief, "m2", other_port);
+  auto host = start_daemon("127.0.0.1:" + std::to_string(port) +
+                           ",127.0.0.1:" + std::to_string(other_port));
+  ASSERT_TRUE(host) << host.error().message;
+  const auto registered = honest.registered();
+  ASSERT_TRUE(registered) << host->transcript();
+  honest.revoke({key_of("m2")}, "1");
+  ASSERT_TRUE(honest.hears_of_revocations("1")) << host->transcript();
+
+  // It says that nobody is revoked.
+  thief.revoke({}, "2");
+  server->Shutdown(std::chrono::system_clock::now());
+  server.reset();
+  EXPECT_TRUE(host->wait_for_error("its certificate has been revoked: it is not believed", 60s))
+      << host->transcript();
+  EXPECT_EQ(prepare_as("m2", registered->control_address()), grpc::StatusCode::UNAUTHENTICATED);
+
+  // The honest one again: the host has its list still.
+  honest.forget();
+  server = serve(honest, "m1", port);
+  ASSERT_TRUE(server);
+  EXPECT_TRUE(honest.hears_of_revocations("1")) << host->transcript();
+  EXPECT_FALSE(thief.hears_of_revocations("2", 0s)) << "it would have taken that list over";
+  EXPECT_EQ(prepare_as("m2", registered->control_address()), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(prepare_as("m1", registered->control_address()), grpc::StatusCode::NOT_FOUND);
+  host->kill();
+}
+
+TEST_F(DaemonTest, says_what_is_wrong_with_what_it_is_given) {
   const auto failure = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), (binary_dir() / "bin/aloft-host").string());
     auto host = Process::start(arguments);

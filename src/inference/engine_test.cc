@@ -10,7 +10,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "inference/testing/onnx_writer.h"
 #include "test_paths.h"
@@ -327,38 +326,6 @@ TEST(Engine, loads_and_cancels_a_real_detector) {
   const auto cancelled = compute_and_wait(*execution, steady_clock::now() + 5ms);
   ASSERT_FALSE(cancelled);
   EXPECT_EQ(cancelled.error().code, Errc::deadline_exceeded);
-}
-
-// A folder with nothing, then with more and more of what CUDA needs.
-class WithoutCuda : public ::testing::Test {
- protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string refusal() {
-    const auto made = make_engine({.device = Device::cuda, .libraries = folder_});
-    return made ? "made" : made.error().message;
-  }
-  const std::filesystem::path folder_ =
-      std::filesystem::path(::testing::TempDir()) / ("cuda-" + std::to_string(::getpid()));
-};
-
-TEST_F(WithoutCuda, the_file_that_is_missing_is_named_and_what_to_install) {
-  EXPECT_THAT(refusal(), HasSubstr((folder_ / "libonnxruntime_providers_cuda.so").string()));
-  EXPECT_THAT(refusal(), HasSubstr("onnxruntime-gpu"));
-  std::ofstream(folder_ / "libonnxruntime_providers_cuda.so") << "no library";
-  EXPECT_THAT(refusal(), HasSubstr((folder_ / "libonnxruntime.so").string()));
-  std::ofstream(folder_ / "libonnxruntime.so") << "no library";
-  // Of the driver, where there is none; of the library that is none, where there is one.
-  EXPECT_THAT(refusal(), ::testing::AnyOf(HasSubstr("libcuda.so.1"), HasSubstr("driver"),
-                                          HasSubstr("libonnxruntime.so")));
-}
-
-TEST_F(WithoutCuda, automatic_takes_the_processor_and_says_why) {
-  const auto engine = make_engine({.device = Device::automatic, .libraries = folder_}).value();
-  EXPECT_THAT(engine->description(),
-              HasSubstr("CPU, 1 thread (auto: no CUDA: there is no " + folder_.string()));
-  EXPECT_TRUE(engine->accelerators().empty());
-  EXPECT_TRUE(engine->load_onnx(testing::doubling_model({1})));
 }
 
 TEST(Engine, a_device_is_cpu_cuda_or_auto) {

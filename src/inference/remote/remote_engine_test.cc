@@ -45,6 +45,38 @@ TEST(RemoteEngine, refuses_in_the_words_of_an_engine_in_this_process) {
   }
 }
 
+// Another engine, which counts what it is given to load.
+class SecondEngine final : public Engine {
+ public:
+  Result<std::shared_ptr<Graph>> load_onnx(std::span<const std::byte> model) override {
+    ++loaded;
+    return engine_->load_onnx(model);
+  }
+  std::string description() const override { return "the second of two"; }
+  std::atomic<int> loaded = 0;
+
+ private:
+  const std::unique_ptr<Engine> engine_ = make_cpu_engine({.threads = 2}).value();
+};
+
+TEST(RemoteEngine, models_are_on_the_accelerator_of_those_who_may_use_it_and_of_nobody_else) {
+  const auto accelerated = std::make_shared<SecondEngine>();
+  Server server({}, accelerated);
+  const auto model = onnx::doubling_model({1});
+  const auto plain = server.engine("acme");
+  EXPECT_EQ(infer(*plain->load_onnx(model).value(), {2}, {1}).value(), std::vector<float>{4});
+  EXPECT_EQ(accelerated->loaded, 0);
+  const auto fast = server.engine("other", {.accelerator = service::Accelerator::yes});
+  const auto graph = fast->load_onnx(model).value();  // goes on to be there for others
+  EXPECT_EQ(infer(*graph, {3}, {1}).value(), std::vector<float>{6});
+  EXPECT_EQ(accelerated->loaded, 1) << "though the processor's engine has that model";
+  const auto again = server.engine("third", {.accelerator = service::Accelerator::yes});
+  EXPECT_EQ(infer(*again->load_onnx(model).value(), {4}, {1}).value(), std::vector<float>{8});
+  EXPECT_EQ(accelerated->loaded, 1) << "they share it";
+  EXPECT_EQ(infer(*plain->load_onnx(model).value(), {5}, {1}).value(), std::vector<float>{10});
+  EXPECT_EQ(accelerated->loaded, 1);
+}
+
 TEST(RemoteEngine, outputs_of_a_size_that_nobody_knows_before_get_their_room) {
   Server server;
   const auto engine = server.engine();

@@ -276,7 +276,7 @@ void Client::work() {
       lock.unlock();
       const CrashJournal::Entry written(services_.journal, model->digest());
       const std::string verdict = model->try_out(Clock::now() + kTrialLimit, stop_.get_token());
-      services_.log(verdict);
+      services_.log(tenant_, verdict);
       lock.lock();
     }
     services_.wake();

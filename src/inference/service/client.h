@@ -39,7 +39,7 @@ class Client {
     Runner& runner;
     ModelTable& models;
     CrashJournal* journal;  // null: none
-    std::function<void(const std::string&)> log;
+    std::function<void(const std::string& tenant, const std::string& line)> log;
     std::function<void()> wake;  // the service's thread looks at its clients
   };
 

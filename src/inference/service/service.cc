@@ -123,7 +123,7 @@ void InferenceService::step(std::unique_lock<std::mutex>& lock) {
 
 void InferenceService::drop(Client& client, const Error& why) {
   if (why.code != Errc::unreachable)
-    options_.log("tenant " + client.tenant() + ": its connection is ended: " + why.message);
+    options_.log(client.tenant(), "its connection is ended: " + why.message);
   client.end();
   const bool last = std::ranges::none_of(clients_, [&](const auto& other) {
     return other.get() != &client && other->tenant() == client.tenant();

@@ -26,7 +26,8 @@ struct ServiceOptions {
   std::chrono::microseconds batch_wait{2000};
   ModelTableOptions models{};
   CrashJournal* journal = nullptr;  // borrowed
-  std::function<void(const std::string&)> log = [](const std::string&) {};
+  // A line about a tenant's connection or model.
+  std::function<void(const std::string& tenant, const std::string& line)> log = [](auto&&...) {};
   // A model whose inference does not end, long after nobody wanted it any more, or that is loaded
   // without end: nothing but the end of the process helps. Told once.
   std::function<void(const Digest&, const std::string&)> stuck = [](auto&&...) {};

@@ -45,14 +45,14 @@ inline Result<std::vector<float>> infer(
 
 class Server {
  public:
-  explicit Server(ServiceOptions options = {}) {
-    options.log = [this](const std::string& line) {
+  explicit Server(ServiceOptions options = {}, std::shared_ptr<Engine> accelerated = nullptr) {
+    options.log = [this](const std::string& tenant, const std::string& line) {
       const std::lock_guard lock(mutex_);
-      log_.push_back(line);
+      log_.push_back(tenant + ": " + line);
     };
     const int concurrency = concurrency_of(options);
     service_ = std::make_unique<InferenceService>(
-        make_cpu_engine({.threads = 1, .concurrency = concurrency}).value(), nullptr,
+        make_cpu_engine({.threads = 1, .concurrency = concurrency}).value(), std::move(accelerated),
         std::move(options));
   }
   InferenceService& service() { return *service_; }
