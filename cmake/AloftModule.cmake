@@ -14,10 +14,17 @@
 #
 # Both builds compute the same bits: no contraction of floating-point operations, no fast-math, no relaxed SIMD.
 
+# Whoever includes this has: ALOFT_MODULE_ROOT, the folder with include/ (the public headers, and no others) and guest/cpp/;
+# the variables of WasiToolchain.cmake; Libclang_RESOURCE_DIR; and the targets aloft::cc, which is aloft-cc, and aloft::device.
+# A project may do so in several folders (find_package), so what the function needs is kept for all of them.
+
 include_guard(GLOBAL)
 
-cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH _root)
+set(_root ${ALOFT_MODULE_ROOT})
 set_property(GLOBAL PROPERTY ALOFT_MODULE_ROOT ${_root})
+foreach(_name IN ITEMS ALOFT_GUEST_CXX ALOFT_GUEST_SYSROOT ALOFT_GUEST_LINK_FLAGS ALOFT_SAME_BITS_FLAGS Libclang_RESOURCE_DIR)
+  set_property(GLOBAL PROPERTY ALOFT_MODULE_${_name} "${${_name}}")
+endforeach()
 
 # Paths in the guest's line tables start at the project, wherever it lies: two checkouts build the same bytes.
 set(_aloft_guest_compile
@@ -54,6 +61,11 @@ function(aloft_add_module name)
   get_property(root GLOBAL PROPERTY ALOFT_MODULE_ROOT)
   get_property(compile GLOBAL PROPERTY ALOFT_GUEST_COMPILE)
   get_property(guest_objects GLOBAL PROPERTY ALOFT_GUEST_OBJECTS)
+  get_property(guest_cxx GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_CXX)
+  get_property(sysroot GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_SYSROOT)
+  get_property(link_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_LINK_FLAGS)
+  get_property(same_bits_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_SAME_BITS_FLAGS)
+  get_property(resource_dir GLOBAL PROPERTY ALOFT_MODULE_Libclang_RESOURCE_DIR)
 
   set(module ${name})
   if(arg_NAME)
@@ -90,10 +102,10 @@ function(aloft_add_module name)
   set(descriptor ${folder}/${module}.module.cc)
   add_custom_command(
     OUTPUT ${manifest} ${header} ${descriptor} ${native} ${guest}
-    COMMAND aloft-cc module --name ${module} --output ${folder} --depfile ${manifest}.d
-      --sysroot ${ALOFT_GUEST_SYSROOT} --resource-dir ${Libclang_RESOURCE_DIR}
+    COMMAND $<TARGET_FILE:aloft::cc> module --name ${module} --output ${folder} --depfile ${manifest}.d
+      --sysroot ${sysroot} --resource-dir ${resource_dir}
       --flag=-std=c++23 --flag=-I${root}/include ${reader_flags} ${sources}
-    DEPENDS aloft-cc ${sources}
+    DEPENDS $<TARGET_FILE:aloft::cc> ${sources}
     DEPFILE ${manifest}.d
     COMMENT "Reading the module ${name}"
     VERBATIM)
@@ -114,10 +126,10 @@ function(aloft_add_module name)
   set(digest ${folder}/${module}.digest.h)
   # The stack lies below the data: running out of it traps, and does not write over the data.
   add_custom_command(OUTPUT ${module_file} ${digest}
-    COMMAND ${ALOFT_GUEST_CXX} --target=wasm32-wasi --sysroot=${ALOFT_GUEST_SYSROOT} ${ALOFT_GUEST_LINK_FLAGS}
+    COMMAND ${guest_cxx} --target=wasm32-wasi --sysroot=${sysroot} ${link_flags}
       -Wl,--stack-first -Wl,-z,stack-size=1048576 ${objects} ${guest_objects} -o ${linked}
-    COMMAND aloft-cc seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${linked}
-    DEPENDS aloft-cc aloft_guest_cpp ${objects} ${guest_objects} ${manifest}
+    COMMAND $<TARGET_FILE:aloft::cc> seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${linked}
+    DEPENDS $<TARGET_FILE:aloft::cc> aloft_guest_cpp ${objects} ${guest_objects} ${manifest}
     BYPRODUCTS ${linked}
     COMMENT "Linking the module ${name}"
     VERBATIM)
@@ -136,7 +148,7 @@ function(aloft_add_module name)
   endforeach()
   set_property(SOURCE ${descriptor} APPEND PROPERTY OBJECT_DEPENDS ${digest})
   target_compile_features(${name} PUBLIC cxx_std_23)
-  target_compile_options(${name} PRIVATE ${ALOFT_SAME_BITS_FLAGS})
+  target_compile_options(${name} PRIVATE ${same_bits_flags})
   target_compile_definitions(${name} PRIVATE ${arg_COMPILE_DEFINITIONS})
   target_include_directories(${name} PUBLIC ${folder} PRIVATE ${arg_INCLUDE_DIRECTORIES})
   target_link_libraries(${name} PUBLIC aloft::device)

@@ -14,16 +14,17 @@ find_program(ALOFT_GUEST_CC NAMES clang-19 DOC "C compiler for guests")
 find_program(ALOFT_GUEST_CXX NAMES clang++-19 DOC "C++ compiler for guests")
 
 # With --sysroot=/usr the compiler would find the headers of the host's libc; a folder of links has those of WASI only.
-set(ALOFT_GUEST_SYSROOT ${PROJECT_BINARY_DIR}/wasi-sysroot)
+set(ALOFT_GUEST_SYSROOT ${CMAKE_BINARY_DIR}/wasi-sysroot)
 foreach(_folder IN ITEMS include lib)
   if(NOT EXISTS /usr/${_folder}/wasm32-wasi)
-    message(FATAL_ERROR "no WASI ${_folder} folder: run ./dev setup, or install wasi-libc and libc++-19-dev-wasm32")
+    message(FATAL_ERROR "no WASI ${_folder} folder: install wasi-libc and libc++-19-dev-wasm32 (in aloft's own repository: "
+      "./dev setup)")
   endif()
   file(MAKE_DIRECTORY ${ALOFT_GUEST_SYSROOT}/${_folder})
   file(CREATE_LINK /usr/${_folder}/wasm32-wasi ${ALOFT_GUEST_SYSROOT}/${_folder}/wasm32-wasi SYMBOLIC)
 endforeach()
 if(NOT ALOFT_GUEST_CC OR NOT ALOFT_GUEST_CXX)
-  message(FATAL_ERROR "no compiler for guests: run ./dev setup, or install clang-19 and lld-19")
+  message(FATAL_ERROR "no compiler for guests: install clang-19 and lld-19 (in aloft's own repository: ./dev setup)")
 endif()
 
 set(ALOFT_SAME_BITS_FLAGS -ffp-contract=off -fno-fast-math)

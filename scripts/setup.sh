@@ -106,6 +106,11 @@ ensure_validators() {
     "fetching what checks deploy/" "$root/scripts/fetch-validators"
 }
 
+# What packages are tried in. Not part of the set-up: only the long tests and `./dev package --check` have it.
+ensure_clean_root() {
+  provide clean-root "$(keyed_folder clean-root scripts/clean-root)" "making a clean Debian 12 (minutes, once)" "$root/scripts/clean-root"
+}
+
 setup() {
   [[ $(uname -sm) == "Linux x86_64" ]] || die "aloft builds on Linux on x86-64 for now, not on $(uname -sm)"
   ensure_packages
