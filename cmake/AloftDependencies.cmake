@@ -11,6 +11,7 @@ find_package(nlohmann_json REQUIRED)           # nlohmann_json::nlohmann_json
 find_package(Wasmtime 48 REQUIRED)             # Wasmtime::wasmtime
 find_package(ONNXRuntime REQUIRED)             # ONNXRuntime::onnxruntime
 find_package(Libclang REQUIRED)                # Libclang::libclang
+find_package(UPlot REQUIRED)                   # UPLOT_SCRIPT, UPLOT_STYLE: what the live page draws its curves by
 if(ALOFT_BUILD_APPS)
   find_package(OpenCVModules REQUIRED COMPONENTS core imgproc imgcodecs videoio highgui)
 endif()

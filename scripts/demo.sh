@@ -116,6 +116,12 @@ cmd_demo() {
 
   has_option --video "${arguments[@]}" || arguments=(--video "$root/build/deps/video/vtest.avi" "${arguments[@]}")
   has_option --model "${arguments[@]}" || arguments=(--model "$root/models/pedestrian.onnx" "${arguments[@]}")
+  # What is measured frame by frame, or not looked at, has no page.
+  local option page=1
+  for option in --headless --page --page-port --baseline --verify --record-trace; do
+    has_option "$option" "${arguments[@]}" && page=''
+  done
+  [[ -z $page ]] || arguments=(--page "${arguments[@]}")
   local threads
   threads=$(option_value --inference-threads "${arguments[@]}")
   [[ $threads =~ ^[0-9]+$ ]] || threads=1  # the application says what is wrong with it

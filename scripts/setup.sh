@@ -106,6 +106,20 @@ ensure_validators() {
     "fetching what checks deploy/" "$root/scripts/fetch-validators"
 }
 
+# Debian's npm brings a nodejs; another one that is there already goes with its own npm.
+ensure_npm() {
+  command -v npm > /dev/null && return
+  ((EUID == 0)) || die "npm is missing; as root: apt-get install --no-install-recommends npm"
+  step "installing npm" npm "$root/scripts/apt-install" npm
+}
+
+ensure_uplot() {
+  local folder
+  folder=$(keyed_folder uplot third_party/uplot/{fetch.sh,package-lock.json})
+  [[ -d $folder ]] || ensure_npm
+  provide uplot "$folder" "fetching uPlot" "$root/third_party/uplot/fetch.sh"
+}
+
 # What packages are tried in. Not part of the set-up: only the long tests and `./dev package --check` have it.
 ensure_clean_root() {
   provide clean-root "$(keyed_folder clean-root scripts/clean-root)" "making a clean Debian 12 (minutes, once)" "$root/scripts/clean-root"
@@ -116,6 +130,7 @@ setup() {
   ensure_packages
   ensure_wasmtime
   ensure_onnxruntime
+  ensure_uplot
   ensure_video
   ensure_servers
   ensure_validators

@@ -20,16 +20,6 @@ constexpr auto kSignOfLife = 3000ms;  // for the first byte of the edge
 constexpr auto kPlaced = 10s;         // for a cluster to be found, and to give a host
 constexpr auto kReady = 20s;  // then, for the model to arrive there and the module to be compiled
 
-std::shared_ptr<aloft::Policy> policy(const Options& options) {
-  if (options.policy) return options.policy;
-  switch (options.place) {
-    case PlaceMode::local: return aloft::local_policy();
-    case PlaceMode::remote: return aloft::remote_policy();
-    case PlaceMode::switching: return aloft::every_policy(options.switch_every);
-  }
-  return aloft::local_policy();
-}
-
 Result<std::string> text_of(const std::filesystem::path& file) {
   if (file.empty()) return std::string();
   std::ifstream stream(file, std::ios::binary);
@@ -76,11 +66,23 @@ Result<std::shared_ptr<aloft::device::ClusterClient>> join(const Options& option
 
 }  // namespace
 
-Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, StatusLine& status) {
+std::shared_ptr<aloft::Policy> policy_of(const Options& options) {
+  if (options.policy) return options.policy;
+  switch (options.place) {
+    case PlaceMode::local: return aloft::local_policy();
+    case PlaceMode::remote: return aloft::remote_policy();
+    case PlaceMode::switching: return aloft::every_policy(options.switch_every);
+  }
+  return aloft::local_policy();
+}
+
+Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options,
+                                                     std::shared_ptr<aloft::Policy> policy,
+                                                     StatusLine& status) {
   aloft::RuntimeOptions wanted;
-  // Nothing is sent where nothing is to run at the edge.
-  const bool twice = options.verify || !options.record_trace.empty();
-  if (options.has_edge() && (options.place != PlaceMode::local || twice)) {
+  // Nothing is sent where nothing is to run at the edge, whoever may ask for it.
+  const bool anyway = options.verify || !options.record_trace.empty() || options.page_port;
+  if (options.has_edge() && (options.place != PlaceMode::local || anyway)) {
     if (options.cluster.empty()) {
       wanted.edges = {options.edge};
     } else {
@@ -91,7 +93,7 @@ Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options, Sta
   }
   wanted.models.emplace(kDetectorGraph, options.model);
   if (options.module) wanted.modules.emplace("detect", *options.module);
-  wanted.policy = policy(options);
+  wanted.policy = std::move(policy);
   wanted.explain = true;
   wanted.functions["detect::detect_object"].images = options.codec;
   wanted.inference_threads = options.inference_threads;

@@ -7,6 +7,7 @@
 
 #include "options.h"
 #include "status_line.h"
+#include <aloft/policy.h>
 #include <aloft/result.h>
 #include <aloft/runtime.h>
 
@@ -15,10 +16,13 @@ namespace detect {
 inline constexpr std::string_view kDetectorGraph =
     "detector";  // the name of detect_object's aloft::nn::Graph
 
-// A runtime bound to the elastic functions of this program, with the policy that the options ask
-// for. `status` gets what the runtime has to say and outlives it.
-[[nodiscard]] aloft::Result<std::unique_ptr<aloft::Runtime>> make_runtime(const Options& options,
-                                                                          StatusLine& status);
+// What decides, frame by frame, as the options ask for it. Not null.
+[[nodiscard]] std::shared_ptr<aloft::Policy> policy_of(const Options& options);
+
+// A runtime bound to the elastic functions of this program, which decides by `policy`.
+// `status` gets what the runtime has to say and outlives it.
+[[nodiscard]] aloft::Result<std::unique_ptr<aloft::Runtime>> make_runtime(
+    const Options& options, std::shared_ptr<aloft::Policy> policy, StatusLine& status);
 
 // Waits for the edge, if there is to be one. An edge that is not there is an error with --place
 // remote, and a message otherwise: everything runs here until it comes. One that is there and

@@ -23,6 +23,7 @@
 #include "source.h"
 #include "status_line.h"
 #include "summary.h"
+#include <aloft/live_page.h>
 #include <aloft/runtime.h>
 
 namespace detect {
@@ -60,7 +61,9 @@ struct Children {
 
 Result<Children> start_children(const Options& options, const FrameSource& source) {
   Children children;
-  const Output output = choose_output(options.display, options.recording);
+  // The page is the window.
+  const Display display = options.page_port ? Display::headless : options.display;
+  const Output output = choose_output(display, options.recording);
   if (output != Output::none) {
     auto recorder = Recorder::start({.window = output == Output::window,
                                      .video_file = options.out / "video.mp4",
@@ -121,6 +124,16 @@ Result<void> prepare(const Options& options) {
   return {};
 }
 
+Result<std::unique_ptr<aloft::LivePage>> serve_page(aloft::Runtime& runtime,
+                                                    std::shared_ptr<aloft::Policy> policy,
+                                                    const Options& options) {
+  return aloft::LivePage::serve(runtime, {.policy = std::move(policy),
+                                          .points = aloft::LivePoints::by_program,
+                                          .title = "aloft-detect: " + options.video,
+                                          .unit = "frame",
+                                          .port = *options.page_port});
+}
+
 Result<void> run_application(const Options& options) {
   if (auto prepared = prepare(options); !prepared) return prepared;
   auto source = open_source(options.video);
@@ -144,8 +157,16 @@ Result<void> run_application(const Options& options) {
   report.started = now_utc();
   const std::uint64_t frames = options.frames != 0 ? options.frames : (*source)->length();
   StatusLine status(frames);
-  auto runtime = make_runtime(options, status);
+  const std::shared_ptr<aloft::Policy> policy = policy_of(options);
+  auto runtime = make_runtime(options, policy, status);
   if (!runtime) return std::unexpected(runtime.error());
+  std::unique_ptr<aloft::LivePage> page;
+  if (options.page_port) {
+    auto served = serve_page(**runtime, policy, options);
+    if (!served) return std::unexpected(served.error());
+    page = *std::move(served);
+    status.message("live page: " + page->url());
+  }
   if (auto connected = connect(**runtime, options, status); !connected) return connected;
 
   auto [held, how] = hold(options, status);
@@ -158,6 +179,7 @@ Result<void> run_application(const Options& options) {
                       .recorder = children->recorder ? &*children->recorder : nullptr,
                       .baseline = children->baseline ? &*children->baseline : nullptr,
                       .trace = trace ? &*trace : nullptr,
+                      .page = page.get(),
                       .stop = stop_requested});
   if (!outcome) return std::unexpected(outcome.error());
 
@@ -176,6 +198,7 @@ Result<void> run_application(const Options& options) {
   report.edge_security = edge_security(options);
   report.temperature_sensor = temperature ? temperature->sensor : "no sensor";
 
+  page.reset();
   held.reset();  // what follows is not the device's work
   runtime->reset();
   if (auto written = write_report(report, options.out / "report.json"); !written) return written;

@@ -137,6 +137,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_flag("--baseline", options.baseline,
                "also measure the native function in a child that is not held");
   app.add_flag("--verify", options.verify, "compute every frame in both places and compare");
+  app.add_flag_callback(
+      "--page", [&options] { options.page_port = options.page_port.value_or(0); },
+      "serve a live page, at an address that is printed: picture, curves, decisions, and buttons "
+      "that move the execution");
+  app.add_option_function<std::uint16_t>(
+         "--page-port", [&options](std::uint16_t port) { options.page_port = port; },
+         "the same, at this port of 127.0.0.1 (0: a free one)")
+      ->type_name("PORT");
   bool headless = false;
   bool no_record = false;
   app.add_flag("--headless", headless, "no window, even where there is a screen");
@@ -171,6 +179,12 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   if (options.verify && is_lossy) {
     std::cerr << "error: --verify compares bit for bit, which a lossy --codec does not keep: leave "
                  "one of them out\n";
+    return {.options = std::nullopt, .exit_code = 2};
+  }
+  if (options.page_port && (options.baseline || options.verify || !options.record_trace.empty())) {
+    std::cerr
+        << "error: --baseline, --verify and --record-trace say themselves where each frame is "
+           "computed, which the buttons of --page could not change: leave one of them out\n";
     return {.options = std::nullopt, .exit_code = 2};
   }
   if (!options.has_edge() &&

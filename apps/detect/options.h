@@ -45,8 +45,9 @@ struct Options {
   std::filesystem::path inference_libraries;
   std::uint32_t in_flight = 1;  // frames
   bool compensate = false;
-  std::filesystem::path record_trace;  // empty: none
-  aloft::ImageCodec codec{};           // of frames on their way to the edge
+  std::filesystem::path record_trace;        // empty: none
+  std::optional<std::uint16_t> page_port{};  // of the live page, 0: a free one; absent: no page
+  aloft::ImageCodec codec{};                 // of frames on their way to the edge
   bool baseline = false;
   bool verify = false;
   Display display = Display::automatic;

@@ -26,6 +26,7 @@ namespace {
 using aloft::Place;
 using aloft::Result;
 using std::chrono::steady_clock;
+using namespace std::chrono_literals;
 
 constexpr auto kTemperaturePause =
     std::chrono::milliseconds(500);  // sensors change slowly, reading them costs
@@ -35,9 +36,11 @@ double milliseconds(std::chrono::nanoseconds time) {
 }
 
 // Time and processor time from one result to the next. What is not part of the application's work
-// is left out by skip().
+// is left out: by skip(), and what the live page's thread does.
 class Meter {
  public:
+  explicit Meter(const aloft::LivePage* page) : page_(page), cpu_(cpu_time()) {}
+
   struct Lap {
     double wall_ms = 0;
     double cpu_ms = 0;
@@ -51,26 +54,36 @@ class Meter {
   }
   void skip() {
     wall_ = steady_clock::now();
-    cpu_ = aloft::device::process_cpu_time();
+    cpu_ = cpu_time();
   }
 
  private:
+  [[nodiscard]] std::chrono::nanoseconds cpu_time() const {
+    // The page's first: what it does in between is then counted rather than taken off twice.
+    const std::chrono::nanoseconds page = page_ != nullptr ? page_->cpu_time() : 0ns;
+    return aloft::device::process_cpu_time() - page;
+  }
+
+  const aloft::LivePage* const page_;
   steady_clock::time_point wall_ = steady_clock::now();
-  std::chrono::nanoseconds cpu_ = aloft::device::process_cpu_time();
+  std::chrono::nanoseconds cpu_;
 };
 
 using Detections = std::vector<Detection>;
 
+aloft::Image as_image(const cv::Mat& picture) {
+  return aloft::Image::borrow(static_cast<std::uint32_t>(picture.cols),
+                              static_cast<std::uint32_t>(picture.rows), aloft::PixelFormat::bgr8,
+                              {picture.data, picture.total() * picture.elemSize()});
+}
+
 // A frame under way. Stays where it is: the call borrows its image.
 struct Pending {
   Pending(std::uint64_t frame, cv::Mat decoded)
-      : number(frame),
-        picture(std::move(decoded)),
-        image(aloft::Image::borrow(
-            static_cast<std::uint32_t>(picture.cols), static_cast<std::uint32_t>(picture.rows),
-            aloft::PixelFormat::bgr8, {picture.data, picture.total() * picture.elemSize()})) {}
+      : number(frame), picture(std::move(decoded)), image(as_image(picture)) {}
 
   const std::uint64_t number;
+  const steady_clock::time_point begun = steady_clock::now();
   cv::Mat picture;
   const aloft::Image image;
   aloft::Future<Detections> call;  // destroyed first
@@ -84,7 +97,8 @@ class Loop {
         in_flight_(options.verify || parts.trace != nullptr ? 1 : options.in_flight),
         parts_(parts),
         plan_(options.place, options.switch_every, frames),
-        has_policy_(options.policy != nullptr) {
+        has_policy_(options.policy != nullptr),
+        meter_(parts.page) {
     if (options.verify) outcome_.verify.emplace();
     if (options.compensate) compensation_.emplace();
   }
@@ -158,7 +172,7 @@ class Loop {
     if (compensation_) compensation_->judge(of.number, tracks, detections);
     if (!compensation_ || of.number == now.number) {
       draw_boxes(of.picture, detections, tracks);
-      show(of.picture, measured);
+      show(of.picture, of.begun, measured);
       return;
     }
     const std::vector<Track> moved = compensation_->show(tracks, of.number, now.number);
@@ -166,7 +180,7 @@ class Loop {
     cv::Mat picture = now.picture.clone();
     // Detections that nobody's velocity is known of would be drawn where they no longer are.
     draw_boxes(picture, {}, moved);
-    show(picture, measured);
+    show(picture, of.begun, measured);
   }
 
   Result<void> collect_all() {
@@ -239,7 +253,18 @@ class Loop {
     return temperature_;
   }
 
-  void show(const cv::Mat& picture, const FrameRow& measured) {
+  // `begun`: when there was the frame that `measured` is about.
+  void show(const cv::Mat& picture, steady_clock::time_point begun, const FrameRow& measured) {
+    if (parts_.page != nullptr) {
+      parts_.page->add({.number = measured.frame,
+                        .place = measured.place,
+                        .per_second = measured.fps,
+                        .ue_cpu_percent = measured.ue_cpu_percent,
+                        .ue_celsius = measured.ue_temperature_c,
+                        .network_bytes = measured.tx_bytes + measured.rx_bytes,
+                        .age = steady_clock::now() - begun});
+      parts_.page->show(as_image(picture), measured.frame);
+    }
     if (parts_.recorder == nullptr || !showing_) return;
     if (const auto shown = parts_.recorder->show(picture, StatusLine::text(measured, frames_));
         !shown) {

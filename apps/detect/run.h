@@ -21,6 +21,7 @@
 #include "status_line.h"
 #include "trace_csv.h"
 #include "tracking.h"
+#include <aloft/live_page.h>
 #include <aloft/result.h>
 
 namespace detect {
@@ -34,6 +35,7 @@ struct RunParts {
   Recorder* recorder = nullptr;        // null: frames are not shown
   NativeBaseline* baseline = nullptr;  // null: not measured
   TraceCsv* trace = nullptr;           // null: not recorded
+  aloft::LivePage* page = nullptr;     // null: none
   const std::atomic<bool>& stop;       // ends the run after the frames under way
 };
 
