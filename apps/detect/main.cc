@@ -127,11 +127,13 @@ Result<void> prepare(const Options& options) {
 Result<std::unique_ptr<aloft::LivePage>> serve_page(aloft::Runtime& runtime,
                                                     std::shared_ptr<aloft::Policy> policy,
                                                     const Options& options) {
-  return aloft::LivePage::serve(runtime, {.policy = std::move(policy),
-                                          .points = aloft::LivePoints::by_program,
-                                          .title = "aloft-detect: " + options.video,
-                                          .unit = "frame",
-                                          .port = *options.page_port});
+  return aloft::LivePage::serve(
+      runtime,
+      {.policy = std::move(policy),
+       .points = aloft::LivePoints::by_program,
+       .title = "aloft-detect: " + std::filesystem::path(options.video).filename().string(),
+       .unit = "frame",
+       .port = *options.page_port});
 }
 
 Result<void> run_application(const Options& options) {

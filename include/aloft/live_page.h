@@ -31,11 +31,11 @@ struct LivePoint {
   std::uint64_t number = 0;  // of the frame or call: where the point is, from left to right
   Place place = Place::here;
   double per_second = 0;
-  double ue_cpu_percent = 0;         // of one core
-  std::optional<double> ue_celsius;  // absent: no sensor
-  std::uint64_t network_bytes = 0;   // that this result cost, both directions
+  double ue_cpu_percent = 0;           // of one core
+  std::optional<double> ue_celsius{};  // absent: no sensor
+  std::uint64_t network_bytes = 0;     // that this result cost, both directions
   // From when there was what the result is about (a frame was read) to when it is shown.
-  std::optional<std::chrono::nanoseconds> age;
+  std::optional<std::chrono::nanoseconds> age{};
 };
 
 // Where the points come from.
@@ -46,9 +46,9 @@ enum class LivePoints : std::uint8_t {
 
 struct LivePageOptions {
   // What the runtime decides by: what `by policy` on the page goes back to. Null: local_policy().
-  std::shared_ptr<Policy> policy;
+  std::shared_ptr<Policy> policy{};
   LivePoints points = LivePoints::sampled;
-  std::string title;          // empty: the program's name
+  std::string title{};        // empty: the program's name
   std::string unit = "call";  // what there is a number of in a second, singular
   std::uint16_t port = 0;     // of 127.0.0.1; 0: a free one
 };

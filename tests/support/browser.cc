@@ -7,7 +7,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <sys/socket.h>
 
 #include "eventually.h"
 
@@ -17,8 +16,6 @@ namespace {
 namespace http = boost::beast::http;
 using nlohmann::json;
 using namespace std::chrono_literals;
-
-constexpr timeval kPatience{.tv_sec = 60, .tv_usec = 0};  // with one command
 
 }  // namespace
 
@@ -61,7 +58,6 @@ Result<json> Browser::ask(const std::string& method, const std::string& path, co
   boost::system::error_code error;
   socket.connect({boost::asio::ip::address_v4::loopback(), port_}, error);
   if (error) return fail(Errc::internal, "chromedriver has gone:\n" + driver_.transcript());
-  ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   http::request<http::string_body> request{http::string_to_verb(method), path, 11};
   request.set(http::field::host, "localhost:" + std::to_string(port_));
   request.set(http::field::content_type, "application/json");

@@ -20,7 +20,8 @@
 
 namespace aloft::testing {
 
-// Thread rule: one thread, the one that started it.
+// Scripts and pages have limits of 30 and 60 s, which chromedriver keeps. Thread rule: one thread,
+// the one that started it.
 class Browser {
  public:
   // In it, every name ending in ".test" is 127.0.0.1. Errors: not_found (no chromedriver),

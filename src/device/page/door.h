@@ -28,8 +28,8 @@ class Door {
 
   struct Knock {
     std::string_view target;  // of the request, "/KEY/page.js"
-    std::optional<std::string_view> host;
-    std::optional<std::string_view> origin;
+    std::optional<std::string_view> host{};
+    std::optional<std::string_view> origin{};
   };
   enum class Wants : std::uint8_t {
     file,    // GET or HEAD; a browser says no origin where it opens an address
