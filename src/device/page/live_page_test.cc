@@ -1,6 +1,9 @@
 // The live page as a browser's socket sees it: who is let in, what is sent, and that nobody waits
 // for whoever does not read. tests/e2e/live_page_test.cc has a real browser.
+#include <atomic>
+#include <functional>
 #include <random>
+#include <thread>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -157,7 +160,11 @@ class Watcher {
     return parser.release();
   }
 
-  void say(const std::string& order) { socket_.write(asio::buffer(order)); }
+  // It may be closed at the first bytes.
+  void say(const std::string& order) {
+    beast::error_code ignored;
+    socket_.write(asio::buffer(order), ignored);
+  }
 
   struct Message {
     bool picture = false;
@@ -322,7 +329,7 @@ TEST_F(LivePageTest, a_program_that_makes_no_points_is_sampled_while_somebody_wa
 // Noise, which JPEG makes no smaller: a few pictures are more than a connection has room for.
 TEST_F(LivePageTest,
        a_browser_that_does_not_read_holds_nobody_up_and_gets_the_newest_when_it_does) {
-  constexpr std::uint64_t kPictures = 150;
+  constexpr std::uint64_t kPictures = 60;
   serve({.points = LivePoints::by_program});
   Watcher still(page_->url());
   ASSERT_EQ(still.open(), 101U);
