@@ -52,14 +52,18 @@ void check(bool ok, const char* what) {
   std::abort();
 }
 
-int connect_to(std::uint16_t port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  check(socket >= 0, "relay: socket");
+sockaddr_in address_of(const std::string& host, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  check(::inet_pton(AF_INET, host.c_str(), &address.sin_addr) == 1, "relay: address");
+  return address;
+}
+
+int connect_to(const sockaddr_in& address) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  check(socket >= 0, "relay: socket");
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ::close(socket);
     return -1;
   }
@@ -89,12 +93,10 @@ struct Connection {
 
 class Relay::Impl {
  public:
-  explicit Impl(std::uint16_t server_port) : server_port_(server_port) {
+  explicit Impl(const RelayPlace& place) : server_(address_of(place.server, place.server_port)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
     check(listener_ >= 0, "relay: socket");
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in address = address_of(place.listen, 0);
     check(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
           "relay: bind");
     check(::listen(listener_, 64) == 0, "relay: listen");
@@ -142,7 +144,7 @@ class Relay::Impl {
   void accept_one() {
     const int client = ::accept(listener_, nullptr, nullptr);
     if (client < 0) return;
-    const int server = connect_to(server_port_);
+    const int server = connect_to(server_);
     if (server < 0) {
       close_with_rst(client);
       return;
@@ -244,7 +246,7 @@ class Relay::Impl {
     connections_.remove_if([](const Connection& connection) { return connection.dead; });
   }
 
-  const std::uint16_t server_port_;
+  const sockaddr_in server_;
   int listener_ = -1;
   int wake_ = -1;
   std::list<Connection> connections_;
@@ -253,7 +255,8 @@ class Relay::Impl {
   std::thread thread_;
 };
 
-Relay::Relay(std::uint16_t server_port) : impl_(std::make_unique<Impl>(server_port)) {}
+Relay::Relay(const RelayPlace& place) : impl_(std::make_unique<Impl>(place)) {}
+Relay::Relay(std::uint16_t server_port) : Relay(RelayPlace{.server_port = server_port}) {}
 Relay::~Relay() = default;
 std::uint16_t Relay::port() const { return impl_->port_; }
 void Relay::set_delay(std::chrono::microseconds one_way) { impl_->delay_us_ = one_way.count(); }

@@ -9,14 +9,22 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace aloft::testing {
+
+struct RelayPlace {
+  std::string listen = "127.0.0.1";  // an address of this host; the system chooses the port
+  std::string server = "127.0.0.1";  // to which each client is connected
+  std::uint16_t server_port = 0;
+};
 
 // Thread rule: any thread. One thread of its own does the work, and ends in the destructor.
 class Relay {
  public:
-  // Listens on a port of 127.0.0.1 that the system chooses, and connects each client to
-  // `server_port` of 127.0.0.1.
+  // On the host (netns.h) of the thread that makes it, which may end.
+  explicit Relay(const RelayPlace& place);
+  // From 127.0.0.1 to 127.0.0.1.
   explicit Relay(std::uint16_t server_port);
   ~Relay();  // cuts what is connected
   Relay(const Relay&) = delete;
