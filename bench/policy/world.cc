@@ -44,12 +44,11 @@ std::vector<World::Outage> World::outages_of(const Trace& trace, double until_s)
     outage.ready_ms = outage.end_ms;
     double now = outage.begin_ms + ms(channel.dead_after);
     if (outage.end_ms <= now) continue;
-    double delay = ms(channel.reconnect_delay);
-    constexpr double kLongestDelay = 750;  // channel/connector.cc
-    for (now += delay; now < outage.end_ms; now += delay) {
-      now += ms(channel.connect_timeout);
-      delay = std::min(2 * delay, kLongestDelay);
-    }
+    // An attempt that goes nowhere is longer than the pauses between attempts
+    // (channel/connector.cc).
+    const double attempt = ms(channel.connect_timeout) + ms(channel.reconnect_delay);
+    now += ms(channel.reconnect_delay);
+    while (now < outage.end_ms) now += attempt;
     // TCP, TLS, and the modules are opened.
     outage.ready_ms = now + 3 * trace.at(now / 1e3).round_trip_ms;
   }

@@ -22,8 +22,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-// With an attempt that goes nowhere for connect_timeout, a link that works again is found within 2
-// s.
 constexpr std::chrono::milliseconds kLongestPause{750};
 
 class Connector final : public EndpointCore {
@@ -37,6 +35,7 @@ class Connector final : public EndpointCore {
   asio::awaitable<void> run() {
     auto delay = options().reconnect_delay;
     while (!ended()) {
+      auto begun = asio::steady_timer::clock_type::now();
       auto peer = co_await attempt();
       if (ended()) break;
       if (peer) {
@@ -44,12 +43,16 @@ class Connector final : public EndpointCore {
         take(std::move(*std::exchange(attempt_, nullptr)), *peer);
         go_up(*peer);
         if (has_link()) co_await pause(asio::steady_timer::time_point::max());
+        begun = asio::steady_timer::clock_type::now();  // the loss
       } else {
         attempt_ = nullptr;
         tell_down(peer.error(), {});
       }
       if (ended()) break;
-      co_await pause(asio::steady_timer::clock_type::now() + delay);
+      // From one attempt to the next: one that went nowhere for connect_timeout has been pause
+      // enough, so that a link that works again is found little later than that.
+      co_await pause(std::max(begun + delay,
+                              asio::steady_timer::clock_type::now() + options().reconnect_delay));
       delay = std::min(delay * 2, kLongestPause);
     }
   }
