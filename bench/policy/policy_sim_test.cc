@@ -76,10 +76,10 @@ TEST(World, an_outage_fails_what_is_under_way_and_is_known_when_the_channel_know
   EXPECT_TRUE(world.ready(20));
   EXPECT_TRUE(world.edge(21, 0).failed);
   EXPECT_FALSE(world.ready(22));
-  // Attempts at 2.3, 3.5 and 4.9 s, each a second long: the next one is at 6.65 s.
-  EXPECT_FALSE(world.ready(66));
-  EXPECT_TRUE(world.ready(68));
-  EXPECT_FALSE(world.edge(68, 0).failed);
+  // Attempts at 2.3, 3.4 and 4.5 s, each a second long: the next one is at 5.6 s.
+  EXPECT_FALSE(world.ready(56));
+  EXPECT_TRUE(world.ready(57));
+  EXPECT_FALSE(world.edge(57, 0).failed);
 }
 
 TEST(World, a_short_outage_holds_a_call_up) {
@@ -211,6 +211,28 @@ TEST(Generate, has_the_percentiles_that_were_measured) {
   EXPECT_NEAR(std::log(quantile(all(lte, &Conditions::downlink_mbps), 0.5) / 13), 0, std::log(1.6));
 }
 
+// Two links that take turns, a heavy function that is better off here on one of them and at the
+// edge on the other. Few frames are enough to see which, however often it has been the other one.
+TEST(Policies, follow_a_link_that_is_another_one_every_few_seconds) {
+  constexpr Conditions kPoor{.round_trip_ms = 110, .uplink_mbps = 1.8, .downlink_mbps = 6};
+  constexpr Conditions kRich{.round_trip_ms = 18, .uplink_mbps = 140, .downlink_mbps = 900};
+  constexpr std::size_t kFrames = 3000;
+  constexpr std::size_t kTurn = 30;  // frames
+  const Workload& heavy = workloads()[2];
+  Trace trace{.name = "turns", .step_s = heavy.pace_ms / 1e3, .rows = {}};
+  for (std::size_t i = 0; i < kFrames; ++i)
+    trace.rows.push_back(i / kTurn % 2 == 0 ? kPoor : kRich);
+  const World world(trace, heavy, kFrames, 1);
+  const Played played = play(*min_latency_policy(), world);
+  std::size_t misplaced = 0;
+  for (std::size_t i = 0; i < kFrames; ++i) {
+    const Place better = i / kTurn % 2 == 0 ? Place::here : Place::edge;
+    misplaced += played.frames[i].place != better ? 1U : 0U;
+  }
+  EXPECT_LE(misplaced, 5 * kFrames / kTurn)
+      << "five of thirty frames, tries at the device included";
+}
+
 // The acceptance of the policies, on traces that they were not tuned on. Figures are models', and
 // the same on every machine.
 TEST(Policies, decide_nearly_as_well_as_an_oracle) {
@@ -228,7 +250,7 @@ TEST(Policies, decide_nearly_as_well_as_an_oracle) {
   EXPECT_LE(verdict.worst_over_static, 1.03);
   EXPECT_LE(verdict.switches, 2 * verdict.oracle_switches);
   EXPECT_LE(verdict.most_over_limit_c, 0) << "cool";
-  EXPECT_GE(verdict.mean_cool_rate, 0.9);
+  EXPECT_GE(verdict.least_cool_rate, 0.9);
   for (const Comparison& each : comparisons) {
     const auto where = each.trace + " " + each.function;
     EXPECT_LE(each.of("min_latency").switches, 2 * each.oracle_switches) << where;
@@ -299,7 +321,7 @@ TEST(Recording, of_the_application_is_played) {
   EXPECT_GT(recording->workload.input_bytes, 768 * 576 * 3);
   const Comparison comparison = compare(recording->trace, recording->workload, 100, 1);
   EXPECT_GT(comparison.oracle_ms, 0);
-  EXPECT_LE(comparison.oracle_ms, comparison.best_static_ms);
+  EXPECT_LE(comparison.oracle_ms, comparison.best_static_ms + 1e-6);
   for (const PolicyResult& each : comparison.policies)
     EXPECT_GE(each.mean_ms + 1e-6, comparison.oracle_ms) << each.policy;
 }

@@ -85,7 +85,9 @@ TEST(MinLatency, gives_an_edge_that_has_never_answered_the_time_of_a_run_here) {
   CallContext unmet = context(30ms, 50ms, Place::here);
   unmet.try_out = Place::edge;
   unmet.edge.reset();
-  EXPECT_EQ(min_latency_policy()->decide(unmet).hedge, 30ms);
+  const Decision tries = min_latency_policy()->decide(unmet);
+  EXPECT_EQ(tries.hedge, 30ms);
+  EXPECT_EQ(tries.reason.text(), "tried out there: how long it takes is not known yet");
 }
 
 TEST(Cool, leaves_the_device_before_it_reaches_its_limit) {

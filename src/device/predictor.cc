@@ -12,6 +12,10 @@ namespace {
 constexpr double kBulk = 32 * 1024;
 // A round trip that has changed by this much is a hint that the link is another one.
 constexpr double kRoundTripHint = 1.3;
+// One that has fallen by this much is more than a hint: what was known of the edge is out of date.
+// Where it is short anyhow, it falls by much all the time, and that says nothing.
+constexpr double kRoundTripNews = 2;
+constexpr double kLeastNews = 1e-3;  // seconds
 // A hedged try that lost took at least as long as the winner; how much longer, nobody knows.
 constexpr double kLostTry = 1.25;
 // Percent of all cores that other programs take more or less, and how much the newest look counts.
@@ -27,10 +31,9 @@ std::chrono::nanoseconds nanoseconds(double time) {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(time * 1e9));
 }
 
-// What is left of one processor core for this process, as far as is known.
+// What the processor's clock leaves of its full speed. What other programs take shows in the runs.
 double room(const DeviceState& device) {
-  double left = device.cpu_speed.value_or(1.0);
-  return std::clamp(left, 0.05, 1.0);
+  return std::clamp(device.cpu_speed.value_or(1.0), 0.05, 1.0);
 }
 
 }  // namespace
@@ -66,6 +69,15 @@ void Predictor::on_link(std::uint32_t edge, const LinkReading& reading, Time) {
   if (is_new || (then > 0 && link.round_trip &&
                  std::max(*link.round_trip / then, then / *link.round_trip) > kRoundTripHint)) {
     hint();
+  }
+  if (!link.round_trip) return;
+  link.longest = std::max(link.longest, *link.round_trip);
+  const bool much = *link.round_trip * kRoundTripNews < link.longest &&
+                    *link.round_trip + kLeastNews < link.longest;
+  if (!is_new && !much) return;
+  link.longest = *link.round_trip;  // each fall is told once
+  for (auto& [name, each] : functions_) {
+    if (each.place == Place::here) each.exploration.news();
   }
 }
 

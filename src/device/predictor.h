@@ -101,6 +101,7 @@ class Predictor {
   struct Link {
     std::optional<double> round_trip;  // seconds
     double round_trip_at_pace = 0;     // when the link's pace was last seen
+    double longest = 0;                // round trip, since it last fell to less than half of it
     std::optional<double> loss;
   };
 

@@ -62,6 +62,13 @@ std::string_view pattern(ReasonCode code) {
   return "";
 }
 
+// Of a place that nothing is predicted of.
+std::string_view pattern_of_first_try(ReasonCode code) {
+  if (code == ReasonCode::tries_here) return "tried out here: how long it takes is not known yet";
+  if (code == ReasonCode::tries_edge) return "tried out there: how long it takes is not known yet";
+  return pattern(code);
+}
+
 // Three digits at the most, none behind the point from 100 on.
 std::string scaled(std::uint64_t number, double unit, std::string_view name) {
   const double value = static_cast<double>(number) / unit;
@@ -99,7 +106,8 @@ std::string filled(std::string_view pattern, const Reason::Numbers& numbers) {
 }  // namespace
 
 std::string Reason::text() const {
-  std::string text = filled(words() != nullptr ? words() : pattern(code()), numbers());
+  const std::string_view said = numbers()[0] == 0 ? pattern_of_first_try(code()) : pattern(code());
+  std::string text = filled(words() != nullptr ? words() : said, numbers());
   if (stored_.also != ReasonCode::none)
     text.append(text.empty() ? "" : "; ")
         .append(filled(pattern(stored_.also), stored_.also_numbers));
