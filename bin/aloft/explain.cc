@@ -103,6 +103,26 @@ void print_forecast(const char* place, const Json& function, const char* key) {
               number(*found, "age_s", "%.1f s").c_str());
 }
 
+// What forecasts for the edge rest on.
+void print_link(const Json& function) {
+  const auto link = function.find("link");
+  if (link == function.end()) return;
+  std::string line;
+  const auto add = [&](const char* key, double unit, const char* format) {
+    const auto value = link->find(key);
+    if (value == link->end() || !value->is_number()) return;
+    char text[48];
+    std::snprintf(text, sizeof text, format, value->get<double>() * unit);
+    line += (line.empty() ? "" : ", ") + std::string(text);
+  };
+  constexpr double kMbit = 8e-6;
+  add("uplink_bytes_per_second", kMbit, "%.3g Mbit/s up");
+  add("downlink_bytes_per_second", kMbit, "%.3g Mbit/s down");
+  if (!line.empty()) line += " as calls have seen it";
+  add("loss", 100, "%.2g %% of it sent anew");
+  if (!line.empty()) std::printf("  %-6s %s\n", "link", line.c_str());
+}
+
 std::string sentence(const Json& decision) {
   const bool here = decision.value("place", "") == "here";
   std::string text = "#" + std::to_string(decision.value("number", std::uint64_t{0})) + " " +
@@ -143,6 +163,7 @@ void print(const Json& document, std::size_t last) {
                 number(function, "calls", "%.0f").c_str());
     print_forecast("here", function, "here");
     print_forecast("there", function, "edge");
+    print_link(function);
   }
   print_decisions(document, last, std::nullopt);
 }

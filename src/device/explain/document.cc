@@ -33,6 +33,15 @@ Json described(const Forecast& forecast) {
   return json;
 }
 
+Json described(const LinkState& link) {
+  Json json = Json::object();
+  if (link.round_trip) json["round_trip_ms"] = milliseconds(*link.round_trip);
+  put(json, "uplink_bytes_per_second", link.uplink);
+  put(json, "downlink_bytes_per_second", link.downlink);
+  put(json, "loss", link.loss);
+  return json;
+}
+
 Json described(const DeviceState& device) {
   Json json = Json::object();
   put(json, "cpu_celsius", device.cpu_celsius);
@@ -69,6 +78,7 @@ std::string document(const Explanation& explanation) {
     if (context.before) one["before"] = to_string(*context.before);
     if (context.here) one["here"] = described(*context.here);
     if (context.edge) one["edge"] = described(*context.edge);
+    one["link"] = described(context.link);
     json["functions"].push_back(std::move(one));
   }
   json["decisions"] = Json::array();
