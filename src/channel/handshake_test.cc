@@ -171,6 +171,20 @@ TEST_F(HandshakeTest, clients_that_speak_other_protocols_or_nothing_are_sent_awa
   EXPECT_TRUE(up());
 }
 
+TEST_F(HandshakeTest, who_comes_and_goes_without_a_word_takes_nobodys_place) {
+  Server server(io);
+  const std::uint16_t port = server.address().port;
+  const auto hello = wire::pack_hello(wire::kVersions, CreditRule::required, pattern(100, 1));
+  const RawPeer slow = RawPeer::connect(port);
+  slow.write(std::span(hello).first(50));
+  // More than are in the handshake at one time.
+  for (int i = 0; i < 1000; ++i) (void)RawPeer::connect(port);
+  slow.write(std::span(hello).subspan(50));
+  const auto answer = slow.read_greeting();
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->kind, wire::GreetingKind::welcome);
+}
+
 TEST_F(HandshakeTest, a_socket_that_listens_already_is_served) {
   RawListener listener;
   const std::uint16_t port = listener.port();

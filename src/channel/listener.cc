@@ -12,6 +12,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,8 +36,24 @@ constexpr std::size_t kMaxHandshakes = 256;
 // Where the process is out of descriptors, the next one is tried after this.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+// The peer speaks first. Until it does, or for about this long, the kernel keeps its connection to
+// itself, and one that says nothing costs this process nothing.
+constexpr int kSilentSeconds = 1;
+
 Address address_of(const tcp::endpoint& endpoint) {
   return {endpoint.address().to_string(), endpoint.port()};
+}
+
+// A kernel that cannot hands connections over at once, which is as right, and dearer.
+void defer_accept(int socket) {
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilentSeconds, sizeof kSilentSeconds);
+}
+
+// A peer that went without a word. It is not worth what a handshake sets up.
+bool is_gone(int socket) {
+  char byte{};
+  const auto count = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
@@ -57,6 +75,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     if (socket_.open(place.protocol(), error)) return cannot();
     if (socket_.set_option(tcp::acceptor::reuse_address(true), error)) return cannot();
     if (socket_.bind(place, error)) return cannot();
+    defer_accept(socket_.native_handle());
     if (socket_.listen(tcp::acceptor::max_listen_connections, error)) return cannot();
     address_ = address_of(socket_.local_endpoint(error));
     return {};
@@ -81,6 +100,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
       ::close(socket);
       return fail(Errc::invalid_argument, "cannot serve an inherited socket: " + error.message());
     }
+    defer_accept(socket);
     address_ = address_of(socket_.local_endpoint(error));
     return {};
   }
@@ -94,6 +114,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
         co_await pause.async_wait(kAwait);
         continue;
       }
+      if (is_gone(connection.native_handle())) continue;
       const auto peer = std::make_shared<Connection>(std::move(connection));
       if (handshakes_.size() >= kMaxHandshakes) {
         boost::system::error_code ignored;
