@@ -1,5 +1,6 @@
 // The side that listens: takes connections, lets their owner decide about each, and hands over its
 // endpoint.
+#include <cerrno>
 #include <list>
 #include <memory>
 #include <string>
@@ -12,15 +13,15 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "channel/handshake.h"
 #include "channel/io_thread_impl.h"
 #include "channel/tcp.h"
 #include "channel/tcp_endpoint.h"
+#include "wire/silent_peers.h"
 
 namespace aloft::channel {
 namespace {
@@ -35,25 +36,14 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxHandshakes = 256;
 // Where the process is out of descriptors, the next one is tried after this.
 constexpr std::chrono::milliseconds kAcceptPause{100};
-
-// The peer speaks first. Until it does, or for about this long, the kernel keeps its connection to
-// itself, and one that says nothing costs this process nothing.
-constexpr int kSilentSeconds = 1;
+// Who comes and goes without a word, again and again, takes little of the calls' time: after one of
+// those, or this many that were there at once, all others wait for so long.
+constexpr std::size_t kMaxGone = 32;
+constexpr std::chrono::milliseconds kGonePause{10};
+constexpr std::chrono::milliseconds kNoPause{0};
 
 Address address_of(const tcp::endpoint& endpoint) {
   return {endpoint.address().to_string(), endpoint.port()};
-}
-
-// A kernel that cannot hands connections over at once, which is as right, and dearer.
-void defer_accept(int socket) {
-  (void)::setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilentSeconds, sizeof kSilentSeconds);
-}
-
-// A peer that went without a word. It is not worth what a handshake sets up.
-bool is_gone(int socket) {
-  char byte{};
-  const auto count = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
@@ -75,8 +65,10 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     if (socket_.open(place.protocol(), error)) return cannot();
     if (socket_.set_option(tcp::acceptor::reuse_address(true), error)) return cannot();
     if (socket_.bind(place, error)) return cannot();
-    defer_accept(socket_.native_handle());
+    wire::keep_silent_peers_out(socket_.native_handle());
     if (socket_.listen(tcp::acceptor::max_listen_connections, error)) return cannot();
+    protocol_ = place.protocol();
+    if (socket_.non_blocking(true, error)) return cannot();
     address_ = address_of(socket_.local_endpoint(error));
     return {};
   }
@@ -95,37 +87,27 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
                   "descriptor " + std::to_string(socket) + " is no listening TCP socket");
     }
     boost::system::error_code error;
-    socket_.assign(name.ss_family == AF_INET ? tcp::v4() : tcp::v6(), socket, error);
+    protocol_ = name.ss_family == AF_INET ? tcp::v4() : tcp::v6();
+    socket_.assign(protocol_, socket, error);
+    if (!error) socket_.non_blocking(true, error);
     if (error) {
       ::close(socket);
       return fail(Errc::invalid_argument, "cannot serve an inherited socket: " + error.message());
     }
-    defer_accept(socket);
+    wire::keep_silent_peers_out(socket);
     address_ = address_of(socket_.local_endpoint(error));
     return {};
   }
 
   asio::awaitable<void> run() {
+    asio::steady_timer pause(io_.context);
     while (acceptor_) {
-      auto [error, connection] = co_await socket_.async_accept(kAwait);
+      const auto [error] = co_await socket_.async_wait(tcp::acceptor::wait_read, kAwait);
       if (!acceptor_) break;
-      if (error) {
-        asio::steady_timer pause(io_.context, kAcceptPause);
-        co_await pause.async_wait(kAwait);
-        continue;
-      }
-      if (is_gone(connection.native_handle())) continue;
-      const auto peer = std::make_shared<Connection>(std::move(connection));
-      if (handshakes_.size() >= kMaxHandshakes) {
-        boost::system::error_code ignored;
-        handshakes_.front()->socket.close(ignored);  // its own coroutine notices
-        handshakes_.pop_front();
-      }
-      handshakes_.push_back(peer);
-      auto greet = [self = shared_from_this(), peer]() -> asio::awaitable<void> {
-        co_await self->greet_peer(peer);
-      };
-      asio::co_spawn(io_.context, std::move(greet), asio::detached);
+      const auto wait = error ? kAcceptPause : take_all();
+      if (wait == wait.zero()) continue;
+      pause.expires_after(wait);
+      (void)co_await pause.async_wait(kAwait);
     }
   }
 
@@ -143,6 +125,43 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   [[nodiscard]] IoThread::Impl& io() { return io_; }
 
  private:
+  // Those who are there. Returns how long to leave the next ones waiting.
+  std::chrono::milliseconds take_all() {
+    std::size_t gone = 0;
+    while (gone < kMaxGone) {
+      Descriptor peer(
+          ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!peer && (errno == EINTR || errno == ECONNABORTED)) continue;
+      if (!peer && errno != EAGAIN && errno != EWOULDBLOCK) return kAcceptPause;
+      if (!peer) return gone > 0 ? kGonePause : kNoPause;
+      if (wire::went_without_a_word(peer.get())) {
+        ++gone;
+      } else {
+        take_in(std::move(peer));
+      }
+    }
+    return kGonePause;
+  }
+
+  void take_in(Descriptor socket) {
+    boost::system::error_code error;
+    tcp::socket connection(io_.context);
+    connection.assign(protocol_, socket.get(), error);
+    if (error) return;
+    (void)socket.release();
+    const auto peer = std::make_shared<Connection>(std::move(connection));
+    if (handshakes_.size() >= kMaxHandshakes) {
+      boost::system::error_code ignored;
+      handshakes_.front()->socket.close(ignored);  // its own coroutine notices
+      handshakes_.pop_front();
+    }
+    handshakes_.push_back(peer);
+    auto greet = [self = shared_from_this(), peer]() -> asio::awaitable<void> {
+      co_await self->greet_peer(peer);
+    };
+    asio::co_spawn(io_.context, std::move(greet), asio::detached);
+  }
+
   asio::awaitable<void> greet_peer(std::shared_ptr<Connection> connection) {
     asio::steady_timer limit(io_.context, options_.connect_timeout);
     // It may come after all is done; it then closes a socket that was moved from.
@@ -192,6 +211,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   EndpointOptions options_;
   Acceptor* acceptor_;
   tcp::acceptor socket_;
+  tcp protocol_ = tcp::v4();
   Address address_;
   std::list<std::shared_ptr<Connection>> handshakes_;  // in the order in which they came
 };

@@ -28,6 +28,7 @@
 #include "ops/metrics.h"
 #include "ops/ops_server.h"
 #include "rpc/certificates.h"
+#include "rpc/door.h"
 
 namespace aloft::cluster {
 namespace {
@@ -71,10 +72,10 @@ struct Manager::Impl {
   std::atomic<Caretaker*> wakes = nullptr;
   std::unique_ptr<HostsService> hosts_service;
   std::unique_ptr<OffloadManagerService> service;
+  std::unique_ptr<rpc::Door> door;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<mdns::Announcement> announcement;
   std::unique_ptr<ops::OpsServer> ops_server;
-  int port = 0;
   bool stopped = false;
   std::atomic<bool> stopping = false;
 };
@@ -206,13 +207,13 @@ Result<void> Manager::Impl::start() {
 }
 
 Result<void> Manager::Impl::listen() {
+  auto made = rpc::Door::listen(options.listen);
+  if (!made) return std::unexpected(std::move(made).error());
+  door = *std::move(made);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   // A caller without a certificate may have a token; a certificate of another authority is refused.
-  builder.AddListeningPort(
-      options.listen, certificates->server(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY), &port);
-  // Two managers at one address would share its connections unseen.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  door->lead_to(builder, certificates->server(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -225,12 +226,12 @@ Result<void> Manager::Impl::listen() {
   builder.RegisterService(service.get());
   builder.RegisterService(hosts_service.get());
   server = builder.BuildAndStart();
-  if (!server || port == 0) {
-    return fail(Errc::unreachable, "cannot listen on " + options.listen +
-                                       ": it is taken, is not this machine's, or the certificate "
-                                       "and key in " +
+  if (!server) {
+    return fail(Errc::unreachable, "cannot serve on " + options.listen +
+                                       ": the certificate and key in " +
                                        options.credentials.string() + " do not go together");
   }
+  door->open();
   if (auto announced = announce(); !announced) return announced;
   if (options.ops_listen.empty()) return {};
   auto listening = ops::OpsServer::listen(options.ops_listen,
@@ -253,7 +254,7 @@ Result<void> Manager::Impl::announce() {
   auto made = mdns::Announcement::make(
       {.name = "aloft " + cluster + " " + options.name,
        .type = "_aloft._tcp",
-       .port = static_cast<std::uint16_t>(port),
+       .port = door->port(),
        .text = {{"cluster", cluster}}},
       [](const Result<std::string>& outcome) {
         if (outcome) {
@@ -324,6 +325,7 @@ void Manager::stop(std::chrono::milliseconds limit) {
   if (std::exchange(all.stopped, true)) return;
   all.stopping = true;
   all.announcement.reset();  // nobody is to come any more
+  if (all.door) all.door->close();
   if (all.server) {
     if (auto* const health = all.server->GetHealthCheckService()) health->Shutdown();
     all.watchers->end();
@@ -343,7 +345,7 @@ void Manager::stop(std::chrono::milliseconds limit) {
 
 Manager::~Manager() { stop(kStopLimit); }
 
-std::uint16_t Manager::port() const { return static_cast<std::uint16_t>(impl_->port); }
+std::uint16_t Manager::port() const { return impl_->door->port(); }
 std::uint16_t Manager::ops_port() const {
   return impl_->ops_server ? impl_->ops_server->port() : 0;
 }

@@ -1,9 +1,12 @@
 // What the network may do to a cluster without any credential: connections that say nothing, say it
 // slowly, or say something else.
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <initializer_list>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <netinet/in.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include "host/testing/hellos.h"
+#include "support/eventually.h"
 #include "world.h"
 
 namespace aloft::testing {
@@ -114,6 +118,31 @@ TEST_F(NetworkAttack, thousands_of_silent_connections_keep_no_device_out_of_its_
     EXPECT_TRUE(silent.front().is_closed_within(kPatience));
     EXPECT_TRUE(silent.back().is_closed_within(kPatience));
   }
+  bystander.expect_undisturbed();
+}
+
+TEST_F(NetworkAttack, connections_that_come_and_go_without_end_keep_no_device_out) {
+  Bystander bystander(cluster());
+  const ClusterDevice device = cluster().device("good");
+  const auto session = device.open({&probe_});
+  ASSERT_TRUE(session) << session.error().message;
+  const std::array doors{port_of(cluster().manager()), port_of(session->placement().address())};
+  std::atomic<std::size_t> came = 0;
+  std::vector<std::jthread> crowd;
+  for (int i = 0; i < 2; ++i) {
+    crowd.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        for (const auto door : doors) came += Socket(door).connected() ? 1U : 0U;
+      }
+    });
+  }
+  ASSERT_TRUE(eventually(kPatience, [&] { return came > 1000; }));
+  const auto another = device.open({&probe_});
+  ASSERT_TRUE(another) << another.error().message;
+  const auto ue = device.connect(session->placement());
+  EXPECT_TRUE(ue->wait_up(kPatience)) << "among them, while they come";
+  for (auto& one : crowd) one.request_stop();
+  crowd.clear();
   bystander.expect_undisturbed();
 }
 

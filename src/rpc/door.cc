@@ -1,0 +1,154 @@
+#include "rpc/door.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "wire/silent_peers.h"
+
+namespace aloft::rpc {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+// Where the process is out of descriptors, the next connection is tried after this.
+constexpr int kPauseMs = 100;
+// Who comes and goes without a word, again and again, takes little of the processor: after one of
+// those, or this many that were there at once, all others wait for so long.
+constexpr int kMaxGone = 32;
+constexpr int kGonePauseMs = 10;
+
+}  // namespace
+
+struct Door::Impl {
+  Result<void> listen(const std::string& address);
+  void run();
+  // Those who are there. Returns for how many milliseconds to leave the next ones waiting.
+  int take(int listener) const;
+
+  asio::io_context io;
+  std::vector<tcp::acceptor> listeners;
+  std::uint16_t port = 0;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server;
+  Descriptor end{::eventfd(0, EFD_CLOEXEC)};
+  std::thread thread;
+};
+
+Result<void> Door::Impl::listen(const std::string& address) {
+  const auto colon = address.rfind(':');
+  if (colon == std::string::npos || colon + 1 == address.size()) {
+    return fail(Errc::invalid_argument, "not an address: " + address + " (HOST:PORT)");
+  }
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  boost::system::error_code error;
+  const auto cannot = [&] {
+    return fail(Errc::unreachable, "cannot listen on " + address + ": " + error.message());
+  };
+  tcp::resolver resolver(io);
+  const auto places =
+      resolver.resolve(host, address.substr(colon + 1),
+                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  if (error) return cannot();
+  boost::system::error_code first;
+  for (tcp::endpoint place : places) {
+    if (place.port() == 0) place.port(port);
+    tcp::acceptor listener(io);
+    listener.open(place.protocol(), error);
+    if (!error) listener.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) listener.bind(place, error);
+    if (!error) {
+      wire::keep_silent_peers_out(listener.native_handle());
+      listener.set_option(tcp::no_delay(true), error);  // those that it accepts inherit it
+    }
+    if (!error) listener.listen(tcp::acceptor::max_listen_connections, error);
+    if (!error) listener.non_blocking(true, error);
+    if (!error) port = listener.local_endpoint(error).port();
+    // A machine without IPv6 has a name's IPv4 address all the same.
+    if (error == asio::error::address_in_use) return cannot();
+    if (error) {
+      first = first ? first : error;
+      continue;
+    }
+    listeners.push_back(std::move(listener));
+  }
+  error = first;
+  if (listeners.empty()) return cannot();
+  return {};
+}
+
+int Door::Impl::take(int listener) const {
+  int gone = 0;
+  while (gone < kMaxGone) {
+    Descriptor peer(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!peer && (errno == EINTR || errno == ECONNABORTED)) continue;
+    if (!peer && errno != EAGAIN && errno != EWOULDBLOCK) return kPauseMs;
+    if (!peer) break;
+    if (wire::went_without_a_word(peer.get())) {
+      ++gone;
+      continue;
+    }
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listener;
+    connection.fd = peer.release();
+    server->HandleNewConnection(&connection);
+  }
+  return gone > 0 ? kGonePauseMs : 0;
+}
+
+void Door::Impl::run() {
+  std::vector<pollfd> all{{end.get(), POLLIN, 0}};
+  for (auto& listener : listeners) all.push_back({listener.native_handle(), POLLIN, 0});
+  for (;;) {
+    if (::poll(all.data(), all.size(), -1) < 0 && errno != EINTR) return;
+    if (all[0].revents != 0) return;
+    int pause = 0;
+    for (std::size_t i = 1; i < all.size(); ++i) {
+      if (all[i].revents != 0) pause = std::max(pause, take(all[i].fd));
+    }
+    if (pause > 0 && ::poll(all.data(), 1, pause) > 0) return;
+  }
+}
+
+Door::Door(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Door::~Door() { close(); }
+
+Result<std::unique_ptr<Door>> Door::listen(const std::string& address) {
+  auto impl = std::make_unique<Impl>();
+  if (auto listening = impl->listen(address); !listening)
+    return std::unexpected(std::move(listening).error());
+  return std::unique_ptr<Door>(new Door(std::move(impl)));
+}
+
+std::uint16_t Door::port() const { return impl_->port; }
+
+void Door::lead_to(grpc::ServerBuilder& builder,
+                   std::shared_ptr<grpc::ServerCredentials> credentials) {
+  impl_->server = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      std::move(credentials));
+}
+
+void Door::open() {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+void Door::close() {
+  if (!impl_->thread.joinable()) return;
+  (void)::eventfd_write(impl_->end.get(), 1);
+  impl_->thread.join();
+  impl_->listeners.clear();
+}
+
+}  // namespace aloft::rpc
