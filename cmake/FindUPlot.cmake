@@ -5,8 +5,8 @@
 #   UPLOT_STYLE
 
 set(UPLOT_ROOT ${PROJECT_SOURCE_DIR}/build/deps/uplot CACHE PATH "Folder with uPlot.iife.min.js and uPlot.min.css")
-find_file(UPLOT_SCRIPT uPlot.iife.min.js HINTS ${UPLOT_ROOT} NO_DEFAULT_PATH)
-find_file(UPLOT_STYLE uPlot.min.css HINTS ${UPLOT_ROOT} NO_DEFAULT_PATH)
+find_file(UPLOT_SCRIPT uPlot.iife.min.js HINTS ${UPLOT_ROOT} NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+find_file(UPLOT_STYLE uPlot.min.css HINTS ${UPLOT_ROOT} NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 mark_as_advanced(UPLOT_SCRIPT UPLOT_STYLE)
 
 include(FindPackageHandleStandardArgs)

@@ -120,6 +120,12 @@ ensure_uplot() {
   provide uplot "$folder" "fetching uPlot" "$root/third_party/uplot/fetch.sh"
 }
 
+# Another kind of processor, for `./dev test --only arm64` alone.
+ensure_arm64() {
+  provide arm64 "$(keyed_folder arm64 scripts/fetch-arm64 third_party/onnxruntime/requirements-arm64.txt)" \
+    "fetching libraries for 64-bit ARM" "$root/scripts/fetch-arm64"
+}
+
 # What packages are tried in. Not part of the set-up: only the long tests and `./dev package --check` have it.
 ensure_clean_root() {
   provide clean-root "$(keyed_folder clean-root scripts/clean-root)" "making a clean Debian 12 (minutes, once)" "$root/scripts/clean-root"

@@ -1,0 +1,136 @@
+// The same module for every kind of device: what it computes natively, on whatever processor this
+// test is built for, and what its WebAssembly computes at an edge of this machine's are the same
+// bits. `./dev test --only arm64` runs it on an emulated one.
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "probe.h"
+#include "support/demo.h"
+#include "support/temp_dir.h"
+#include "tally.h"
+#include <aloft/dispatch.h>
+#include <aloft/runtime.h>
+
+namespace aloft::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class AnyDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto edge = DemoEdge::start(cache_.path());
+    ASSERT_TRUE(edge) << edge.error().message;
+    edge_.emplace(*std::move(edge));
+    RuntimeOptions options;
+    options.edges = {edge_->address()};
+    options.call_timeout = 30s;  // a device that is emulated takes its time
+    auto runtime = Runtime::create(std::move(options));
+    ASSERT_TRUE(runtime) << runtime.error().message;
+    runtime_ = *std::move(runtime);
+    // It has the modules of this very build, by their digests.
+    const auto ready = runtime_->wait_for_edge(40s);
+    ASSERT_TRUE(ready) << ready.error().message << edge_->process().transcript();
+    bind(*runtime_);
+  }
+  void TearDown() override {
+    if (HasFailure() && edge_) std::cerr << edge_->process().transcript() << "\n";
+  }
+
+  // `call` at both places.
+  template <class Call>
+  static auto both(const Call& call) {
+    auto here = [&] {
+      const PlaceScope scope(Place::here);
+      return call();
+    }();
+    const PlaceScope scope(Place::edge);
+    return std::pair(std::move(here), call());
+  }
+  // All calls so far that were to be at the edge were.
+  void expect_none_fell_back() const {
+    for (const DecisionRecord& decision : runtime_->recent_decisions())
+      EXPECT_EQ(decision.reason.code(), ReasonCode::asked_for);
+  }
+
+  const TempDir cache_;
+  std::optional<DemoEdge> edge_;
+  std::unique_ptr<Runtime> runtime_;
+  std::mt19937_64 random_{20261129};
+};
+
+TEST_F(AnyDevice, every_type_goes_there_and_back) {
+  probe::Everything all;
+  all.flag = true;
+  all.small = -7;
+  all.large = std::uint64_t{1} << 63U;
+  all.single = 1.5F;
+  all.twice = -2.25;
+  all.colour = probe::Colour::green;
+  all.text = std::string(1000, 'x');
+  all.numbers = {1, -2, 3};
+  all.words = {"", "word"};
+  all.corners = {probe::Point{1, 2}, probe::Point{3, 4}};
+  all.maybe = probe::Point{5, 6};
+  all.pair = {-1, "minus one"};
+  all.tuple = {std::int16_t{-300}, 0.125};
+  all.counts = {{"one", 1}, {"two", 2}};
+  const auto [here, there] = both([&] { return probe::echo(all); });
+  EXPECT_EQ(here, all);
+  EXPECT_EQ(there, all);
+  expect_none_fell_back();
+}
+
+TEST_F(AnyDevice, floating_point_numbers_are_the_same_to_the_last_bit) {
+  std::uniform_real_distribution<double> between(-1e3, 1e3);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<double> a(997);
+    std::vector<double> b(997);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a[i] = between(random_);
+      b[i] = between(random_);
+    }
+    const auto [here, there] = both([&] { return probe::dot(a, b); });
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(here), std::bit_cast<std::uint64_t>(there));
+  }
+  expect_none_fell_back();
+}
+
+TEST_F(AnyDevice, images_are_the_same_pixel_by_pixel) {
+  Image image(160, 120, PixelFormat::rgb8);
+  for (std::uint8_t& pixel : image.mutable_pixels()) pixel = static_cast<std::uint8_t>(random_());
+  const auto [sum_here, sum_there] = both([&] { return probe::sum(image); });
+  EXPECT_EQ(sum_here, sum_there);
+  const auto [here, there] = both([&] { return probe::invert(image); });
+  EXPECT_TRUE(std::ranges::equal(here.pixels(), there.pixels()));
+  expect_none_fell_back();
+}
+
+TEST_F(AnyDevice, an_object_goes_there_and_back_with_its_state) {
+  tally::Tally tally;
+  std::uint64_t sum = 0;
+  for (std::uint64_t n = 1; n <= 30; ++n) {
+    if (n % 10 == 1) {
+      const auto moved = move_to(tally, n % 20 == 1 ? Location::edge() : Location::here());
+      ASSERT_TRUE(moved) << moved.error().message;
+    }
+    const auto entry = tally.add(n);
+    sum += n;
+    EXPECT_EQ(entry.count, n);
+    EXPECT_EQ(entry.sum, sum);
+  }
+}
+
+}  // namespace
+}  // namespace aloft::testing
