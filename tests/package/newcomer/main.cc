@@ -1,7 +1,8 @@
-// hello MANAGER KEYS: greets from here, then from an edge.
+// hello MANAGER KEYS: greets Ada from here, then from an edge whoever is named on standard input.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <string>
 
@@ -44,6 +45,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   aloft::bind(**runtime);
-  std::printf("%s\n", greet::greeting("Ada").c_str());
+  for (std::string name; std::getline(std::cin, name);) {
+    std::printf("%s\n", greet::greeting(name).c_str());
+    std::fflush(stdout);
+  }
   return 0;
 }
