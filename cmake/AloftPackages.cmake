@@ -33,9 +33,11 @@ foreach(pair IN ITEMS device=libaloft0 cluster=libaloft-cluster0 dev=aloft-dev e
     COMPONENT ${CMAKE_MATCH_1} EXCLUDE_FROM_ALL)
 endforeach()
 
+set(CPACK_VERBATIM_VARIABLES YES)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME aloft)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # each package has its own
 set(CPACK_PACKAGE_CONTACT "aloft developers <developers@aloft.invalid>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
@@ -66,32 +68,32 @@ endmacro()
 
 aloft_package(DEVICE libaloft0 libs ""
   "computation offloading: the device library"
-  "Runs tagged functions of a program here or at an edge host, wherever that pays, while the program runs.\nThis package has the library that programs run with, and the inference engine that it uses.")
+  "Runs tagged functions of a program here or at an edge host, wherever that\npays, while the program runs. This package has the library that programs\nrun with, and the inference engine that it uses.")
 set(CPACK_DEBIAN_DEVICE_PACKAGE_MULTIARCH same)
-set(CPACK_DEBIAN_DEVICE_PACKAGE_CONTROL_EXTRA ${deb}/libaloft0/shlibs ${deb}/triggers)
+set(CPACK_DEBIAN_DEVICE_PACKAGE_CONTROL_EXTRA ${deb}/libaloft0/shlibs)
 
 aloft_package(CLUSTER libaloft-cluster0 libs "libaloft0 ${same}"
   "computation offloading: devices in a cluster"
-  "Finds the closest edge cluster, shows a device's credentials there and follows its hosts.\nA library beside libaloft0, with gRPC, which programs without a cluster do without.")
+  "Finds the closest edge cluster, shows a device's credentials there and\nfollows its hosts. A library beside libaloft0, with gRPC, which programs\nwithout a cluster do without.")
 set(CPACK_DEBIAN_CLUSTER_PACKAGE_MULTIARCH same)
-set(CPACK_DEBIAN_CLUSTER_PACKAGE_CONTROL_EXTRA ${deb}/libaloft-cluster0/shlibs ${deb}/triggers)
+set(CPACK_DEBIAN_CLUSTER_PACKAGE_CONTROL_EXTRA ${deb}/libaloft-cluster0/shlibs)
 
 string(JOIN ", " dev_depends "libaloft0 ${same}" "libaloft-cluster0 ${same}" clang-19 lld-19 wasi-libc libc++-19-dev-wasm32
   libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32)
 aloft_package(DEV aloft-dev libdevel "${dev_depends}"
   "computation offloading: headers, aloft-cc and CMake configuration"
-  "With find_package(aloft) and aloft_add_module(), C++ sources become native code and a WebAssembly module for edge hosts.\nThe header aloft/aloft.h is the same library for C and for languages that can call C.")
+  "With find_package(aloft) and aloft_add_module(), C++ sources become native\ncode and a WebAssembly module for edge hosts. The header aloft/aloft.h is\nthe same library for C and for languages that can call C.")
 set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "cmake (>= 3.25), g++, ninja-build | make, aloft-edge")
 
 aloft_package(EDGESIDE aloft-edge net "libaloft0 ${same}, adduser"
   "computation offloading: managers, hosts and the command line"
-  "Offload Managers, hosts with their sandboxed Execution Handlers, and aloft, which sets up and operates a cluster.\nNothing is started by itself: a cluster has keys, which \"aloft cluster init\" makes. \"aloft up\" is a cluster for one user.")
+  "Offload Managers, hosts with their sandboxed Execution Handlers, and aloft,\nwhich sets up and operates a cluster. Nothing is started by itself: a\ncluster has keys, which \"aloft cluster init\" makes. \"aloft up\" is a\ncluster for one user.")
 set(CPACK_DEBIAN_EDGESIDE_PACKAGE_CONTROL_EXTRA
   ${deb}/aloft-edge/conffiles ${deb}/aloft-edge/postinst ${deb}/aloft-edge/prerm ${deb}/aloft-edge/postrm)
 
 aloft_package(DEMO aloft-demo video "libaloft0 ${same}, aloft-edge ${same}"
   "computation offloading: a detection that hops between device and edge"
-  "Finds pedestrians in a video, and changes the place where that is computed while it goes on.\nType \"aloft-demo\".")
+  "Finds pedestrians in a video, and changes the place where that is computed\nwhile it goes on. Type \"aloft-demo\".")
 set(CPACK_DEBIAN_DEMO_PACKAGE_RECOMMENDS "opencv-doc, gnuplot-nox")
 
 include(CPack)
