@@ -24,12 +24,12 @@ if(EXISTS ${onnxruntime_root}/LICENSE)
   string(APPEND copyright "\nFiles: usr/lib/*/aloft/libonnxruntime.so.1\nCopyright: Microsoft Corporation\nLicense: MIT\n${lines}\n")
 endif()
 file(WRITE ${made}/copyright "${copyright}")
-install(FILES ${onnxruntime_root}/ThirdPartyNotices.txt DESTINATION ${CMAKE_INSTALL_DOCDIR}/../libaloft0 COMPONENT device
+install(FILES ${onnxruntime_root}/ThirdPartyNotices.txt DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libaloft0 COMPONENT device
   EXCLUDE_FROM_ALL OPTIONAL)
 execute_process(COMMAND gzip -9nc ${deb}/changelog OUTPUT_FILE ${made}/changelog.gz COMMAND_ERROR_IS_FATAL ANY)
 foreach(pair IN ITEMS device=libaloft0 cluster=libaloft-cluster0 dev=aloft-dev edge=aloft-edge demo=aloft-demo)
   string(REGEX MATCH "^(.*)=(.*)$" ignored ${pair})
-  install(FILES ${made}/copyright ${made}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR}/../${CMAKE_MATCH_2}
+  install(FILES ${made}/copyright ${made}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${CMAKE_MATCH_2}
     COMPONENT ${CMAKE_MATCH_1} EXCLUDE_FROM_ALL)
 endforeach()
 

@@ -110,6 +110,10 @@ template <class P>
 struct MessageOf<P> {
   using type = std::remove_cvref_t<P>;
 };
+template <class T>
+inline constexpr bool kIsTuple = false;
+template <class... T>
+inline constexpr bool kIsTuple<std::tuple<T...>> = true;
 
 }  // namespace detail
 
@@ -209,11 +213,7 @@ class Channel {
   void close() { core_->close(); }
 
  private:
-  template <class T>
-  static constexpr bool kIsTuple = false;
-  template <class... T>
-  static constexpr bool kIsTuple<std::tuple<T...>> = true;
-  static constexpr bool is_tuple = kIsTuple<In>;
+  static constexpr bool is_tuple = detail::kIsTuple<In>;
 
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) : core_(std::move(core)) {}
 
