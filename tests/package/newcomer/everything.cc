@@ -14,6 +14,8 @@
 #include <aloft/cluster.h>
 #include <aloft/dispatch.h>
 #include <aloft/function.h>
+#include <aloft/image.h>
+#include <aloft/live_page.h>
 #include <aloft/nn.h>
 #include <aloft/policy.h>
 #include <aloft/runtime.h>
@@ -111,6 +113,13 @@ void use_the_rest(aloft::Runtime& runtime) {
   check(&aloft::nn::Context::set_input != nullptr, "set_input");
   check(&aloft::nn::Context::compute != nullptr, "compute");
   check(&aloft::nn::Context::get_output != nullptr, "get_output");
+  {
+    const auto page = value(aloft::LivePage::serve(runtime), "a page");
+    check(page->url().starts_with("http://127.0.0.1:"), "the page's address");
+    page->add({});
+    page->show(aloft::Image(8, 8, aloft::PixelFormat::gray8), 1);
+    check(page->cpu_time() >= 0ns, "what it cost");
+  }
   runtime.set_policy(nullptr);
 }
 
