@@ -29,7 +29,10 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   make->add_option("--guest-flag", module.guest_flags, "A compiler flag for the guest only")
       ->allow_extra_args(false);
-  make->add_option("source", module.sources, "C++ sources")->required();
+  make->add_option("--interface", module.interface,
+                   "In place of sources: the header that declares the functions of a module that is "
+                   "made in another language");
+  make->add_option("source", module.sources, "C++ sources");
 
   SealCommand seal;
   CLI::App* close = app.add_subcommand("seal", "Puts the manifest into a linked guest");

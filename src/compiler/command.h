@@ -1,7 +1,8 @@
 // aloft-cc's command line: what each subcommand reads and writes.
 //
 //   aloft-cc module   reads the sources of a module, writes the native and guest copies, the
-//                     header, the descriptor and the manifest
+//                     header, the descriptor and the manifest; or the same of a module that was
+//                     made in another language, from the header that declares its functions
 //   aloft-cc seal     puts the manifest into the linked guest, tells the native build its digest
 //   aloft-cc show     prints the manifest of a module file
 //
@@ -19,6 +20,7 @@ namespace aloft::compiler {
 struct ModuleCommand {
   std::string name;
   std::vector<std::string> sources;
+  std::string interface;  // a header, in place of sources
   std::filesystem::path
       output;  // folder: native/FILE, guest/FILE, NAME.aloft.h, NAME.module.cc, NAME.manifest.json
   std::filesystem::path depfile;         // for the build system; empty: none
