@@ -29,9 +29,10 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   make->add_option("--guest-flag", module.guest_flags, "A compiler flag for the guest only")
       ->allow_extra_args(false);
-  make->add_option("--interface", module.interface,
-                   "In place of sources: the header that declares the functions of a module that is "
-                   "made in another language");
+  make->add_option(
+      "--interface", module.interface,
+      "In place of sources: the header that declares the functions of a module that is "
+      "made in another language");
   make->add_option("source", module.sources, "C++ sources");
 
   SealCommand seal;
@@ -46,6 +47,9 @@ int main(int argc, char** argv) {
   CLI::App* show = app.add_subcommand("show", "Prints the manifest of a module file");
   show->add_option("module", shown, "The module file")->required();
 
+  CLI::App* wit = app.add_subcommand("wit", "Prints the functions of a module file in WIT");
+  wit->add_option("module", shown, "The module file")->required();
+
   CLI11_PARSE(app, argc, argv);
 
   aloft::Result<void> done;
@@ -59,11 +63,11 @@ int main(int argc, char** argv) {
   } else if (close->parsed()) {
     done = run_seal(seal);
   } else {
-    const aloft::Result<std::string> manifest = run_show(shown);
-    if (manifest) {
-      std::puts(manifest->c_str());
+    const aloft::Result<std::string> text = show->parsed() ? run_show(shown) : run_wit(shown);
+    if (text) {
+      std::puts(text->c_str());
     } else {
-      done = std::unexpected(manifest.error());
+      done = std::unexpected(text.error());
     }
   }
   if (done) return 0;

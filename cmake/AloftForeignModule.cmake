@@ -10,6 +10,8 @@
 # gives what aloft_add_module() gives: the library `detect` to link to, with "detect.aloft.h", and modules/detect.wasm of the
 # build folder, sealed with the manifest that the interface says. There is no native version: calls run at an edge only.
 
+# Whoever includes this has included AloftModule.cmake.
+
 include_guard(GLOBAL)
 
 function(aloft_add_foreign_module name)
@@ -21,6 +23,7 @@ function(aloft_add_foreign_module name)
     message(FATAL_ERROR "aloft_add_foreign_module(${name}): it needs INTERFACE and GUEST")
   endif()
   get_property(root GLOBAL PROPERTY ALOFT_MODULE_ROOT)
+  get_property(resource_dir GLOBAL PROPERTY ALOFT_MODULE_Libclang_RESOURCE_DIR)
   set(module ${name})
   if(arg_NAME)
     set(module ${arg_NAME})
@@ -43,18 +46,18 @@ function(aloft_add_foreign_module name)
   set(descriptor ${folder}/${module}.module.cc)
   add_custom_command(
     OUTPUT ${manifest} ${folder}/${module}.aloft.h ${descriptor} ${native}
-    COMMAND aloft-cc module --name ${module} --output ${folder} --depfile ${manifest}.d
-      --sysroot ${ALOFT_GUEST_SYSROOT} --resource-dir ${Libclang_RESOURCE_DIR}
+    COMMAND $<TARGET_FILE:aloft::cc> module --name ${module} --output ${folder} --depfile ${manifest}.d
+      --resource-dir ${resource_dir}
       --flag=-std=c++23 --flag=-I${root}/include ${flags} --interface ${arg_INTERFACE}
-    DEPENDS aloft-cc ${arg_INTERFACE}
+    DEPENDS $<TARGET_FILE:aloft::cc> ${arg_INTERFACE}
     DEPFILE ${manifest}.d
     COMMENT "Reading the interface of the module ${name}"
     VERBATIM)
 
   set(digest ${folder}/${module}.digest.h)
   add_custom_command(OUTPUT ${module_file} ${digest}
-    COMMAND aloft-cc seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${arg_GUEST}
-    DEPENDS aloft-cc ${arg_GUEST} ${manifest} ${arg_DEPENDS}
+    COMMAND $<TARGET_FILE:aloft::cc> seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${arg_GUEST}
+    DEPENDS $<TARGET_FILE:aloft::cc> ${arg_GUEST} ${manifest} ${arg_DEPENDS}
     COMMENT "Sealing the module ${name}"
     VERBATIM)
   add_custom_target(${name}_module ALL DEPENDS ${module_file})

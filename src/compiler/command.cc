@@ -14,6 +14,7 @@
 #include "compiler/interface_source.h"
 #include "compiler/module_reader.h"
 #include "compiler/seal.h"
+#include "compiler/wit.h"
 
 namespace aloft::compiler {
 
@@ -122,12 +123,22 @@ Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
   return write_file(base.string() + ".manifest.json", make_manifest(module));
 }
 
+Result<std::string> manifest_in(const fs::path& file) {
+  const Result<std::string> content = read_file(file);
+  if (!content) return std::unexpected(content.error());
+  Result<std::string> manifest = read_manifest(bytes(*content));
+  if (!manifest)
+    return fail(manifest.error().code, file.string() + ": " + manifest.error().message);
+  return manifest;
+}
+
 }  // namespace
 
 Result<ModuleOutcome> run_module(const ModuleCommand& given) {
   if (const Result<void> sound = check(given); !sound) return std::unexpected(sound.error());
   ModuleCommand command = given;
-  ReadRequest request{.name = command.name, .sources = {}, .host_arguments = {}, .guest_arguments = {}};
+  ReadRequest request{
+      .name = command.name, .sources = {}, .host_arguments = {}, .guest_arguments = {}};
   std::vector<std::string> beside = command.sources;
   if (!command.interface.empty()) beside = {command.interface};
   for (const std::string& file : beside) {
@@ -182,12 +193,15 @@ Result<void> run_seal(const SealCommand& command) {
 }
 
 Result<std::string> run_show(const fs::path& file) {
-  const Result<std::string> content = read_file(file);
-  if (!content) return std::unexpected(content.error());
-  const Result<std::string> manifest = read_manifest(bytes(*content));
-  if (!manifest)
-    return fail(manifest.error().code, file.string() + ": " + manifest.error().message);
+  const Result<std::string> manifest = manifest_in(file);
+  if (!manifest) return manifest;
   return nlohmann::ordered_json::parse(*manifest).dump(2);
+}
+
+Result<std::string> run_wit(const fs::path& file) {
+  const Result<std::string> manifest = manifest_in(file);
+  if (!manifest) return manifest;
+  return wit_of(*manifest);
 }
 
 }  // namespace aloft::compiler

@@ -5,6 +5,7 @@
 //                     made in another language, from the header that declares its functions
 //   aloft-cc seal     puts the manifest into the linked guest, tells the native build its digest
 //   aloft-cc show     prints the manifest of a module file
+//   aloft-cc wit      prints its functions in WIT
 //
 // aloft_add_module() in CMake calls the first two; docs/compiler.md describes what they write.
 #pragma once
@@ -51,5 +52,7 @@ struct SealCommand {
 
 // The manifest of a module file, indented. Errors: as read_manifest() does; not_found.
 [[nodiscard]] Result<std::string> run_show(const std::filesystem::path& file);
+// Its functions in WIT. Errors: the same, and as wit_of() does.
+[[nodiscard]] Result<std::string> run_wit(const std::filesystem::path& file);
 
 }  // namespace aloft::compiler

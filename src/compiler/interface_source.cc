@@ -35,7 +35,8 @@ std::string name_in_namespace(const Function& function) {
 std::string definition(const Function& function) {
   const std::vector<Scope> around = namespaces(function);
   return open(around) + function.result.spelling + " " + name_in_namespace(function) + "(" +
-         parameters(function) + ")" + (function.method && function.method->is_const ? " const" : "") +
+         parameters(function) + ")" +
+         (function.method && function.method->is_const ? " const" : "") +
          (function.is_noexcept ? " noexcept" : "") + " {\n  ::aloft::detail::no_version_here(" +
          literal(function.qualified_name) + ");\n}" + close(around) + "\n";
 }

@@ -1,4 +1,5 @@
-// The bytes themselves: what a guest has to read, what it has to write, and what it must not take for arguments.
+// The bytes themselves: what a guest has to read, what it has to write, and what it must not take
+// for arguments.
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -26,7 +27,8 @@ std::vector<std::byte> encoded(const T& value) {
   codec::Writer writer;
   codec::write(writer, value);
   std::vector<std::byte> made;
-  for (const auto segment : writer.segments()) made.insert(made.end(), segment.begin(), segment.end());
+  for (const auto segment : writer.segments())
+    made.insert(made.end(), segment.begin(), segment.end());
   return made;
 }
 
@@ -60,7 +62,8 @@ class RawTest : public ConformanceTest {
   }
   void expect_refusal(const std::string& function, std::vector<std::byte> arguments,
                       const char* why) {
-    EXPECT_EQ(call(function, std::move(arguments)).error(), Errc::protocol) << function << ": " << why;
+    EXPECT_EQ(call(function, std::move(arguments)).error(), Errc::protocol)
+        << function << ": " << why;
   }
 
   static std::vector<std::byte> read(const std::filesystem::path& path) {
@@ -92,7 +95,8 @@ TEST_F(Forms, of_an_integer_are_all_read) {
     expect_answer("next_i16", bytes({0x91}) + minus_two, bytes({0xff}));
 }
 TEST_F(Forms, of_a_length_are_all_read) {
-  for (const auto& head : {bytes({0xa2}), bytes({0xd9, 2}), bytes({0xda, 0, 2}), bytes({0xdb, 0, 0, 0, 2})})
+  for (const auto& head :
+       {bytes({0xa2}), bytes({0xd9, 2}), bytes({0xda, 0, 2}), bytes({0xdb, 0, 0, 0, 2})})
     expect_answer("reversed", bytes({0x91}) + head + bytes({'a', 'b'}), bytes({0xa2, 'b', 'a'}));
   for (const auto& head : {bytes({0xc4, 2}), bytes({0xc5, 0, 2}), bytes({0xc6, 0, 0, 0, 2})})
     expect_answer("reversed_bytes", bytes({0x91}) + head + bytes({1, 2}), bytes({0xc4, 2, 2, 1}));
@@ -100,16 +104,17 @@ TEST_F(Forms, of_a_length_are_all_read) {
     expect_answer("backwards", head + head + bytes({0xa0}), bytes({0x91, 0xa0}));
   }
   for (const auto& head : {bytes({0x81}), bytes({0xde, 0, 1}), bytes({0xdf, 0, 0, 0, 1})})
-    expect_answer("doubled", bytes({0x91}) + head + bytes({0xa1, 'k', 3}), bytes({0x81, 0xa1, 'k', 6}));
+    expect_answer("doubled", bytes({0x91}) + head + bytes({0xa1, 'k', 3}),
+                  bytes({0x81, 0xa1, 'k', 6}));
 }
 TEST_F(Forms, of_a_float_are_both_read_as_one_of_64_bits) {
   expect_answer("half_f64", bytes({0x91, 0xca, 0x40, 0, 0, 0}), encoded(1.0));
 }
 
 TEST_F(Shortest, form_of_each_integer_is_written) {
-  for (const std::int64_t value : {0L, 126L, 127L, 128L, 254L, 255L, 65534L, 65535L, 65536L, 4294967294L,
-                                   4294967295L, -2L, -33L, -34L, -129L, -130L, -32769L, -32770L,
-                                   -2147483649L, -2147483650L})
+  for (const std::int64_t value :
+       {0L,          126L, 127L, 128L, 254L,  255L,  65534L,  65535L,  65536L,       4294967294L,
+        4294967295L, -2L,  -33L, -34L, -129L, -130L, -32769L, -32770L, -2147483649L, -2147483650L})
     expect_answer("next_i64", arguments(value), encoded(value + 1));
 }
 TEST_F(Shortest, form_of_each_length_is_written) {
@@ -128,7 +133,8 @@ TEST_F(Shortest, form_of_each_length_is_written) {
 TEST_F(Shortest, form_of_everything_else_is_written) {
   expect_answer("half_f32", arguments(3.0F), encoded(1.5F));
   expect_answer("half_f64", arguments(3.0), encoded(1.5));
-  expect_answer("rotated", arguments(std::array<float, 3>{1, 2, 3}), encoded(std::array<float, 3>{2, 3, 1}));
+  expect_answer("rotated", arguments(std::array<float, 3>{1, 2, 3}),
+                encoded(std::array<float, 3>{2, 3, 1}));
   expect_answer("opposite", arguments(std::optional<std::int32_t>(0)), bytes({0xc0}));
   expect_answer("say", arguments("hello"), bytes({0xc0}));
   expect_answer("next_char", arguments('\xfe'), bytes({0xcc, 0xff}));
@@ -146,7 +152,8 @@ TEST_F(Refused, is_another_type) {
   expect_refusal("next_i32", bytes({0x91, 0xa1, '1'}), "a string for an integer");
   expect_refusal("invert", bytes({0x91, 1}), "an integer for a boolean");
   expect_refusal("half_f64", bytes({0x91, 1}), "an integer for a float");
-  expect_refusal("half_f32", bytes({0x91, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0}), "64 bits for a float of 32");
+  expect_refusal("half_f32", bytes({0x91, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0}),
+                 "64 bits for a float of 32");
   expect_refusal("reversed", bytes({0x91, 0xc4, 1, 'a'}), "bytes for a string");
   expect_refusal("reversed_bytes", bytes({0x91, 0xa1, 'a'}), "a string for bytes");
   expect_refusal("reversed_bytes", bytes({0x91, 0x91, 1}), "an array for bytes");
@@ -173,7 +180,8 @@ TEST_F(Refused, is_a_number_outside_of_its_range) {
 TEST_F(Refused, is_what_is_cut_off_or_too_long) {
   const auto whole = arguments(track_as_tuple(), std::tuple<float, float>{1, 2});
   for (std::size_t size = 0; size < whole.size(); ++size)
-    expect_refusal("moved", {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}, "cut off");
+    expect_refusal("moved", {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)},
+                   "cut off");
   expect_refusal("moved", whole + bytes({0xc0}), "one byte too many");
   expect_refusal("next_i32", bytes({0x91, 5, 5}), "one byte too many");
 }
@@ -191,7 +199,8 @@ TEST_F(Refused, is_what_breaks_a_types_rule) {
   expect_refusal("doubled", bytes({0x91, 0x82, 0xa1, 'k', 1, 0xa1, 'k', 2}), "a key twice");
   expect_refusal("swapped", bytes({0x91, 0x91, 1}), "a tuple of one");
   expect_refusal("negative", bytes({0x91, 0x94, 2, 2, 1, 0xc4, 3, 0, 0, 0}), "3 pixels for 2x2");
-  expect_refusal("negative", bytes({0x91, 0x94, 1, 1, 9, 0xc4, 1, 0}), "a format that there is not");
+  expect_refusal("negative", bytes({0x91, 0x94, 1, 1, 9, 0xc4, 1, 0}),
+                 "a format that there is not");
   expect_refusal("negative",
                  bytes({0x91, 0x94, 0xce, 0x80, 0, 0, 0, 0xce, 0x80, 0, 0, 0, 5, 0xc4, 0}),
                  "more pixels than 64 bits can count");

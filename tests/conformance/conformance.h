@@ -1,7 +1,9 @@
-// What a guest SDK has to be able to do, as an interface: a function for each type that may cross, for each way in which
-// a call may end, and a class with a state. The guests of all languages implement this header, and one suite calls them.
+// What a guest SDK has to be able to do, as an interface: a function for each type that may cross,
+// for each way in which a call may end, and a class with a state. The guests of all languages
+// implement this header, and one suite calls them.
 //
-// Each function changes what it gets, so that a guest passes only if it has read the value and written one.
+// Each function changes what it gets, so that a guest passes only if it has read the value and
+// written one.
 #pragma once
 
 #include <array>
@@ -94,7 +96,8 @@ ALOFT_OFFLOAD std::int32_t give_up(std::string_view message);
 ALOFT_OFFLOAD std::int32_t quotient(std::int32_t number, std::int32_t divisor);
 // Does not end.
 ALOFT_OFFLOAD std::uint32_t spin(std::uint32_t seed);
-// Keeps memory, in pieces of so many bytes, until there is no more; how it ends then is the language's business.
+// Keeps memory, in pieces of so many bytes, until there is no more; how it ends then is the
+// language's business.
 ALOFT_OFFLOAD std::uint32_t hoard(std::uint32_t piece);
 // Calls itself without end.
 ALOFT_OFFLOAD std::uint32_t fall(std::uint32_t depth);

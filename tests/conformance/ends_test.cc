@@ -1,4 +1,5 @@
-// How calls end that do not end well, what they leave behind, and what a guest may use beside its arguments.
+// How calls end that do not end well, what they leave behind, and what a guest may use beside its
+// arguments.
 #include <gmock/gmock.h>
 
 #include "world.h"

@@ -1,4 +1,5 @@
-// An object's state: kept from call to call, and carried between edges and home, whatever language the guest is in.
+// An object's state: kept from call to call, and carried between edges and home, whatever language
+// the guest is in.
 #include <gtest/gtest.h>
 
 #include "world.h"

@@ -28,22 +28,22 @@ class Image : public ConformanceTest {};
 class None : public ConformanceTest {};
 
 TEST_F(Bool, values_come_back_inverted) {
-  expect_of_a_thousand<bool>({false, true}, [](Random& random) { return random.boolean(); },
-                             [](bool value) { return conformance::invert_async(value); },
-                             [](bool value) { return !value; });
+  expect_of_a_thousand<bool>(
+      {false, true}, [](Random& random) { return random.boolean(); },
+      [](bool value) { return conformance::invert_async(value); },
+      [](bool value) { return !value; });
 }
 
 template <class T, class Call>
 void expect_the_next(const Call& call) {
   using Limits = std::numeric_limits<T>;
   std::vector<T> corners{Limits::min(), Limits::max(), 0, 1, 127};
-  for (const std::int64_t corner : {-1L, -32L, -33L, -128L, -129L, 128L, 255L, 256L, -32769L, 65535L})
+  for (const std::int64_t corner :
+       {-1L, -32L, -33L, -128L, -129L, 128L, 255L, 256L, -32769L, 65535L})
     corners.push_back(static_cast<T>(corner));
-  expect_of_a_thousand<T>(corners, [](Random& random) { return random.integer<T>(); }, call,
-                          [](T value) {
-                            return value == Limits::max() ? Limits::min()
-                                                          : static_cast<T>(value + 1);
-                          });
+  expect_of_a_thousand<T>(
+      corners, [](Random& random) { return random.integer<T>(); }, call,
+      [](T value) { return value == Limits::max() ? Limits::min() : static_cast<T>(value + 1); });
 }
 
 TEST_F(Int, of_8_bits_come_back_one_larger) {
@@ -66,13 +66,22 @@ TEST_F(Int, of_64_bits_come_back_one_larger) {
 template <class T>
 std::vector<T> float_corners() {
   using Limits = std::numeric_limits<T>;
-  return {T(0),           -T(0),           T(1),  Limits::min(), Limits::denorm_min(), Limits::max(),
-          Limits::lowest(), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()};
+  return {T(0),
+          -T(0),
+          T(1),
+          Limits::min(),
+          Limits::denorm_min(),
+          Limits::max(),
+          Limits::lowest(),
+          Limits::infinity(),
+          -Limits::infinity(),
+          Limits::quiet_NaN()};
 }
 
 TEST_F(Float, of_32_bits_come_back_halved) {
   expect_of_a_thousand<float>(
-      float_corners<float>(), [](Random& random) { return random.floating<float, std::uint32_t>(); },
+      float_corners<float>(),
+      [](Random& random) { return random.floating<float, std::uint32_t>(); },
       [](float value) { return conformance::half_f32_async(value); },
       [](float value) { return value * 0.5F; });
 }
@@ -106,7 +115,8 @@ TEST_F(Enum, values_come_back_as_the_following_one) {
   expect_of_a_thousand<Colour>(
       {Colour::red, Colour::green, Colour::blue},
       [](Random& random) {
-        return std::array{Colour::red, Colour::green, Colour::blue}[random.integer<std::uint8_t>() % 3];
+        return std::array{Colour::red, Colour::green,
+                          Colour::blue}[random.integer<std::uint8_t>() % 3];
       },
       [](Colour value) { return conformance::following_async(value); }, &colour_after);
 }
@@ -195,7 +205,9 @@ TEST_F(Optional, values_come_back_as_their_opposite) {
   using Value = std::optional<std::int32_t>;
   expect_of_a_thousand<Value>(
       {std::nullopt, 0, 1, std::numeric_limits<std::int32_t>::min()},
-      [](Random& random) { return random.boolean() ? Value(random.integer<std::int32_t>()) : Value(); },
+      [](Random& random) {
+        return random.boolean() ? Value(random.integer<std::int32_t>()) : Value();
+      },
       [](const Value& value) { return conformance::opposite_async(value); },
       [](const Value& value) {
         if (!value) return Value(0);

@@ -17,9 +17,9 @@ constexpr const char* kMemoryMib = "64";
 // For a machine that does other things, and compiles the module first.
 constexpr auto kPatience = 120s;
 
-constexpr std::array kSelfContained = {
-    "conformance::give_up", "conformance::quotient", "conformance::spin",
-    "conformance::hoard",   "conformance::fall",     "conformance::say"};
+constexpr std::array kSelfContained = {"conformance::give_up", "conformance::quotient",
+                                       "conformance::spin",    "conformance::hoard",
+                                       "conformance::fall",    "conformance::say"};
 
 }  // namespace
 
@@ -48,7 +48,8 @@ World::World() {
   }
   const auto model = inference::testing::doubling_model({1});
   std::ofstream(model_file_, std::ios::binary)
-      .write(reinterpret_cast<const char*>(model.data()), static_cast<std::streamsize>(model.size()));
+      .write(reinterpret_cast<const char*>(model.data()),
+             static_cast<std::streamsize>(model.size()));
 
   RuntimeOptions options;
   for (const DemoEdge& edge : edges_)

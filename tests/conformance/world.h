@@ -1,5 +1,6 @@
-// What the conformance tests of one program share: an edge in a process of its own, and a device bound to it that has the
-// guest of one language. Started once for a program, since an edge compiles the module.
+// What the conformance tests of one program share: an edge in a process of its own, and a device
+// bound to it that has the guest of one language. Started once for a program, since an edge
+// compiles the module.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +32,8 @@
 
 namespace aloft::testing {
 
-// The language whose guest this program was linked with: also what conformance::language() answers there.
+// The language whose guest this program was linked with: also what conformance::language() answers
+// there.
 [[nodiscard]] const std::string& guest_language();
 [[nodiscard]] std::filesystem::path guest_module();
 
@@ -129,8 +131,8 @@ template <class T, std::size_t N>
   return std::ranges::equal(a, b, [](double x, double y) { return same(x, y); });
 }
 
-// Calls `call` (an asynchronous form) with the `corners` and with a thousand values that `make` makes, several at a time,
-// and expects of each what `expected` says.
+// Calls `call` (an asynchronous form) with the `corners` and with a thousand values that `make`
+// makes, several at a time, and expects of each what `expected` says.
 template <class Value, class Make, class Call, class Expected>
 void expect_of_a_thousand(std::vector<Value> corners, const Make& make, const Call& call,
                           const Expected& expected) {

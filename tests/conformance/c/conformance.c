@@ -10,9 +10,9 @@ ALOFT_FUNCTION(conformance_invert, 1) {
   if (aloft_decoded(in)) aloft_write_bool(out, !value);
 }
 
-#define NEXT(type, ctype, write)                        \
-  ALOFT_FUNCTION(conformance_next_##type, 1) {          \
-    const ctype value = aloft_read_##type(in);          \
+#define NEXT(type, ctype, write)                           \
+  ALOFT_FUNCTION(conformance_next_##type, 1) {             \
+    const ctype value = aloft_read_##type(in);             \
     if (aloft_decoded(in)) write(out, (ctype)(value + 1)); \
   }
 NEXT(i8, int8_t, aloft_write_i64)
@@ -107,7 +107,8 @@ ALOFT_FUNCTION(conformance_backwards, 1) {
   for (uint32_t i = 0; i < count; ++i) words[i] = aloft_read_string(in);
   if (!aloft_decoded(in)) return;
   aloft_write_list(out, count);
-  for (uint32_t i = count; i > 0; --i) aloft_write_string(out, words[i - 1].data, words[i - 1].size);
+  for (uint32_t i = count; i > 0; --i)
+    aloft_write_string(out, words[i - 1].data, words[i - 1].size);
 }
 
 ALOFT_FUNCTION(conformance_rotated, 1) {
@@ -213,7 +214,8 @@ ALOFT_FUNCTION(conformance_negative, 1) {
   const aloft_image image = aloft_read_image(in);
   if (!aloft_decoded(in)) return;
   uint8_t* const pixels = aloft_write_image(out, image.width, image.height, image.format);
-  for (uint32_t i = 0; i < image.pixels.size; ++i) pixels[i] = (uint8_t)(255 - image.pixels.data[i]);
+  for (uint32_t i = 0; i < image.pixels.size; ++i)
+    pixels[i] = (uint8_t)(255 - image.pixels.data[i]);
 }
 
 ALOFT_FUNCTION(conformance_language, 0) {

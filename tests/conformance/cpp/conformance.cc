@@ -142,7 +142,8 @@ float infer(float number) {
   const auto set =
       context->set_input(0, {aloft::nn::ElementType::f32, dims, std::as_bytes(std::span(input))});
   if (!set) aloft::abort_call(set.error().message);
-  if (const auto computed = context->compute(); !computed) aloft::abort_call(computed.error().message);
+  if (const auto computed = context->compute(); !computed)
+    aloft::abort_call(computed.error().message);
   std::array<float, 1> output{};
   const auto written = context->get_output(0, std::as_writable_bytes(std::span(output)));
   if (!written) aloft::abort_call(written.error().message);
