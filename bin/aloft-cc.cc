@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   make->add_option("--output", module.output, "Folder to write to")->required();
   make->add_option("--depfile", module.depfile,
                    "File to list what was read in, for the build system");
-  make->add_option("--sysroot", module.sysroot, "Headers and libraries of the guest")->required();
+  make->add_option("--sysroot", module.sysroot,
+                   "Headers and libraries of the guest; not for an --interface");
   make->add_option("--resource-dir", module.resource_dir, "The compiler's own headers")->required();
   make->add_option("--flag", module.flags, "A compiler flag, such as --flag=-Iinclude")
       ->allow_extra_args(false);

@@ -66,6 +66,8 @@ Result<void> check(const ModuleCommand& command) {
   }
   if (command.sources.empty() == command.interface.empty())
     return fail(Errc::invalid_argument, "name the module's C++ sources, or --interface HEADER");
+  if (command.interface.empty() && command.sysroot.empty())
+    return fail(Errc::invalid_argument, "a guest of C++ sources needs --sysroot");
   std::set<std::string> names;
   for (const std::string& source : command.sources) {
     const std::string name = fs::path(source).filename();

@@ -281,6 +281,7 @@ TEST(Module, is_refused_when_its_name_cannot_be_part_of_a_symbol) {
   ModuleCommand command;
   command.name = "no-name";
   command.sources = {"a.cc"};
+  command.sysroot = "wasi-sysroot";
   const auto outcome = run_module(command);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().message,
@@ -291,6 +292,7 @@ TEST(Module, is_refused_when_two_sources_have_one_name) {
   ModuleCommand command;
   command.name = "twice";
   command.sources = {"a/x.cc", "b/x.cc"};
+  command.sysroot = "wasi-sysroot";
   const auto outcome = run_module(command);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().message, "two sources of the module have the name 'x.cc'");
