@@ -142,6 +142,7 @@ export! {
     }
 }
 
+#[allow(unconditional_recursion)]
 fn fall(depth: u32) -> u32 {
     let frame = [0u8; 1024];
     let byte = unsafe { std::ptr::read_volatile(&frame[depth as usize % frame.len()]) };
