@@ -161,11 +161,12 @@ class SignatureReader {
     const std::string name(until("{"));
     require("{");
     std::string members;
+    Names of_members;
     while (ok_ && !take("}")) {
       if (!members.empty()) require(",");
       const std::string member(until(""));
       require(":");
-      members += "    " + escaped(kebab(member)) + ": " + type(depth + 1) + ",\n";
+      members += "    " + of_members.give(member) + ": " + type(depth + 1) + ",\n";
     }
     return declared(name, "record", " {\n" + members + "  }\n");
   }

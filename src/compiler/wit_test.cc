@@ -72,6 +72,12 @@ TEST(Wit, gives_each_thing_a_name_of_its_own) {
   EXPECT_THAT(*wit, HasSubstr("  b-list-v2: func(p0: s32) -> s32;"));
 }
 
+TEST(Wit, tells_members_apart_that_differ_in_what_its_names_lack) {
+  const auto wit = wit_of(manifest_of(function("a::f", "(struct a::P{x:f32,x_:f32})->i32")));
+  ASSERT_TRUE(wit) << wit.error().message;
+  EXPECT_THAT(*wit, HasSubstr("    x: f32,\n    x-v2: f32,\n"));
+}
+
 TEST(Wit, is_not_made_of_what_is_no_signature) {
   std::string deep = "i32";
   for (int i = 0; i < 1000; ++i) deep = "list<" + deep + ">";

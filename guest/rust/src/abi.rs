@@ -26,7 +26,8 @@ pub(crate) fn reply(bytes: Vec<u8>) -> *const u32 {
 
 /// One write, so that the line is not torn.
 pub(crate) fn say(line: &[&[u8]]) {
-    let _ = std::io::stderr().write_all(&[&line.concat(), &b"\n"[..]].concat()); // a host may not take it
+    let _ = std::io::stderr().write_all(&[&line.concat(), &b"\n"[..]].concat());
+    // a host may not take it
 }
 
 /// Says why, and ends the call: its caller gets the error `trapped`, and the message is in its log.

@@ -31,8 +31,10 @@ struct Lengths {
     tag32: u8,
     failure: &'static str,
 }
-const STRING: Lengths = Lengths { fix: 0xa0, fix_mask: 0xe0, tag8: 0xd9, tag16: 0xda, tag32: 0xdb, failure: "not a string" };
-const PACKED: Lengths = Lengths { fix: 0, fix_mask: 0, tag8: 0xc4, tag16: 0xc5, tag32: 0xc6, failure: "not packed numbers" };
+const STRING: Lengths =
+    Lengths { fix: 0xa0, fix_mask: 0xe0, tag8: 0xd9, tag16: 0xda, tag32: 0xdb, failure: "not a string" };
+const PACKED: Lengths =
+    Lengths { fix: 0, fix_mask: 0, tag8: 0xc4, tag16: 0xc5, tag32: 0xc6, failure: "not packed numbers" };
 const LIST: Lengths = Lengths { fix: 0x90, fix_mask: 0xf0, tag8: 0, tag16: 0xdc, tag32: 0xdd, failure: "not a list" };
 const MAP: Lengths = Lengths { fix: 0x80, fix_mask: 0xf0, tag8: 0, tag16: 0xde, tag32: 0xdf, failure: "not a map" };
 

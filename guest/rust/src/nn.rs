@@ -23,7 +23,11 @@ struct Tensor {
 pub struct NnError(pub u32);
 
 fn checked(error: u32) -> Result<(), NnError> {
-    if error == 0 { Ok(()) } else { Err(NnError(error)) }
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(NnError(error))
+    }
 }
 
 /// The elements that tensors can have.
