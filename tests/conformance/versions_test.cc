@@ -1,6 +1,7 @@
 // Guests in other languages as versions of a C++ module: the program has the native version, an
 // edge goes from one language to the next, and an object takes its state along.
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
