@@ -32,4 +32,6 @@ void add_rollout_command(CLI::App& app, Context& context);  // aloft rollout
 
 void add_up_command(CLI::App& app, Context& context);  // aloft up
 
+void add_check_command(CLI::App& app, Context& context);  // aloft check
+
 }  // namespace aloft::cli
