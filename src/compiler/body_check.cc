@@ -136,16 +136,19 @@ std::optional<Ban> find(const std::array<Named, N>& list, std::string_view quali
   return found == list.end() ? std::nullopt : std::optional<Ban>(found->ban);
 }
 
-// Whether an object of this type never changes: const, and so what it refers to.
+// Whether an object of this type never changes: const, and so what it refers to. (The canonical type
+// of an array of constants is a constant array, whose elements are not said to be constants.)
 bool is_const(CXType type) {
   type = clang_getCanonicalType(type);
-  while (type.kind == CXType_ConstantArray || type.kind == CXType_IncompleteArray ||
-         type.kind == CXType_LValueReference || type.kind == CXType_RValueReference) {
-    type = clang_getCanonicalType(clang_getArrayElementType(type).kind != CXType_Invalid
-                                      ? clang_getArrayElementType(type)
-                                      : clang_getPointeeType(type));
+  while (clang_isConstQualifiedType(type) == 0) {
+    if (type.kind == CXType_ConstantArray || type.kind == CXType_IncompleteArray)
+      type = clang_getCanonicalType(clang_getArrayElementType(type));
+    else if (type.kind == CXType_LValueReference || type.kind == CXType_RValueReference)
+      type = clang_getCanonicalType(clang_getPointeeType(type));
+    else
+      return false;
   }
-  return clang_isConstQualifiedType(type) != 0;
+  return true;
 }
 
 bool is_inside_function(CXCursor variable) {

@@ -190,7 +190,8 @@ class Program {
   // Of a function that the program calls and does not define.
   std::optional<Diagnostic> judge_missing(const Callee& callee) {
     constexpr std::string_view kRemedy =
-        "make what defines it C++ sources of the module, too, or pass its result as a parameter";
+        "build what defines it for guests, too (aloft_add_guest_library), or pass its result as a "
+        "parameter";
     if (!callee.needs_definition) return {};
     if (!callee.is_of_system) {
       return Diagnostic{callee.use,
