@@ -12,6 +12,7 @@
 # gives
 #   detect               a static library: the tagged functions as dispatching functions, and all else in the sources;
 #                        what links to it may include "detect.aloft.h", the functions' asynchronous forms
+#   detect_replay        built when asked for: runs a recorded call natively (docs/record-and-replay.md)
 #   detect_module        builds the guest: modules/detect.wasm of the build folder (property ALOFT_MODULE_FILE of detect)
 #
 #   aloft_add_guest_library(filters
@@ -193,6 +194,13 @@ function(aloft_add_module name)
   target_include_directories(${name} PUBLIC ${folder} PRIVATE ${arg_INCLUDE_DIRECTORIES})
   target_link_libraries(${name} PUBLIC aloft::device PRIVATE ${arg_LIBRARIES})
   set_target_properties(${name} PROPERTIES ALOFT_MODULE_FILE ${module_file})
+
+  # 4. What runs a recorded call of it natively, for a debugger.
+  file(CONFIGURE OUTPUT ${folder}/replay.cc CONTENT
+    "#include <aloft/replay.h>\n\nint main(int argc, char** argv) { return aloft::replay_main(argc, argv); }\n")
+  add_executable(${name}_replay EXCLUDE_FROM_ALL ${folder}/replay.cc)
+  target_link_libraries(${name}_replay PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${name}>)
+  set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/replay)
 endfunction()
 
 function(aloft_add_guest_library name)

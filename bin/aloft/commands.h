@@ -38,4 +38,6 @@ void add_new_command(CLI::App& app, Context& context);  // aloft new
 
 void add_dev_command(CLI::App& app, Context& context);  // aloft dev
 
+void add_replay_command(CLI::App& app, Context& context);  // aloft replay
+
 }  // namespace aloft::cli

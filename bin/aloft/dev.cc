@@ -40,6 +40,7 @@ struct Options {
   fs::path source = ".";
   fs::path build = "build";
   std::string edge;    // HOST:PORT of one that runs; empty: one is started
+  std::string record;  // a folder for the last calls; empty: none is kept
   std::vector<std::string> command;
 };
 
@@ -248,6 +249,7 @@ class Session {
     if (!options_.edge.empty()) return {};
     std::vector<std::string> arguments = {"--listen", "127.0.0.1:0", "--repository",
                                           project_.repository().string()};
+    if (!options_.record.empty()) arguments.insert(arguments.end(), {"--record", options_.record});
     auto edge = Daemon::start({.program = "aloft-exec", .arguments = std::move(arguments)});
     if (!edge) return std::unexpected(edge.error());
     edge_.emplace(*std::move(edge));
@@ -297,6 +299,8 @@ void add_dev_command(CLI::App& app, Context& context) {
   command->add_option("--edge", options->edge,
                       "HOST:PORT of an edge that runs, with BUILD/aloft-dev/repository as its "
                       "repository; else one is started");
+  command->add_option("--record", options->record,
+                      "folder to keep the last calls in, for aloft replay");
   command->add_option("program", options->command, "the program to run, and its arguments")
       ->required();
   command->positionals_at_end();

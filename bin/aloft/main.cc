@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   aloft::cli::add_check_command(app, context);
   aloft::cli::add_new_command(app, context);
   aloft::cli::add_dev_command(app, context);
+  aloft::cli::add_replay_command(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
