@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "compiler/command.h"
+#include "compiler/program/command.h"
 
 int main(int argc, char** argv) {
   using namespace aloft::compiler;
@@ -51,6 +52,29 @@ int main(int argc, char** argv) {
   CLI::App* wit = app.add_subcommand("wit", "Prints the functions of a module file in WIT");
   wit->add_option("module", shown, "The module file")->required();
 
+  CheckCommand check;
+  check.version = ALOFT_VERSION;
+  check.resource_dir = ALOFT_CLANG_RESOURCE_DIR;
+  CLI::App* judge = app.add_subcommand(
+      "check", "Tells which functions of a program can be offloaded, and why the others cannot");
+  judge
+      ->add_option("-p", check.build_folder,
+                   "The program's build folder, with compile_commands.json")
+      ->required();
+  judge->add_option("--root", check.root,
+                    "Only functions below this folder; else below what all sources have in common");
+  CLI::Option* json =
+      judge->add_flag_callback("--json", [&] { check.format = ReportFormat::json; }, "Writes JSON");
+  judge
+      ->add_flag_callback(
+          "--sarif", [&] { check.format = ReportFormat::sarif; }, "Writes SARIF 2.1.0")
+      ->excludes(json);
+  judge->add_option("--output,-o", check.output, "The file to write; else standard output");
+  judge->add_option("--sysroot", check.sysroot,
+                    "Headers of the guest; else those that are installed");
+  judge->add_option("--resource-dir", check.resource_dir, "The compiler's own headers")
+      ->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
 
   aloft::Result<void> done;
@@ -63,6 +87,8 @@ int main(int argc, char** argv) {
     done = std::unexpected(outcome.error());
   } else if (close->parsed()) {
     done = run_seal(seal);
+  } else if (judge->parsed()) {
+    done = run_check(check);
   } else {
     const aloft::Result<std::string> text = show->parsed() ? run_show(shown) : run_wit(shown);
     if (text) {
@@ -72,6 +98,7 @@ int main(int argc, char** argv) {
     }
   }
   if (done) return 0;
-  std::fprintf(stderr, "aloft-cc: error: %s\n", done.error().message.c_str());
+  std::fprintf(stderr, "%serror: %s\n",
+               judge->parsed() ? "" : "aloft-cc: ", done.error().message.c_str());
   return 1;
 }

@@ -51,6 +51,8 @@ struct Options {
   std::uint64_t call_limit_ms = 10'000;
   std::size_t max_sessions = 64;
   std::int64_t spin_us = 100;
+  host::RecorderOptions record;
+  std::uint64_t record_mib = 256;
 };
 
 int say_error(const std::string& message) {
@@ -84,6 +86,10 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   handler.session.call = std::chrono::milliseconds(options.call_limit_ms);
   handler.tls = options.tls_context;
   handler.spin = std::chrono::microseconds(options.spin_us);
+  if (!options.record.folder.empty()) {
+    handler.record = options.record;
+    handler.record->bytes = Bytes{options.record_mib << 20U}.count();
+  }
   std::random_device random;
   handler.boot_id = std::to_string((std::uint64_t{random()} << 32U) | random());
   return handler;
@@ -169,6 +175,24 @@ int main(int argc, char** argv) {
   app.add_option("--max-sessions", options.max_sessions, "devices at a time")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  CLI::Option* record = app.add_option(
+      "--record", options.record.folder,
+      "folder to keep the last calls in, with all that they carry, for aloft replay");
+  app.add_option("--record-calls", options.record.calls, "calls kept")
+      ->needs(record)
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--record-mib", options.record_mib, "MiB of all of them")
+      ->needs(record)
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--record-function", options.record.functions,
+                 "keep calls of this function alone (its qualified name; may be repeated)")
+      ->needs(record);
+  app.add_flag_callback(
+         "--record-failed", [&] { options.record.which = host::RecorderOptions::Which::failed; },
+         "keep calls alone that failed")
+      ->needs(record);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

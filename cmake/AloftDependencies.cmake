@@ -28,3 +28,6 @@ pkg_check_modules(Curl REQUIRED IMPORTED_TARGET libcurl)               # PkgConf
 pkg_check_modules(Seccomp REQUIRED IMPORTED_TARGET libseccomp)         # PkgConfig::Seccomp
 pkg_check_modules(Tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)  # PkgConfig::Tomlplusplus
 pkg_check_modules(Prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)  # PkgConfig::Prometheus
+if(ALOFT_BUILD_TESTS)
+  find_package(Eigen3 3.4 REQUIRED)            # Eigen3::Eigen: modules that use a library of headers
+endif()

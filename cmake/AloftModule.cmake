@@ -4,13 +4,24 @@
 #     SOURCES detect.cc boxes.cc                   what the guest consists of; functions tagged ALOFT_OFFLOAD are elastic
 #     [INCLUDE_DIRECTORIES folder...]              for both builds
 #     [COMPILE_DEFINITIONS name=value...]          for both builds
+#     [LIBRARIES target...]                        that the sources use: of headers alone (Eigen3::Eigen), or made by
+#                                                  aloft_add_guest_library
 #     [NAME name])                                 of the module, if it is not the target's: another version of that module,
 #                                                  for Runtime::upgrade(). Its native library is built when something links it.
 #
 # gives
 #   detect               a static library: the tagged functions as dispatching functions, and all else in the sources;
 #                        what links to it may include "detect.aloft.h", the functions' asynchronous forms
+#   detect_replay        built when asked for: runs a recorded call natively (docs/record-and-replay.md)
 #   detect_module        builds the guest: modules/detect.wasm of the build folder (property ALOFT_MODULE_FILE of detect)
+#
+#   aloft_add_guest_library(filters
+#     SOURCES fir.cc iir.c                         C++ or C, not read by aloft-cc: what a module calls in there is trusted to be
+#     [INCLUDE_DIRECTORIES folder...]              pure; the folders also are the modules'
+#     [COMPILE_DEFINITIONS name=value...])
+#
+# gives a static library for this machine, and the same sources built for the guest, of which modules with it among their
+# LIBRARIES take what they use.
 #
 # Both builds compute the same bits: no contraction of floating-point operations, no fast-math, no relaxed SIMD.
 
@@ -33,6 +44,11 @@ set(_aloft_guest_compile
   -ffile-prefix-map=${CMAKE_BINARY_DIR}/= -ffile-prefix-map=${ALOFT_GUEST_SYSROOT}/=
   -I${_root}/include -I${_root}/guest/cpp)
 set_property(GLOBAL PROPERTY ALOFT_GUEST_COMPILE ${_aloft_guest_compile})
+# Of a library in C.
+set_property(GLOBAL PROPERTY ALOFT_GUEST_COMPILE_C
+  ${ALOFT_GUEST_CC} ${ALOFT_GUEST_FLAGS} -ffunction-sections -fdata-sections
+  -fdebug-compilation-dir=. -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${CMAKE_BINARY_DIR}/=
+  -ffile-prefix-map=${ALOFT_GUEST_SYSROOT}/=)
 
 # The part of every guest that is the same: the ABI's common exports and aloft::nn.
 set(_objects)
@@ -51,7 +67,7 @@ add_custom_target(aloft_guest_cpp DEPENDS ${_objects})
 set_property(GLOBAL PROPERTY ALOFT_GUEST_OBJECTS ${_objects})
 
 function(aloft_add_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS;LIBRARIES")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "aloft_add_module(${name}): unknown argument '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -83,6 +99,31 @@ function(aloft_add_module name)
   foreach(definition IN LISTS arg_COMPILE_DEFINITIONS)
     list(APPEND flags -D${definition})
   endforeach()
+  # Headers of libraries are system headers: their functions are not looked into, and the guest's linker tells what is missing.
+  set(library_objects)
+  foreach(library IN LISTS arg_LIBRARIES)
+    if(NOT TARGET ${library})
+      message(FATAL_ERROR "aloft_add_module(${name}): LIBRARIES has '${library}', which is no target")
+    endif()
+    get_target_property(folders ${library} INTERFACE_INCLUDE_DIRECTORIES)
+    foreach(include IN LISTS folders)
+      if(include)
+        list(APPEND flags -isystem${include})
+      endif()
+    endforeach()
+    get_target_property(kind ${library} TYPE)
+    get_target_property(built ${library} ALOFT_GUEST_OBJECTS)
+    if(built)
+      list(APPEND library_objects ${built})
+    elseif(NOT kind STREQUAL "INTERFACE_LIBRARY")
+      message(FATAL_ERROR "aloft_add_module(${name}): ${library} is built for this machine alone; make it with "
+        "aloft_add_guest_library")
+    endif()
+  endforeach()
+  set(libraries)
+  if(library_objects)
+    set(libraries -Wl,--start-lib ${library_objects} -Wl,--end-lib)
+  endif()
 
   set(sources)
   set(native)
@@ -127,9 +168,9 @@ function(aloft_add_module name)
   # The stack lies below the data: running out of it traps, and does not write over the data.
   add_custom_command(OUTPUT ${module_file} ${digest}
     COMMAND ${guest_cxx} --target=wasm32-wasi --sysroot=${sysroot} ${link_flags}
-      -Wl,--stack-first -Wl,-z,stack-size=1048576 ${objects} ${guest_objects} -o ${linked}
+      -Wl,--stack-first -Wl,-z,stack-size=1048576 ${objects} ${guest_objects} ${libraries} -o ${linked}
     COMMAND $<TARGET_FILE:aloft::cc> seal --manifest ${manifest} --output ${module_file} --digest-header ${digest} ${linked}
-    DEPENDS $<TARGET_FILE:aloft::cc> aloft_guest_cpp ${objects} ${guest_objects} ${manifest}
+    DEPENDS $<TARGET_FILE:aloft::cc> aloft_guest_cpp ${objects} ${guest_objects} ${library_objects} ${manifest}
     BYPRODUCTS ${linked}
     COMMENT "Linking the module ${name}"
     VERBATIM)
@@ -151,6 +192,66 @@ function(aloft_add_module name)
   target_compile_options(${name} PRIVATE ${same_bits_flags})
   target_compile_definitions(${name} PRIVATE ${arg_COMPILE_DEFINITIONS})
   target_include_directories(${name} PUBLIC ${folder} PRIVATE ${arg_INCLUDE_DIRECTORIES})
-  target_link_libraries(${name} PUBLIC aloft::device)
+  target_link_libraries(${name} PUBLIC aloft::device PRIVATE ${arg_LIBRARIES})
   set_target_properties(${name} PROPERTIES ALOFT_MODULE_FILE ${module_file})
+
+  # 4. What runs a recorded call of it natively, for a debugger.
+  file(CONFIGURE OUTPUT ${folder}/replay.cc CONTENT
+    "#include <aloft/replay.h>\n\nint main(int argc, char** argv) { return aloft::replay_main(argc, argv); }\n")
+  add_executable(${name}_replay EXCLUDE_FROM_ALL ${folder}/replay.cc)
+  target_link_libraries(${name}_replay PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${name}>)
+  set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/replay)
+endfunction()
+
+function(aloft_add_guest_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;INCLUDE_DIRECTORIES;COMPILE_DEFINITIONS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "aloft_add_guest_library(${name}): unknown argument '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT arg_SOURCES)
+    message(FATAL_ERROR "aloft_add_guest_library(${name}): no SOURCES")
+  endif()
+  get_property(compile GLOBAL PROPERTY ALOFT_GUEST_COMPILE)
+  get_property(compile_c GLOBAL PROPERTY ALOFT_GUEST_COMPILE_C)
+  get_property(same_bits_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_SAME_BITS_FLAGS)
+
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.aloft/library)
+  file(MAKE_DIRECTORY ${folder})
+  set(flags)
+  set(includes)
+  foreach(include IN LISTS arg_INCLUDE_DIRECTORIES)
+    cmake_path(ABSOLUTE_PATH include NORMALIZE)
+    list(APPEND flags -I${include})
+    list(APPEND includes ${include})
+  endforeach()
+  foreach(definition IN LISTS arg_COMPILE_DEFINITIONS)
+    list(APPEND flags -D${definition})
+  endforeach()
+  set(objects)
+  set(number 0)
+  foreach(source IN LISTS arg_SOURCES)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE)
+    cmake_path(GET source FILENAME file)
+    cmake_path(GET source EXTENSION LAST_ONLY extension)
+    math(EXPR number "${number} + 1")  # two folders may have sources of one name
+    set(object ${folder}/${number}.${file}.o)
+    set(compiler ${compile})
+    if(extension STREQUAL ".c")
+      set(compiler ${compile_c})
+    endif()
+    add_custom_command(OUTPUT ${object}
+      COMMAND ${compiler} ${flags} -MD -MF ${object}.d -c ${source} -o ${object}
+      DEPENDS ${source}
+      DEPFILE ${object}.d
+      COMMENT "Compiling ${name} for guests"
+      VERBATIM)
+    list(APPEND objects ${object})
+  endforeach()
+  add_custom_target(${name}_guest DEPENDS ${objects})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_compile_options(${name} PRIVATE ${same_bits_flags})
+  target_compile_definitions(${name} PRIVATE ${arg_COMPILE_DEFINITIONS})
+  target_include_directories(${name} PRIVATE ${includes} INTERFACE ${includes})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON ALOFT_GUEST_OBJECTS "${objects}")
+  add_dependencies(${name} ${name}_guest)
 endfunction()

@@ -104,6 +104,8 @@ ensure_servers() {
 ensure_validators() {
   provide validators "$(keyed_folder validators scripts/fetch-validators third_party/kubernetes-validate/requirements.txt)" \
     "fetching what checks deploy/" "$root/scripts/fetch-validators"
+  provide sarif-schema "$(keyed_folder sarif-schema scripts/fetch-sarif-schema third_party/sarif-schema/requirements.txt)" \
+    "fetching the schema of SARIF" "$root/scripts/fetch-sarif-schema"
 }
 
 # Debian's npm brings a nodejs; another one that is there already goes with its own npm.

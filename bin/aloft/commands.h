@@ -34,4 +34,12 @@ void add_trace_command(CLI::App& app, Context& context);  // aloft trace
 
 void add_up_command(CLI::App& app, Context& context);  // aloft up
 
+void add_check_command(CLI::App& app, Context& context);  // aloft check
+
+void add_new_command(CLI::App& app, Context& context);  // aloft new
+
+void add_dev_command(CLI::App& app, Context& context);  // aloft dev
+
+void add_replay_command(CLI::App& app, Context& context);  // aloft replay
+
 }  // namespace aloft::cli

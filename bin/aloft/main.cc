@@ -33,6 +33,10 @@ int main(int argc, char** argv) {
   aloft::cli::add_explain_command(app, context);
   aloft::cli::add_trace_command(app, context);
   aloft::cli::add_rollout_command(app, context);
+  aloft::cli::add_check_command(app, context);
+  aloft::cli::add_new_command(app, context);
+  aloft::cli::add_dev_command(app, context);
+  aloft::cli::add_replay_command(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -14,13 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "daemon.h"
 #include "identity/certificate.h"
 #include "identity/cluster_folder.h"
 
@@ -34,8 +32,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kStartLimit = 30s;
 // One that ends sooner after it was started again would do so for ever.
 constexpr auto kStays = 2s;
-// A host waits so long for its sessions to move, and there is nowhere to.
-constexpr auto kEndLimit = 10s;
+constexpr auto kEndLimit = Daemon::kEndLimit;
 
 struct Options {
   fs::path folder;
@@ -54,109 +51,6 @@ fs::path default_folder() {
   return {};
 }
 
-// A program of aloft's, in a process that ends when this one does.
-class Daemon {
- public:
-  // `name` is beside this program. Its standard output comes here, line by line, and to the user.
-  static Result<Daemon> start(const std::string& name, std::vector<std::string> arguments) {
-    std::error_code error;
-    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path() / name;
-    std::array<int, 2> pipe{};
-    if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
-      return fail(Errc::resource_exhausted, "no file descriptor is left");
-    arguments.insert(arguments.begin(), program.string());
-    std::vector<char*> raw;
-    for (std::string& argument : arguments) raw.push_back(argument.data());
-    raw.push_back(nullptr);
-    const pid_t parent = ::getpid();
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-      // Ctrl-C is for this program, which ends the others in their order.
-      ::setpgid(0, 0);
-      sigset_t none;
-      ::sigemptyset(&none);
-      ::sigprocmask(SIG_SETMASK, &none, nullptr);
-      ::dup2(pipe[1], STDOUT_FILENO);
-      if (::getppid() == parent) ::execv(program.c_str(), raw.data());
-      ::_exit(127);
-    }
-    ::close(pipe[1]);
-    if (child < 0) {
-      ::close(pipe[0]);
-      return fail(Errc::resource_exhausted, "no process can be started");
-    }
-    return Daemon(name, child, pipe[0]);
-  }
-  Daemon(Daemon&& other) noexcept
-      : name_(std::move(other.name_)),
-        process_(std::exchange(other.process_, -1)),
-        output_(std::exchange(other.output_, -1)),
-        read_(std::move(other.read_)) {}
-  Daemon& operator=(Daemon&&) = delete;
-  ~Daemon() {
-    end(kEndLimit);
-    if (output_ >= 0) ::close(output_);
-  }
-
-  [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] pid_t process() const { return process_; }
-  // It has been waited for by somebody else.
-  void is_gone() { process_ = -1; }
-
-  // The next line that contains `text`. Errors: internal (it ended, or said nothing in time).
-  Result<std::string> wait_for(std::string_view text) {
-    const auto until = Clock::now() + kStartLimit;
-    for (;;) {
-      for (auto end = read_.find('\n'); end != std::string::npos; end = read_.find('\n')) {
-        std::string line = read_.substr(0, end);
-        read_.erase(0, end + 1);
-        if (line.find(text) != std::string::npos) return line;
-      }
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-      pollfd waiting{output_, POLLIN, 0};
-      if (left <= 0ms || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
-        return fail(Errc::internal, name_ + " did not start in time; what it said is above");
-      std::array<char, 4096> some{};
-      const ssize_t size = ::read(output_, some.data(), some.size());
-      if (size <= 0) return fail(Errc::internal, name_ + " did not start; what it said is above");
-      read_.append(some.data(), static_cast<std::size_t>(size));
-    }
-  }
-
-  // Tells it to end, and waits; kills it after `limit`.
-  void end(std::chrono::milliseconds limit) {
-    if (process_ < 0) return;
-    ::kill(process_, SIGTERM);
-    const auto until = Clock::now() + limit;
-    sigset_t child;
-    ::sigemptyset(&child);
-    ::sigaddset(&child, SIGCHLD);
-    while (::waitpid(process_, nullptr, WNOHANG) == 0) {
-      const auto left = until - Clock::now();
-      if (left <= 0ms) {
-        ::kill(process_, SIGKILL);
-        ::waitpid(process_, nullptr, 0);
-        break;
-      }
-      // SIGCHLD is blocked, so one that came before this is not missed.
-      const auto wait = std::min<Clock::duration>(left, 200ms);
-      const timespec time{0, std::chrono::duration_cast<std::chrono::nanoseconds>(wait).count()};
-      ::sigtimedwait(&child, nullptr, &time);
-    }
-    process_ = -1;
-  }
-
- private:
-  Daemon(std::string name, pid_t process, int output)
-      : name_(std::move(name)), process_(process), output_(output) {}
-
-  std::string name_;
-  pid_t process_;
-  int output_;
-  std::string read_;
-};
-
 // A program as it is started, and started again.
 struct Part {
   std::string program;
@@ -168,11 +62,11 @@ struct Part {
 
   // The line that says that it is ready.
   Result<std::string> start() {
-    auto made = Daemon::start(program, arguments);
+    auto made = Daemon::start({.program = program, .arguments = arguments});
     if (!made) return std::unexpected(made.error());
     daemon.emplace(*std::move(made));
     started = Clock::now();
-    return daemon->wait_for(ready);
+    return daemon->wait_for(ready, kStartLimit);
   }
   // After SIGCHLD. Errors: internal (it does not stay).
   Result<void> look_after() {
@@ -193,7 +87,7 @@ struct Part {
 
 // A command of this program, in a process of its own: what it prints goes where this one's does.
 Result<void> run_own(std::vector<std::string> arguments) {
-  auto program = Daemon::start("aloft", arguments);
+  auto program = Daemon::start({.program = "aloft", .arguments = arguments});
   if (!program) return std::unexpected(program.error());
   int status = 0;
   ::waitpid(program->process(), &status, 0);

@@ -18,21 +18,24 @@ namespace {
 struct Ban {
   std::string_view reason;
   std::string_view remedy;
+  Rule rule = Rule::other;
 };
 
 constexpr Ban kThreads = {"a guest has one thread",
-                          "leave threads and locks to the caller; calls already run side by side"};
+                          "leave threads and locks to the caller; calls already run side by side",
+                          Rule::threads};
 constexpr Ban kFiles = {"a guest has no files",
-                        "read the file before the call and pass what is in it"};
-constexpr Ban kJumps = {"setjmp and longjmp do not exist in a guest", "return early"};
+                        "read the file before the call and pass what is in it", Rule::files};
+constexpr Ban kJumps = {"setjmp and longjmp do not exist in a guest", "return early", Rule::jumps};
 constexpr Ban kProcesses = {"a guest has no processes and no signals",
-                            "do this outside of the offloaded function"};
-constexpr Ban kNetwork = {"a guest has no network", "do this outside of the offloaded function"};
+                            "do this outside of the offloaded function", Rule::processes};
+constexpr Ban kNetwork = {"a guest has no network", "do this outside of the offloaded function",
+                          Rule::network};
 constexpr Ban kHiddenState = {
     "it keeps state between calls, which would differ from place to place",
-    "pass the state as a parameter"};
+    "pass the state as a parameter", Rule::hidden_state};
 constexpr Ban kEntropy = {"a call that is run again elsewhere would have another result",
-                          "pass a seed as a parameter"};
+                          "pass a seed as a parameter", Rule::entropy};
 
 struct Named {
   std::string_view name;  // without "std::"
@@ -133,68 +136,53 @@ std::optional<Ban> find(const std::array<Named, N>& list, std::string_view quali
   return found == list.end() ? std::nullopt : std::optional<Ban>(found->ban);
 }
 
-// Whether an object of this type never changes: const, and so what it refers to.
+// Whether an object of this type never changes: const, and so what it refers to. (The canonical type
+// of an array of constants is a constant array, whose elements are not said to be constants.)
 bool is_const(CXType type) {
   type = clang_getCanonicalType(type);
-  while (type.kind == CXType_ConstantArray || type.kind == CXType_IncompleteArray ||
-         type.kind == CXType_LValueReference || type.kind == CXType_RValueReference) {
-    type = clang_getCanonicalType(clang_getArrayElementType(type).kind != CXType_Invalid
-                                      ? clang_getArrayElementType(type)
-                                      : clang_getPointeeType(type));
+  while (clang_isConstQualifiedType(type) == 0) {
+    if (type.kind == CXType_ConstantArray || type.kind == CXType_IncompleteArray)
+      type = clang_getCanonicalType(clang_getArrayElementType(type));
+    else if (type.kind == CXType_LValueReference || type.kind == CXType_RValueReference)
+      type = clang_getCanonicalType(clang_getPointeeType(type));
+    else
+      return false;
   }
-  return clang_isConstQualifiedType(type) != 0;
+  return true;
 }
 
 bool is_inside_function(CXCursor variable) {
   return is_function(clang_getCursorSemanticParent(variable));
 }
 
-std::string symbol(CXCursor function) {
-  const CXCursor pattern = clang_getSpecializedCursorTemplate(function);
-  return to_string(clang_getCursorUSR(is_null(pattern) ? function : pattern));
-}
-
-class BodyCheck {
+class Examination {
  public:
-  BodyCheck(CXCursor tagged, const Definitions& definitions, Diagnostics& diagnostics)
-      : tagged_name_(qualified_name(tagged)),
-        tagged_(location(tagged)),
-        definitions_(definitions),
-        diagnostics_(diagnostics) {}
-
-  void run(CXCursor definition) {
-    pending_.push_back(definition);
-    visited_.insert(symbol(definition));
-    while (!pending_.empty()) {
-      current_ = pending_.back();
-      pending_.pop_back();
-      visit(current_);
-    }
-  }
-
- private:
-  void visit(CXCursor cursor) {
-    visit_children(cursor, [&](CXCursor child) {
+  BodyFacts run(CXCursor definition) {
+    visit_children(definition, [&](CXCursor child) {
       check(child);
       return CXChildVisit_Recurse;
     });
+    return std::move(facts_);
   }
 
+ private:
   void check(CXCursor cursor) {
     switch (clang_getCursorKind(cursor)) {
       case CXCursor_CXXThrowExpr:
         refuse(cursor, "'throw' in an offloaded function: a guest has no exceptions",
-               "return the failure, or end the call with aloft::abort_call(message)");
+               "return the failure, or end the call with aloft::abort_call(message)",
+               Rule::exceptions);
         break;
       case CXCursor_CXXTryStmt:
         refuse(cursor, "'try' in an offloaded function: a guest has no exceptions",
                "use functions that return their failure (std::optional, std::expected, "
-               "std::from_chars)");
+               "std::from_chars)",
+               Rule::exceptions);
         break;
       case CXCursor_GCCAsmStmt:
       case CXCursor_MSAsmStmt:
         refuse(cursor, "assembly in an offloaded function: a guest has another instruction set",
-               "write it in C++; the guest is compiled with SIMD");
+               "write it in C++; the guest is compiled with SIMD", Rule::assembly);
         break;
       case CXCursor_VarDecl: check_local(cursor); break;
       case CXCursor_TypeRef: check_type(cursor, clang_getCursorReferenced(cursor)); break;
@@ -212,13 +200,13 @@ class BodyCheck {
       refuse(variable,
              "the thread_local variable " + name +
                  " in an offloaded function: " + std::string(kHiddenState.reason),
-             std::string(kHiddenState.remedy));
+             std::string(kHiddenState.remedy), Rule::hidden_state);
     } else if (clang_Cursor_getStorageClass(variable) == CX_SC_Static &&
                !is_const(clang_getCursorType(variable))) {
       refuse(variable,
              "the static variable " + name +
                  " in an offloaded function: " + std::string(kHiddenState.reason),
-             "make it const, or pass the state as a parameter");
+             "make it const, or pass the state as a parameter", Rule::hidden_state);
     }
     check_type(variable,
                clang_getTypeDeclaration(clang_getCanonicalType(clang_getCursorType(variable))));
@@ -239,24 +227,27 @@ class BodyCheck {
     if (!is_function(target)) return;
     const std::string name = qualified_name(target);
     if (in_system_header(target)) {
-      if (const std::optional<Ban> ban = find(kBannedFunctions, name)) refuse_use(use, name, *ban);
+      if (const std::optional<Ban> ban = find(kBannedFunctions, name)) {
+        refuse_use(use, name, *ban);
+      } else if (clang_getCursorKind(target) == CXCursor_FunctionDecl) {
+        add_callee(use, target, name);
+      }
       return;
     }
-    if (name.starts_with("aloft::")) return;
-    const std::string key = symbol(target);
-    const auto definition = definitions_.find(key);
-    if (definition != definitions_.end()) {
-      if (visited_.insert(key).second) pending_.push_back(definition->second);
-      return;
-    }
+    const bool is_of_compiler = name.starts_with("__builtin_");
+    if (name.starts_with("aloft::") || is_of_compiler) return;
+    add_callee(use, target, name);
+  }
+
+  void add_callee(CXCursor use, CXCursor target, const std::string& name) {
     const bool needs_definition = clang_getCursorKind(target) == CXCursor_FunctionDecl &&
                                   clang_Cursor_isFunctionInlined(target) == 0;
-    if (needs_definition) {
-      refuse(use,
-             "'" + name +
-                 "' is called by an offloaded function, and no source of the module defines it",
-             "add the source that defines it to SOURCES, or pass its result as a parameter");
-    }
+    facts_.callees.push_back({.symbol = symbol_of(target),
+                              .name = name,
+                              .use = location(use),
+                              .declared = location(target),
+                              .is_of_system = in_system_header(target),
+                              .needs_definition = needs_definition});
   }
 
   void check_variable(CXCursor use, CXCursor variable) {
@@ -276,29 +267,77 @@ class BodyCheck {
     std::vector<Note> notes;
     if (!in_system_header(variable)) notes.push_back({location(variable), "it is declared here"});
     add(use, what + " is used in an offloaded function: " + std::string(kHiddenState.reason),
-        std::move(notes), "make it const, or pass its value as a parameter");
+        std::move(notes), "make it const, or pass its value as a parameter", Rule::hidden_state);
   }
 
   void refuse_use(CXCursor use, const std::string& name, const Ban& ban) {
     refuse(use,
            "'" + name + "' cannot be used in an offloaded function: " + std::string(ban.reason),
-           std::string(ban.remedy));
+           std::string(ban.remedy), ban.rule);
   }
 
-  void refuse(CXCursor where, std::string message, std::string remedy) {
-    add(where, std::move(message), {}, std::move(remedy));
+  void refuse(CXCursor where, std::string message, std::string remedy, Rule rule) {
+    add(where, std::move(message), {}, std::move(remedy), rule);
   }
 
-  void add(CXCursor where, std::string message, std::vector<Note> notes, std::string remedy) {
-    Diagnostic diagnostic{location(where), Severity::error, std::move(message), {}};
+  void add(CXCursor where, std::string message, std::vector<Note> notes, std::string remedy,
+           Rule rule) {
+    Diagnostic diagnostic{location(where), Severity::error, std::move(message), {}, rule};
     diagnostic.notes.push_back({diagnostic.where, std::move(remedy)});
     for (Note& note : notes) diagnostic.notes.push_back(std::move(note));
-    if (const std::string name = qualified_name(current_);
-        location(current_).offset != tagged_.offset || location(current_).file != tagged_.file) {
-      diagnostic.notes.push_back(
+    facts_.findings.push_back(std::move(diagnostic));
+  }
+
+  BodyFacts facts_;
+};
+
+// Goes from a tagged function through all that it calls.
+class BodyCheck {
+ public:
+  BodyCheck(CXCursor tagged, const Definitions& definitions, Diagnostics& diagnostics)
+      : tagged_name_(qualified_name(tagged)),
+        tagged_(location(tagged)),
+        definitions_(definitions),
+        diagnostics_(diagnostics) {}
+
+  void run(CXCursor definition) {
+    pending_.push_back(definition);
+    visited_.insert(symbol_of(definition));
+    while (!pending_.empty()) {
+      const CXCursor current = pending_.back();
+      pending_.pop_back();
+      BodyFacts facts = examine_body(current);
+      for (Diagnostic& finding : facts.findings) add(current, std::move(finding));
+      for (const Callee& callee : facts.callees) follow(current, callee);
+    }
+  }
+
+ private:
+  void follow(CXCursor from, const Callee& callee) {
+    if (callee.is_of_system) return;
+    const auto definition = definitions_.find(callee.symbol);
+    if (definition != definitions_.end()) {
+      if (visited_.insert(callee.symbol).second) pending_.push_back(definition->second);
+    } else if (callee.needs_definition) {
+      add(from, {callee.use,
+                 Severity::error,
+                 "'" + callee.name +
+                     "' is called by an offloaded function, and no source of the module defines it",
+                 {{callee.use,
+                   "add the source that defines it to SOURCES, or pass its result as a parameter"}},
+                 Rule::undefined});
+    }
+  }
+
+  // Says by which way a finding that is not in the tagged function itself is reached.
+  void add(CXCursor from, Diagnostic finding) {
+    const Location here = location(from);
+    if (const std::string name = qualified_name(from);
+        here.offset != tagged_.offset || here.file != tagged_.file) {
+      finding.notes.push_back(
           {tagged_, "'" + tagged_name_ + "', which is offloaded, reaches '" + name + "'"});
     }
-    diagnostics_.add(std::move(diagnostic));
+    diagnostics_.add(std::move(finding));
   }
 
   std::string tagged_name_;
@@ -307,17 +346,23 @@ class BodyCheck {
   Diagnostics& diagnostics_;
   std::set<std::string> visited_;
   std::vector<CXCursor> pending_;
-  CXCursor current_{};
 };
 
 }  // namespace
+
+std::string symbol_of(CXCursor function) {
+  const CXCursor pattern = clang_getSpecializedCursorTemplate(function);
+  return to_string(clang_getCursorUSR(is_null(pattern) ? function : pattern));
+}
+
+BodyFacts examine_body(CXCursor definition) { return Examination().run(definition); }
 
 void collect_definitions(CXCursor root, Definitions& definitions) {
   visit_children(root, [&](CXCursor cursor) {
     const CXCursorKind kind = clang_getCursorKind(cursor);
     if (in_system_header(cursor)) return CXChildVisit_Continue;
     if (is_function(cursor)) {
-      if (clang_isCursorDefinition(cursor) != 0) definitions.try_emplace(symbol(cursor), cursor);
+      if (clang_isCursorDefinition(cursor) != 0) definitions.try_emplace(symbol_of(cursor), cursor);
       return CXChildVisit_Continue;
     }
     const bool is_scope = kind == CXCursor_Namespace || kind == CXCursor_LinkageSpec ||

@@ -60,8 +60,9 @@ void Diagnostics::add(Diagnostic diagnostic) {
   if (!known) all_.push_back(std::move(diagnostic));
 }
 
-void Diagnostics::refuse(const Location& where, std::string message, std::string remedy) {
-  add({where, Severity::error, std::move(message), {{where, std::move(remedy)}}});
+void Diagnostics::refuse(const Location& where, std::string message, std::string remedy,
+                         Rule rule) {
+  add({where, Severity::error, std::move(message), {{where, std::move(remedy)}}, rule});
 }
 
 void Diagnostics::add_others(const Diagnostics& other) {

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "compiler/rule.h"
+
 namespace aloft::compiler {
 
 // A place in a source file, counted as compilers do: from 1; a column is a byte.
@@ -33,7 +35,8 @@ struct Diagnostic {
   Location where;
   Severity severity = Severity::error;
   std::string message;
-  std::vector<Note> notes;
+  std::vector<Note> notes;  // of an error that aloft-cc itself gives, the first says what to do
+  Rule rule = Rule::other;
 };
 
 class Diagnostics {
@@ -41,13 +44,16 @@ class Diagnostics {
   // Takes note of `diagnostic` unless the same message was given for the same line before.
   void add(Diagnostic diagnostic);
   // An error with one note at the same place that says what to do.
-  void refuse(const Location& where, std::string message, std::string remedy);
+  void refuse(const Location& where, std::string message, std::string remedy,
+              Rule rule = Rule::other);
   // Takes those of `other` that are about lines for which nothing was given yet.
   void add_others(const Diagnostics& other);
   // Whether an error was given for that line.
   [[nodiscard]] bool has_error_at(const Location& line) const;
   [[nodiscard]] bool has_errors() const;
   [[nodiscard]] bool empty() const { return all_.empty(); }
+  // In the order in which they came.
+  [[nodiscard]] const std::vector<Diagnostic>& all() const { return all_; }
   // All of them with the source lines they are about, by file and place; files in the order of
   // their first diagnostic.
   [[nodiscard]] std::string to_string() const;

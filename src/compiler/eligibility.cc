@@ -92,7 +92,7 @@ bool refuse_kind(CXCursor declaration, Diagnostics& diagnostics) {
     case CXCursor_FunctionTemplate:
       diagnostics.refuse(
           where, "the template " + name + " cannot be offloaded: a module has no templates to call",
-          "tag a plain function that calls the instance you need");
+          "tag a plain function that calls the instance you need", Rule::kind);
       return true;
     case CXCursor_CXXMethod:
       if (is_object_class(clang_getCursorSemanticParent(declaration))) return false;
@@ -105,7 +105,8 @@ bool refuse_kind(CXCursor declaration, Diagnostics& diagnostics) {
                                                                       : "the member function ") +
                              name + " cannot be offloaded: its object stays where it is",
                          "tag the class ALOFT_OFFLOAD_OBJECT, too, or a free function that takes "
-                         "what it needs as parameters");
+                         "what it needs as parameters",
+                         Rule::kind);
       return true;
     default: return false;
   }
@@ -118,7 +119,7 @@ bool refuse_method(CXCursor declaration, Tag tag, Diagnostics& diagnostics) {
   const std::string name = in_quotes(qualified_name(declaration));
   bool refused = false;
   const auto refuse = [&](std::string message, std::string remedy) {
-    diagnostics.refuse(where, std::move(message), std::move(remedy));
+    diagnostics.refuse(where, std::move(message), std::move(remedy), Rule::declaration);
     refused = true;
   };
   if (tag == Tag::once) {
@@ -147,7 +148,7 @@ bool refuse_specifiers(CXCursor declaration, Diagnostics& diagnostics) {
   const std::string name = in_quotes(qualified_name(declaration));
   bool refused = false;
   const auto refuse = [&](std::string message, std::string remedy) {
-    diagnostics.refuse(where, std::move(message), std::move(remedy));
+    diagnostics.refuse(where, std::move(message), std::move(remedy), Rule::declaration);
     refused = true;
   };
   if (has_specifier(declaration, "constexpr") || has_specifier(declaration, "consteval")) {
@@ -206,7 +207,7 @@ std::optional<Type> model_result(CXCursor definition, Tag tag, Diagnostics& diag
       to_string(clang_getTypeSpelling(written)) == "decltype(auto)") {
     diagnostics.refuse(where,
                        "the result type of " + name + " is deduced: its callers cannot see it",
-                       "write the result type");
+                       "write the result type", Rule::result);
     return {};
   }
   if (result.kind == CXType_Void) {
@@ -214,20 +215,20 @@ std::optional<Type> model_result(CXCursor definition, Tag tag, Diagnostics& diag
       return Type{.signature = "nil", .spelling = "void", .records = {}, .headers = {}};
     diagnostics.refuse(where,
                        name + " has no result: running it elsewhere would have no effect here",
-                       "return what it computes");
+                       "return what it computes", Rule::result);
     return {};
   }
   if (result.kind == CXType_LValueReference || result.kind == CXType_RValueReference) {
     diagnostics.refuse(
         where,
         "the result of " + name + " is a reference: what it refers to stays where it was made",
-        "return a value");
+        "return a value", Rule::result);
     return {};
   }
   if (clang_isConstQualifiedType(result) != 0) {
     diagnostics.refuse(where,
                        "the result of " + name + " is const, which only keeps it from being moved",
-                       "drop 'const'");
+                       "drop 'const'", Rule::result);
     return {};
   }
   std::expected<Type, Refusal> type = model_type(result);
@@ -235,14 +236,14 @@ std::optional<Type> model_result(CXCursor definition, Tag tag, Diagnostics& diag
     Refusal& refusal = type.error();
     refusal.notes.push_back({where, std::move(refusal.remedy)});
     diagnostics.add({where, Severity::error, "the result of " + name + " " + refusal.message,
-                     std::move(refusal.notes)});
+                     std::move(refusal.notes), Rule::result});
     return {};
   }
   if (type->is_view) {
     diagnostics.refuse(where,
                        "the result of " + name +
                            " would dangle: it only points at memory of the place that computed it",
-                       "return std::string or std::vector<T>");
+                       "return std::string or std::vector<T>", Rule::result);
     return {};
   }
   return *std::move(type);
@@ -259,7 +260,7 @@ std::optional<Parameter> model_parameter(CXCursor parameter, std::size_t positio
   if (type.kind == CXType_RValueReference) {
     diagnostics.refuse(
         where, what + " is an rvalue reference: there is nothing to take over from elsewhere",
-        "take it by value");
+        "take it by value", Rule::parameter);
     return {};
   }
   if (type.kind == CXType_LValueReference) {
@@ -269,7 +270,7 @@ std::optional<Parameter> model_parameter(CXCursor parameter, std::size_t positio
       diagnostics.refuse(
           where,
           what + " is a reference to non-const: what is written through it elsewhere would be lost",
-          "take it by value or const reference, and return what changes");
+          "take it by value or const reference, and return what changes", Rule::parameter);
       return {};
     }
   }
@@ -277,8 +278,8 @@ std::optional<Parameter> model_parameter(CXCursor parameter, std::size_t positio
   if (!model) {
     Refusal& refusal = model.error();
     refusal.notes.push_back({where, std::move(refusal.remedy)});
-    diagnostics.add(
-        {where, Severity::error, what + " " + refusal.message, std::move(refusal.notes)});
+    diagnostics.add({where, Severity::error, what + " " + refusal.message, std::move(refusal.notes),
+                     Rule::parameter});
     return {};
   }
   return Parameter{name, *std::move(model), passing};
@@ -313,7 +314,7 @@ bool is_method_writable(CXCursor definition, Diagnostics& diagnostics) {
     diagnostics.refuse(location(definition),
                        "the body or a parameter of " + in_quotes(qualified_name(definition)) +
                            " comes out of a macro: aloft-cc cannot write into it",
-                       "write it in the definition itself");
+                       "write it in the definition itself", Rule::declaration);
   }
   return found;
 }
@@ -372,15 +373,15 @@ std::optional<Function> model_function(CXCursor definition, Tag tag, Body body,
       has_child(definition, CXCursor_CompoundStmt) || has_child(definition, CXCursor_CXXTryStmt);
   if (body == Body::here && !has_body) {
     diagnostics.refuse(location(definition), in_quotes(qualified_name(definition)) + " has no body",
-                       "define it, or drop the tag");
+                       "define it, or drop the tag", Rule::declaration);
     return {};
   }
   const bool is_method = clang_getCursorKind(definition) == CXCursor_CXXMethod;
   bool refused = refuse_declaration(definition, tag, diagnostics);
   if (!in_main_file(definition)) {
-    diagnostics.refuse(location(definition),
-                       in_quotes(qualified_name(definition)) + " is defined in a header",
-                       "declare it there, and define it in a source of the module");
+    diagnostics.refuse(
+        location(definition), in_quotes(qualified_name(definition)) + " is defined in a header",
+        "declare it there, and define it in a source of the module", Rule::declaration);
     refused = true;
   }
 
@@ -428,7 +429,7 @@ std::optional<Function> model_function(CXCursor definition, Tag tag, Body body,
     diagnostics.refuse(function.name_token,
                        in_quotes(function.qualified_name) +
                            " has a default argument in a definition outside of its namespace",
-                       "write the default argument in its declaration");
+                       "write the default argument in its declaration", Rule::declaration);
     return {};
   }
   function.signature = canonical_signature(function);

@@ -294,12 +294,27 @@ void EndRunner::run(const Job& job) {
   if (over) over_(*this);
 }
 
+std::optional<runtime::RecordedCall> EndRunner::record(const Execute& message,
+                                                       Clock::time_point deadline) {
+  if (context_.recorder == nullptr) return {};
+  auto call =
+      context_.recorder->begin(*context_.module, context_.exports[message.method], *message.body);
+  if (!call || !call->object) return call;
+  auto state = instance_->save_state(deadline);
+  if (!state) return {};  // what is wrong with it shows when it is asked for
+  for (const auto segment : state->segments)
+    call->state.insert(call->state.end(), segment.begin(), segment.end());
+  if (auto released = instance_->release(state->descriptor, deadline); !released) return {};
+  return call;
+}
+
 EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_point deadline) {
   services_.begin(message.sequence, TensorDigests::no);
   if (message.method >= context_.exports.size()) {
     return fail(Errc::invalid_argument,
                 "the module was opened without a function " + std::to_string(message.method));
   }
+  std::optional<runtime::RecordedCall> recorded = record(message, deadline);
   const auto address = put(*message.body);
   if (!address) return std::unexpected(address.error());
   const auto begun = Clock::now();
@@ -309,7 +324,18 @@ EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_poi
   context_.counters.called(
       called ? std::nullopt : std::optional(runtime::to_error(called.error()).code),
       Clock::now() - begun);
-  if (!called) return std::unexpected(explain(message.sequence, called.error()));
+  if (!called) {
+    const Error error = explain(message.sequence, called.error());
+    if (recorded) {
+      const auto* const trap = std::get_if<runtime::Trap>(&called.error());
+      context_.recorder->keep(*std::move(recorded), error,
+                              trap == nullptr ? std::string() : trap->backtrace_text(),
+                              Clock::now() - begun);
+    }
+    return std::unexpected(error);
+  }
+  if (recorded)
+    context_.recorder->keep(*std::move(recorded), called->segments, Clock::now() - begun);
   return take_out(*called);
 }
 

@@ -93,12 +93,18 @@ Result<void> ExecutionHandler::start() {
   models_ = std::make_unique<ModelStore>(*inference_, quarantine_,
                                          ModelStoreOptions{.folder = options_.cache / "models"});
   ends_ = std::make_unique<EndTable>(options_.ends);
+  if (options_.record) {
+    auto recorder = CallRecorder::open(*options_.record);
+    if (!recorder) return std::unexpected(recorder.error());
+    recorder_ = *std::move(recorder);
+  }
   services_ = {.repository = repository_.get(),
                .models = models_.get(),
                .quarantine = &quarantine_,
                .ends = ends_.get(),
                .counts = &counts_,
                .figures = &figures_,
+               .recorder = recorder_.get(),
                .wasm_engine = runtime::Engine::description(),
                .inference_engine = inference_->description(),
                .limits = options_.session};

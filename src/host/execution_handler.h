@@ -25,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,6 +34,7 @@
 #include "channel/tcp.h"
 #include "host/call_counts.h"
 #include "host/call_figures.h"
+#include "host/call_recorder.h"
 #include "host/end_table.h"
 #include "host/gate.h"
 #include "host/model_store.h"
@@ -61,7 +63,8 @@ struct ExecutionHandlerOptions {
   std::string boot_id;                             // tells UEs one start of an edge from the next
   std::shared_ptr<Gate> gate{};  // who gets in, and to what; null: everybody, to everything
   runtime::CacheUse cache_use = runtime::CacheUse::read_write;  // of compiled modules
-  std::filesystem::path compiled{};  // folder of compiled modules; empty: one in `cache`
+  std::filesystem::path compiled{};         // folder of compiled modules; empty: one in `cache`
+  std::optional<RecorderOptions> record{};  // none: no call is kept
 };
 
 // How a handler whose process is worn out gives way to another; see above.
@@ -121,6 +124,7 @@ class ExecutionHandler final : private channel::Acceptor {
   std::shared_ptr<runtime::Engine> engine_;
   std::unique_ptr<Repository> repository_;
   std::unique_ptr<ModelStore> models_;
+  std::unique_ptr<CallRecorder> recorder_;
   CallFigures figures_;
   std::unique_ptr<EndTable> ends_;
   CallCounts counts_;

@@ -1,0 +1,1 @@
+int legacy(int x) { return x; }

@@ -1,0 +1,7 @@
+#pragma once
+
+namespace demo {
+
+int weight(int at);
+
+}  // namespace demo
