@@ -1,6 +1,5 @@
 #include "function/call_run.h"
 
-#include <bit>
 #include <utility>
 
 namespace aloft::function {
