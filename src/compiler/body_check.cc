@@ -136,8 +136,8 @@ std::optional<Ban> find(const std::array<Named, N>& list, std::string_view quali
   return found == list.end() ? std::nullopt : std::optional<Ban>(found->ban);
 }
 
-// Whether an object of this type never changes: const, and so what it refers to. (The canonical type
-// of an array of constants is a constant array, whose elements are not said to be constants.)
+// Whether an object of this type never changes: const, and so what it refers to. (The canonical
+// type of an array of constants is a constant array, whose elements are not said to be constants.)
 bool is_const(CXType type) {
   type = clang_getCanonicalType(type);
   while (clang_isConstQualifiedType(type) == 0) {
