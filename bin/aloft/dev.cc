@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -168,29 +169,32 @@ class Session {
 
   Result<Built> take_changes() {
     const Files now = project_.read_files();
-    const std::vector<fs::path> changed = changes(files_, now);
+    for (fs::path& file : changes(files_, now)) pending_.insert(std::move(file));
     files_ = now;
-    if (changed.empty()) return Built::done;
+    if (pending_.empty()) return Built::done;
     if (auto watched = watch(); !watched) return std::unexpected(watched.error());
     const auto begin = Clock::now();
-    const bool is_module_alone = program_ && project_.are_of_modules(changed);
-    const Result<Built> built = is_module_alone ? build_modules() : build_all();
-    if (!built) return std::unexpected(built.error());
-    if (*built == Built::failed) say("it does not build: the version before goes on serving");
-    if (*built != Built::done) return *built;
     const Interfaces before = interfaces_;
+    const bool is_module_alone = program_ && project_.are_of_modules(pending_);
+    Result<Built> built = is_module_alone ? build_modules() : build_all();
+    const bool is_new_program = !is_module_alone || interfaces_ != before;
+    if (is_module_alone && is_new_program && built && *built == Built::done) {
+      say("the types of a function have changed, which takes a new program");
+      built = build_all();
+    }
+    if (!built) return built;
+    if (*built != Built::done) {
+      interfaces_ = before;
+      if (*built == Built::failed) say("it does not build: the version before goes on serving");
+      return built;
+    }
+    pending_.clear();
     const Result<std::size_t> published = project_.publish();
     if (!published) return std::unexpected(published.error());
-    interfaces_ = project_.interfaces();
-    if (is_module_alone && interfaces_ == before) {
+    if (!is_new_program) {
       say(std::to_string(*published) + " new version" + (*published == 1 ? "" : "s") + ", " +
           rounded(seconds_since(begin)) + " after the change");
       return Built::done;
-    }
-    if (is_module_alone) {
-      say("the types of a function have changed, which takes a new program");
-      const Result<Built> all = build_all();
-      if (!all || *all != Built::done) return all;
     }
     program_.reset();
     if (auto started = start_program(); !started) return std::unexpected(started.error());
@@ -223,16 +227,19 @@ class Session {
       const auto configured = run_build({"cmake", "-S", source, "-B", build});
       if (!configured || *configured != Built::done) return configured;
     }
-    const auto built = run_build({"cmake", "--build", build, "--parallel"});
-    if (built && *built == Built::done) interfaces_ = project_.interfaces();
-    return built;
+    return noting_interfaces(run_build({"cmake", "--build", build, "--parallel"}));
   }
 
   Result<Built> build_modules() {
     std::vector<std::string> command = {"cmake", "--build", project_.build().string(), "--parallel",
                                         "--target"};
     for (const std::string& module : project_.modules()) command.push_back(module + "_module");
-    return run_build(std::move(command));
+    return noting_interfaces(run_build(std::move(command)));
+  }
+
+  Result<Built> noting_interfaces(Result<Built> built) {
+    if (built && *built == Built::done) interfaces_ = project_.interfaces();
+    return built;
   }
 
   // The folders of all sources that there are now.
@@ -281,7 +288,8 @@ class Session {
   Options options_;
   Project project_;
   Events events_;
-  Files files_;
+  Files files_;                 // as they were read last
+  std::set<fs::path> pending_;  // changed since what runs was built
   Interfaces interfaces_;
   std::optional<Daemon> edge_;
   std::optional<Daemon> program_;

@@ -120,17 +120,18 @@ Interfaces Project::interfaces() const {
   return all;
 }
 
-bool Project::are_of_modules(const std::vector<fs::path>& files) const {
-  std::string read_for_modules;
+bool Project::are_of_modules(const std::set<fs::path>& files) const {
+  std::set<fs::path> read_for_modules;
   std::error_code error;
   for (fs::recursive_directory_iterator each(build_, error), end; !error && each != end;
        each.increment(error)) {
-    if (each->path().filename().string().ends_with(".manifest.json.d"))
-      read_for_modules += read(each->path());
+    if (!each->path().filename().string().ends_with(".sources.txt")) continue;
+    std::ifstream in(each->path());
+    for (std::string line; std::getline(in, line);) read_for_modules.insert(line);
   }
   return std::ranges::all_of(files, [&](const fs::path& file) {
-    return read_for_modules.find(file.string() + " ") != std::string::npos ||
-           read_for_modules.find(file.string() + "\n") != std::string::npos;
+    std::error_code gone;  // a file that is gone is of no module now
+    return read_for_modules.contains(fs::canonical(file, gone));
   });
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,7 @@ class Project {
   [[nodiscard]] Interfaces interfaces() const;
   // Whether the last build read all of `files` for a module: then a change of them can stay within
   // modules.
-  [[nodiscard]] bool are_of_modules(const std::vector<std::filesystem::path>& files) const;
+  [[nodiscard]] bool are_of_modules(const std::set<std::filesystem::path>& files) const;
 
   // Copies what was built to where it is taken from; answers how many modules are new. Errors:
   // refused (a folder cannot be written), not_found (no module was built).

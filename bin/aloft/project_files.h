@@ -74,6 +74,7 @@ std::uint32_t primes_below(std::uint32_t limit) {
 #include <string>
 #include <thread>
 
+#include <aloft/function.h>
 #include <aloft/live_modules.h>
 #include <aloft/runtime.h>
 
