@@ -19,10 +19,13 @@ namespace aloft::device {
 
 using std::chrono::steady_clock;
 
-Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(std::function<std::string()> explain) {
+Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(About about,
+                                                             std::function<std::string()> explain) {
   const auto folder = make_explain_folder();
   if (!folder) return std::unexpected(folder.error());
-  const std::filesystem::path path = explain_socket(*folder, ::getpid());
+  const std::filesystem::path path = about == About::decisions
+                                         ? explain_socket(*folder, ::getpid())
+                                         : timeline_socket(*folder, ::getpid());
   const auto address = unix_address(path);
   if (!address) return std::unexpected(address.error());
   (void)::unlink(path.c_str());  // of a process of this number that did not end well
