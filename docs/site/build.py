@@ -56,6 +56,8 @@ def blank_lines(lines):
         before = out[-1] if out else ""
         is_fence = line.startswith(("```", "~~~"))
         opens = is_fence and number not in fenced and (number == 0 or number - 1 in fenced)
+        if opens:
+            line = re.match(r"\S*", line)[0]  # what follows the language is for tests
         if begins and before.strip() and (number in fenced or opens):
             same = re.match(r"\s|[-*] |\d+\. |\|", before) is not None if not is_fence else False
             if not same:
