@@ -116,13 +116,13 @@ Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
   if (auto done = write_file(base.string() + ".module.cc", emit_descriptor(module)); !done)
     return done;
   if (!command.depfile.empty()) {
-    // The same for people and for aloft dev: build systems take depfiles away.
-    std::string files;
-    for (const std::string& file : module.files) files += file + "\n";
-    if (auto done = write_file(base.string() + ".sources.txt", files); !done) return done;
-    // The depfile names the manifest: the file that is written last, and always.
     std::vector<std::string> files = module.files;
     std::erase(files, fs::absolute(source_of_interface(command)).lexically_normal().string());
+    // The same for people and for aloft dev: build systems take depfiles away.
+    std::string lines;
+    for (const std::string& file : files) lines += file + "\n";
+    if (auto done = write_file(base.string() + ".sources.txt", lines); !done) return done;
+    // The depfile names the manifest: the file that is written last, and always.
     auto done = write_file(command.depfile, depfile(base.string() + ".manifest.json", files));
     if (!done) return done;
   }
