@@ -121,7 +121,7 @@ export! {
             hoard.push(memory);
         }
     }
-    fn conformance_fall(depth: u32) -> u32 { fall(depth) }
+    fn conformance_fall(depth: u32) -> u32 { fall(depth, &[0; 1024]) }
 
     fn conformance_infer(number: f32) -> f32 {
         static mut CONTEXT: Option<nn::Context> = None;
@@ -142,11 +142,13 @@ export! {
     }
 }
 
+// Each frame has something that the next one sees, so that the compiler cannot make a loop of it.
 #[allow(unconditional_recursion)]
-fn fall(depth: u32) -> u32 {
-    let frame = [0u8; 1024];
-    let byte = unsafe { std::ptr::read_volatile(&frame[depth as usize % frame.len()]) };
-    fall(depth + 1).wrapping_add(u32::from(byte))
+#[inline(never)]
+fn fall(depth: u32, before: &[u8; 1024]) -> u32 {
+    let mut frame = [depth as u8; 1024];
+    unsafe { std::ptr::write_volatile(&mut frame[0], before[depth as usize % before.len()]) };
+    fall(depth + 1, &frame).wrapping_add(u32::from(frame[1]))
 }
 
 #[derive(Default)]
