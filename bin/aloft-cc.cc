@@ -24,13 +24,18 @@ int main(int argc, char** argv) {
   make->add_option("--output", module.output, "Folder to write to")->required();
   make->add_option("--depfile", module.depfile,
                    "File to list what was read in, for the build system");
-  make->add_option("--sysroot", module.sysroot, "Headers and libraries of the guest")->required();
+  make->add_option("--sysroot", module.sysroot,
+                   "Headers and libraries of the guest; not for an --interface");
   make->add_option("--resource-dir", module.resource_dir, "The compiler's own headers")->required();
   make->add_option("--flag", module.flags, "A compiler flag, such as --flag=-Iinclude")
       ->allow_extra_args(false);
   make->add_option("--guest-flag", module.guest_flags, "A compiler flag for the guest only")
       ->allow_extra_args(false);
-  make->add_option("source", module.sources, "C++ sources")->required();
+  make->add_option(
+      "--interface", module.interface,
+      "In place of sources: the header that declares the functions of a module that is "
+      "made in another language");
+  make->add_option("source", module.sources, "C++ sources");
 
   SealCommand seal;
   CLI::App* close = app.add_subcommand("seal", "Puts the manifest into a linked guest");
@@ -43,6 +48,9 @@ int main(int argc, char** argv) {
   std::filesystem::path shown;
   CLI::App* show = app.add_subcommand("show", "Prints the manifest of a module file");
   show->add_option("module", shown, "The module file")->required();
+
+  CLI::App* wit = app.add_subcommand("wit", "Prints the functions of a module file in WIT");
+  wit->add_option("module", shown, "The module file")->required();
 
   CheckCommand check;
   check.version = ALOFT_VERSION;
@@ -82,11 +90,11 @@ int main(int argc, char** argv) {
   } else if (judge->parsed()) {
     done = run_check(check);
   } else {
-    const aloft::Result<std::string> manifest = run_show(shown);
-    if (manifest) {
-      std::puts(manifest->c_str());
+    const aloft::Result<std::string> text = show->parsed() ? run_show(shown) : run_wit(shown);
+    if (text) {
+      std::puts(text->c_str());
     } else {
-      done = std::unexpected(manifest.error());
+      done = std::unexpected(text.error());
     }
   }
   if (done) return 0;

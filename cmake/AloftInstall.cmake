@@ -37,7 +37,9 @@ set_target_properties(aloft-cc PROPERTIES EXPORT_NAME cc)
 install(TARGETS aloft-cc EXPORT aloft-targets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT dev)
 install(DIRECTORY include/aloft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 install(DIRECTORY guest/cpp DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest COMPONENT dev)
+install(FILES guest/c/aloft_guest.c guest/c/aloft_codec.c DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest/c COMPONENT dev)
 install(DIRECTORY guest/c/include DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest/c COMPONENT dev)
+install(DIRECTORY guest/rust guest/go guest/assemblyscript DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest COMPONENT dev)
 # Guests see these headers and none of the host's, which lie beside them.
 file(RELATIVE_PATH to_headers /x/${CMAKE_INSTALL_DATADIR}/aloft/include /x/${CMAKE_INSTALL_INCLUDEDIR}/aloft)
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/install/include)
@@ -51,7 +53,8 @@ configure_package_config_file(cmake/aloft-config.cmake.in ${PROJECT_BINARY_DIR}/
   INSTALL_DESTINATION ${config_folder} PATH_VARS module_root)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/aloft-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/install/aloft-config.cmake ${PROJECT_BINARY_DIR}/install/aloft-config-version.cmake
-  cmake/AloftModule.cmake cmake/WasiToolchain.cmake DESTINATION ${config_folder} COMPONENT dev)
+  cmake/AloftModule.cmake cmake/AloftForeignModule.cmake cmake/AloftGuestLanguages.cmake cmake/WasiToolchain.cmake
+  DESTINATION ${config_folder} COMPONENT dev)
 install(EXPORT aloft-targets NAMESPACE aloft:: DESTINATION ${config_folder} COMPONENT dev)
 file(RELATIVE_PATH to_prefix /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
 string(REGEX REPLACE "/$" "" to_prefix ${to_prefix})

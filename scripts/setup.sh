@@ -133,6 +133,18 @@ ensure_clean_root() {
   provide clean-root "$(keyed_folder clean-root scripts/clean-root)" "making a clean Debian 12 (minutes, once)" "$root/scripts/clean-root"
 }
 
+# Compilers for guests in other languages: for the tests, since applications have their own.
+ensure_guest_languages() {
+  local language files=third_party/guest-languages
+  for language in rust go assemblyscript; do
+    local inputs=("$files/fetch-$language")
+    [[ $language == go ]] && inputs+=("$files/go.txt")
+    [[ $language == assemblyscript ]] && inputs+=("$files/node.txt" "$files/package.json" "$files/package-lock.json")
+    provide "$language" "$(keyed_folder "$language" "${inputs[@]}")" "fetching a compiler for guests in $language" \
+      "$root/$files/fetch-$language"
+  done
+}
+
 setup() {
   [[ $(uname -sm) == "Linux x86_64" ]] || die "aloft builds on Linux on x86-64 for now, not on $(uname -sm)"
   ensure_packages

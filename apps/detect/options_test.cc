@@ -63,6 +63,26 @@ TEST(Options, frames_are_lossless_unless_a_codec_is_asked_for) {
   EXPECT_NE(both.error.find("lossy"), std::string::npos) << both.error;
 }
 
+TEST(Options, a_page_is_at_a_free_port_unless_one_is_said_and_is_of_no_use_to_what_measures) {
+  const auto page = [](std::vector<const char*> more) {
+    std::vector<const char*> all{"--video", "v.avi",  "--model",
+                                 "m.onnx",  "--edge", "10.0.0.7:7411"};
+    all.insert(all.end(), more.begin(), more.end());
+    return parse(all);
+  };
+  EXPECT_EQ(page({}).outcome.options.value().page_port, std::nullopt);
+  EXPECT_EQ(page({"--page"}).outcome.options.value().page_port, 0);
+  EXPECT_EQ(page({"--page-port", "8080"}).outcome.options.value().page_port, 8080);
+  EXPECT_EQ(page({"--page-port", "8080", "--page"}).outcome.options.value().page_port, 8080);
+  for (const char* const measures : {"--verify", "--baseline"}) {
+    const auto parsed = page({"--page", measures});
+    EXPECT_FALSE(parsed.outcome.options) << measures;
+    EXPECT_EQ(parsed.outcome.exit_code, 2);
+    EXPECT_NE(parsed.error.find("error: "), std::string::npos);
+  }
+  EXPECT_EQ(page({"--page-port", "70000"}).outcome.exit_code, 2);
+}
+
 TEST(Options, all_that_is_given_is_taken) {
   const auto parsed = parse({"--video",
                              "camera:2",

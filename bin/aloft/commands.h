@@ -30,6 +30,8 @@ void add_explain_command(CLI::App& app, Context& context);  // aloft explain
 
 void add_rollout_command(CLI::App& app, Context& context);  // aloft rollout
 
+void add_trace_command(CLI::App& app, Context& context);  // aloft trace
+
 void add_up_command(CLI::App& app, Context& context);  // aloft up
 
 void add_check_command(CLI::App& app, Context& context);  // aloft check

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   aloft::cli::add_up_command(app, context);
   aloft::cli::add_operator_commands(app, context);
   aloft::cli::add_explain_command(app, context);
+  aloft::cli::add_trace_command(app, context);
   aloft::cli::add_rollout_command(app, context);
   aloft::cli::add_check_command(app, context);
   aloft::cli::add_new_command(app, context);

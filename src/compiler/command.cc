@@ -11,8 +11,10 @@
 
 #include "compiler/diagnostics.h"
 #include "compiler/emit.h"
+#include "compiler/interface_source.h"
 #include "compiler/module_reader.h"
 #include "compiler/seal.h"
+#include "compiler/wit.h"
 
 namespace aloft::compiler {
 
@@ -45,6 +47,11 @@ std::string_view text(std::span<const std::byte> data) {
   return {reinterpret_cast<const char*>(data.data()), data.size()};
 }
 
+// The source that stands for a module of another language.
+fs::path source_of_interface(const ModuleCommand& command) {
+  return command.output / (command.name + ".interface.cc");
+}
+
 Result<void> check(const ModuleCommand& command) {
   const auto is_word = [](std::string_view name) {
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
@@ -57,6 +64,10 @@ Result<void> check(const ModuleCommand& command) {
                 "the module's name '" + command.name +
                     "' is not a letter followed by letters, digits and '_'");
   }
+  if (command.sources.empty() == command.interface.empty())
+    return fail(Errc::invalid_argument, "name the module's C++ sources, or --interface HEADER");
+  if (command.interface.empty() && command.sysroot.empty())
+    return fail(Errc::invalid_argument, "a guest of C++ sources needs --sysroot");
   std::set<std::string> names;
   for (const std::string& source : command.sources) {
     const std::string name = fs::path(source).filename();
@@ -96,6 +107,7 @@ Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
     const fs::path guest = command.output / "guest" / name;
     if (auto done = write_file(native, emit_native(module, source, *original, native)); !done)
       return done;
+    if (!command.interface.empty()) continue;  // its guest is made by someone else
     if (auto done = write_file(guest, emit_guest(module.guest_sources[i], *original, guest)); !done)
       return done;
   }
@@ -104,41 +116,64 @@ Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
   if (auto done = write_file(base.string() + ".module.cc", emit_descriptor(module)); !done)
     return done;
   if (!command.depfile.empty()) {
+    std::vector<std::string> files = module.files;
+    std::erase(files, fs::absolute(source_of_interface(command)).lexically_normal().string());
     // The same for people and for aloft dev: build systems take depfiles away.
-    std::string files;
-    for (const std::string& file : module.files) files += file + "\n";
-    if (auto done = write_file(base.string() + ".sources.txt", files); !done) return done;
+    std::string lines;
+    for (const std::string& file : files) lines += file + "\n";
+    if (auto done = write_file(base.string() + ".sources.txt", lines); !done) return done;
     // The depfile names the manifest: the file that is written last, and always.
-    auto done =
-        write_file(command.depfile, depfile(base.string() + ".manifest.json", module.files));
+    auto done = write_file(command.depfile, depfile(base.string() + ".manifest.json", files));
     if (!done) return done;
   }
   return write_file(base.string() + ".manifest.json", make_manifest(module));
 }
 
+Result<std::string> manifest_in(const fs::path& file) {
+  const Result<std::string> content = read_file(file);
+  if (!content) return std::unexpected(content.error());
+  Result<std::string> manifest = read_manifest(bytes(*content));
+  if (!manifest)
+    return fail(manifest.error().code, file.string() + ": " + manifest.error().message);
+  return manifest;
+}
+
 }  // namespace
 
-Result<ModuleOutcome> run_module(const ModuleCommand& command) {
-  if (const Result<void> sound = check(command); !sound) return std::unexpected(sound.error());
-  ReadRequest request{command.name, command.sources, {}, {}};
-  for (const std::string& source : command.sources) {
+Result<ModuleOutcome> run_module(const ModuleCommand& given) {
+  if (const Result<void> sound = check(given); !sound) return std::unexpected(sound.error());
+  ModuleCommand command = given;
+  ReadRequest request{
+      .name = command.name, .sources = {}, .host_arguments = {}, .guest_arguments = {}};
+  std::vector<std::string> beside = command.sources;
+  if (!command.interface.empty()) beside = {command.interface};
+  for (const std::string& file : beside) {
     // Copies are compiled from another folder: what stands beside a source is found in both ways
     // alike.
-    request.host_arguments.push_back("-iquote" + fs::absolute(source).parent_path().string());
+    request.host_arguments.push_back("-iquote" + fs::absolute(file).parent_path().string());
   }
   request.host_arguments.insert(
       request.host_arguments.end(),
       {"-xc++", "-ferror-limit=0", "-resource-dir", command.resource_dir});
   request.host_arguments.insert(request.host_arguments.end(), command.flags.begin(),
                                 command.flags.end());
-  request.guest_arguments = request.host_arguments;
-  request.guest_arguments.insert(request.guest_arguments.end(),
-                                 {"--target=wasm32-wasi", "--sysroot=" + command.sysroot.string(),
-                                  "-fno-exceptions", "-fno-rtti", "-msimd128"});
-  request.guest_arguments.insert(request.guest_arguments.end(), command.guest_flags.begin(),
-                                 command.guest_flags.end());
-
   Diagnostics diagnostics;
+  if (command.interface.empty()) {
+    request.guest_arguments = request.host_arguments;
+    request.guest_arguments.insert(request.guest_arguments.end(),
+                                   {"--target=wasm32-wasi", "--sysroot=" + command.sysroot.string(),
+                                    "-fno-exceptions", "-fno-rtti", "-msimd128"});
+    request.guest_arguments.insert(request.guest_arguments.end(), command.guest_flags.begin(),
+                                   command.guest_flags.end());
+  } else {
+    const auto text = interface_source({command.interface, request.host_arguments}, diagnostics);
+    if (!text) return std::unexpected(text.error());
+    if (!*text) return ModuleOutcome{false, diagnostics.to_string()};
+    const fs::path source = source_of_interface(command);
+    if (auto done = write_file(source, **text); !done) return std::unexpected(done.error());
+    command.sources = {source};
+  }
+  request.sources = command.sources;
   const Result<std::optional<Module>> module = read_module(request, diagnostics);
   if (!module) return std::unexpected(module.error());
   if (*module) {
@@ -164,12 +199,15 @@ Result<void> run_seal(const SealCommand& command) {
 }
 
 Result<std::string> run_show(const fs::path& file) {
-  const Result<std::string> content = read_file(file);
-  if (!content) return std::unexpected(content.error());
-  const Result<std::string> manifest = read_manifest(bytes(*content));
-  if (!manifest)
-    return fail(manifest.error().code, file.string() + ": " + manifest.error().message);
+  const Result<std::string> manifest = manifest_in(file);
+  if (!manifest) return manifest;
   return nlohmann::ordered_json::parse(*manifest).dump(2);
+}
+
+Result<std::string> run_wit(const fs::path& file) {
+  const Result<std::string> manifest = manifest_in(file);
+  if (!manifest) return manifest;
+  return wit_of(*manifest);
 }
 
 }  // namespace aloft::compiler

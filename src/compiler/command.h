@@ -1,9 +1,11 @@
 // aloft-cc's command line: what each subcommand reads and writes.
 //
 //   aloft-cc module   reads the sources of a module, writes the native and guest copies, the
-//                     header, the descriptor and the manifest
+//                     header, the descriptor and the manifest; or the same of a module that was
+//                     made in another language, from the header that declares its functions
 //   aloft-cc seal     puts the manifest into the linked guest, tells the native build its digest
 //   aloft-cc show     prints the manifest of a module file
+//   aloft-cc wit      prints its functions in WIT
 //
 // aloft_add_module() in CMake calls the first two; docs/compiler.md describes what they write.
 #pragma once
@@ -19,6 +21,7 @@ namespace aloft::compiler {
 struct ModuleCommand {
   std::string name;
   std::vector<std::string> sources;
+  std::string interface;  // a header, in place of sources
   std::filesystem::path
       output;  // folder: native/FILE, guest/FILE, NAME.aloft.h, NAME.module.cc, NAME.manifest.json
   std::filesystem::path depfile;         // for the build system; empty: none
@@ -49,5 +52,7 @@ struct SealCommand {
 
 // The manifest of a module file, indented. Errors: as read_manifest() does; not_found.
 [[nodiscard]] Result<std::string> run_show(const std::filesystem::path& file);
+// Its functions in WIT. Errors: the same, and as wit_of() does.
+[[nodiscard]] Result<std::string> run_wit(const std::filesystem::path& file);
 
 }  // namespace aloft::compiler

@@ -366,10 +366,12 @@ bool refuse_declaration(CXCursor declaration, Tag tag, Diagnostics& diagnostics)
   return refuse_specifiers(declaration, diagnostics) || refused;
 }
 
-std::optional<Function> model_function(CXCursor definition, Tag tag, Diagnostics& diagnostics) {
+std::optional<Function> model_function(CXCursor definition, Tag tag, Body body,
+                                       Diagnostics& diagnostics) {
   if (refuse_kind(definition, diagnostics)) return {};
-  if (!has_child(definition, CXCursor_CompoundStmt) &&
-      !has_child(definition, CXCursor_CXXTryStmt)) {
+  const bool has_body =
+      has_child(definition, CXCursor_CompoundStmt) || has_child(definition, CXCursor_CXXTryStmt);
+  if (body == Body::here && !has_body) {
     diagnostics.refuse(location(definition), in_quotes(qualified_name(definition)) + " has no body",
                        "define it, or drop the tag", Rule::declaration);
     return {};

@@ -19,9 +19,16 @@ enum class Tag : std::uint8_t { none, pure, once };
 // Whether `cursor` declares a function of any kind: free, member, template, constructor.
 [[nodiscard]] bool is_function(CXCursor cursor);
 
-// The model of the function or method that `definition` defines, tagged so; nothing when it cannot
-// be elastic, after saying why. A method's class gets its index from whoever has seen all.
-[[nodiscard]] std::optional<Function> model_function(CXCursor definition, Tag tag,
+// Where what a function does is written.
+enum class Body : std::uint8_t {
+  here,
+  elsewhere,  // in another language: what is modelled is a declaration
+};
+
+// The model of the function or method that `definition` defines (or, with Body::elsewhere,
+// declares), tagged so; nothing when it cannot be elastic, after saying why. A method's class gets
+// its index from whoever has seen all.
+[[nodiscard]] std::optional<Function> model_function(CXCursor definition, Tag tag, Body body,
                                                      Diagnostics& diagnostics);
 
 // Says what keeps a tagged declaration without a body in sight from being elastic (a template, a

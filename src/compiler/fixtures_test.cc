@@ -186,10 +186,102 @@ TEST_P(Accept, compiles_for_both_places) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Accept, ::testing::ValuesIn(fixtures("accept")), test_name);
 
+// --- Modules of other languages
+
+ModuleCommand interface_command(const std::string& name, const std::string& header) {
+  const fs::path folder = testing::binary_dir() / "compiler_fixtures/interface" / name;
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::ofstream(folder / "api.h") << header;
+  ModuleCommand command;
+  command.name = name;
+  command.interface = folder / "api.h";
+  command.output = folder / "out";
+  command.resource_dir = ALOFT_TEST_RESOURCE_DIR;
+  command.flags = {"-std=c++23", "-I" + (testing::source_dir() / "include").string()};
+  return command;
+}
+
+TEST(Interface, gives_the_signatures_that_the_same_functions_in_sources_have) {
+  const std::string header =
+      "#pragma once\n#include <cstdint>\n#include <string>\n#include <aloft/object.h>\n"
+      "namespace api {\n"
+      "ALOFT_OFFLOAD std::int64_t size(const std::string& text);\n"
+      "ALOFT_OFFLOAD_ONCE void say(std::string text) noexcept;\n"
+      "int untagged();\n"
+      "class ALOFT_OFFLOAD_OBJECT Count {\n public:\n"
+      "  ALOFT_OFFLOAD std::uint32_t add(std::uint32_t) ;\n"
+      "  ALOFT_OFFLOAD bool empty() const;\n private:\n  std::uint32_t n_ = 0;\n"
+      "  ALOFT_STATE(n_)\n};\n}\n";
+  const ModuleCommand command = interface_command("api", header);
+  const auto made = run_module(command);
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_TRUE(made->accepted) << made->diagnostics;
+
+  ModuleCommand sources = command;
+  sources.interface.clear();
+  sources.output = command.output.parent_path() / "sources_out";
+  sources.sysroot = testing::binary_dir() / "wasi-sysroot";
+  sources.sources = {(command.output.parent_path() / "api.cc").string()};
+  std::ofstream(sources.sources[0])
+      << "#include \"api.h\"\nnamespace api {\n"
+         "std::int64_t size(const std::string& text) { return (std::int64_t)text.size(); }\n"
+         "void say(std::string) noexcept {}\n"
+         "std::uint32_t Count::add(std::uint32_t more) { return n_ += more; }\n"
+         "bool Count::empty() const { return n_ == 0; }\n}\n";
+  const auto compiled = run_module(sources);
+  ASSERT_TRUE(compiled) << compiled.error().message;
+  ASSERT_TRUE(compiled->accepted) << compiled->diagnostics;
+
+  auto of_interface = nlohmann::json::parse(read(command.output / "api.manifest.json"));
+  auto of_sources = nlohmann::json::parse(read(sources.output / "api.manifest.json"));
+  for (auto* manifest : {&of_interface, &of_sources}) {
+    for (auto& function : (*manifest)["functions"]) {
+      function.erase("file");
+      function.erase("line");
+    }
+  }
+  EXPECT_EQ(of_interface, of_sources);
+  EXPECT_EQ(std::system((ALOFT_TEST_GUEST_CXX " -std=c++23 -fsyntax-only -Wall -Wextra -Werror "
+                                              "-Wno-unused-parameter -I" +
+                         (testing::source_dir() / "include").string() + " " +
+                         (command.output / "native/api.interface.cc").string())
+                            .c_str()),
+            0);
+}
+
+TEST(Interface, says_what_is_wrong_with_it) {
+  struct Wrong {
+    const char* header;
+    const char* says;
+  };
+  for (const Wrong& wrong :
+       {Wrong{"int f(int x);\n", "nothing in the module's interface is tagged"},
+        Wrong{"#include <aloft/offload.h>\nALOFT_OFFLOAD int f(int x) { return x; }\n",
+              "'f' has a body here"},
+        Wrong{"#include <aloft/offload.h>\nALOFT_OFFLOAD int f(int* x);\n", "is a raw pointer"},
+        Wrong{"ALOFT_OFFLOAD int f(int x);\n", "unknown type name 'ALOFT_OFFLOAD'"}}) {
+    const auto made = run_module(interface_command("wrong", wrong.header));
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_FALSE(made->accepted);
+    EXPECT_NE(made->diagnostics.find(wrong.says), std::string::npos) << made->diagnostics;
+  }
+}
+
+TEST(Interface, stands_in_place_of_sources_and_not_beside_them) {
+  ModuleCommand both = interface_command("both", "");
+  both.sources = {"a.cc"};
+  EXPECT_EQ(run_module(both).error().code, Errc::invalid_argument);
+  both.sources.clear();
+  both.interface.clear();
+  EXPECT_EQ(run_module(both).error().code, Errc::invalid_argument);
+}
+
 TEST(Module, is_refused_when_its_name_cannot_be_part_of_a_symbol) {
   ModuleCommand command;
   command.name = "no-name";
   command.sources = {"a.cc"};
+  command.sysroot = "wasi-sysroot";
   const auto outcome = run_module(command);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().message,
@@ -200,6 +292,7 @@ TEST(Module, is_refused_when_two_sources_have_one_name) {
   ModuleCommand command;
   command.name = "twice";
   command.sources = {"a/x.cc", "b/x.cc"};
+  command.sysroot = "wasi-sysroot";
   const auto outcome = run_module(command);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().message, "two sources of the module have the name 'x.cc'");

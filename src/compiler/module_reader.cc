@@ -231,7 +231,8 @@ std::vector<Source> read_functions(const Reading& reading, const std::vector<std
   const ClassIndices classes = read_classes(reading, tagged, result, diagnostics);
   for (const Tagged& each : tagged) {
     if (is_null(each.definition)) continue;
-    std::optional<Function> function = model_function(each.definition, each.tag, diagnostics);
+    std::optional<Function> function =
+        model_function(each.definition, each.tag, Body::here, diagnostics);
     const auto of = classes.find(each.of);
     if (function && of != classes.end() && of->second) function->method->object = *of->second;
     if (function) result[each.source].functions.push_back(*std::move(function));
@@ -348,20 +349,23 @@ Result<std::optional<Module>> read_module(const ReadRequest& request, Diagnostic
   module.sources = read_functions(*host, sources, diagnostics);
   find_graphs(*host, module.graphs, diagnostics);
 
-  const Result<Reading> guest = Reading::read(index, sources, request.guest_arguments);
-  if (!guest) return std::unexpected(guest.error());
-  Diagnostics guest_diagnostics;
-  module.guest_sources = read_functions(*guest, sources, guest_diagnostics);
-  add_guest_errors(*guest, guest_diagnostics);
-  diagnostics.add_others(guest_diagnostics);
-  compare(module.sources, module.guest_sources, diagnostics);
-  if (diagnostics.has_errors()) return std::nullopt;
-
-  for (const Reading* reading : {&*host, &*guest}) {
-    for (const TranslationUnit& unit : reading->units()) {
+  const auto add_files = [&module](const Reading& reading) {
+    for (const TranslationUnit& unit : reading.units()) {
       for (std::string& file : unit.files()) module.files.push_back(std::move(file));
     }
+  };
+  add_files(*host);
+  if (!request.guest_arguments.empty()) {
+    const Result<Reading> guest = Reading::read(index, sources, request.guest_arguments);
+    if (!guest) return std::unexpected(guest.error());
+    Diagnostics guest_diagnostics;
+    module.guest_sources = read_functions(*guest, sources, guest_diagnostics);
+    add_guest_errors(*guest, guest_diagnostics);
+    diagnostics.add_others(guest_diagnostics);
+    compare(module.sources, module.guest_sources, diagnostics);
+    add_files(*guest);
   }
+  if (diagnostics.has_errors()) return std::nullopt;
   std::ranges::sort(module.files);
   module.files.erase(std::ranges::unique(module.files).begin(), module.files.end());
   return module;

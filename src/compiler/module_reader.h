@@ -15,8 +15,8 @@ namespace aloft::compiler {
 struct ReadRequest {
   std::string name;                  // of the module: letters, digits, '_', beginning with a letter
   std::vector<std::string> sources;  // paths
-  std::vector<std::string> host_arguments;  // for the compiler, both with -resource-dir
-  std::vector<std::string> guest_arguments;
+  std::vector<std::string> host_arguments;   // for the compiler, both with -resource-dir
+  std::vector<std::string> guest_arguments;  // none: the guest is not made from these sources
 };
 
 // The module; nothing when `diagnostics` has got errors. Errors: internal (libclang itself failed).

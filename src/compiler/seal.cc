@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "compiler/signature.h"
 #include "runtime/wasm_file.h"
 
 namespace aloft::compiler {
@@ -28,6 +30,11 @@ constexpr std::array<std::string_view, 6> kAbiExports = {
 constexpr std::array<std::string_view, 3> kObjectExports = {"aloft_object_make", "aloft_state_save",
                                                             "aloft_state_load"};
 
+bool exports(const WasmInterface& interface, std::string_view name) {
+  return std::ranges::find(interface.exports, name, &WasmInterface::Export::name) !=
+         interface.exports.end();
+}
+
 // What keeps the module from running on a host, a line each; empty: nothing.
 std::string complaints(const WasmInterface& interface, const Json& manifest) {
   std::string lines;
@@ -36,9 +43,7 @@ std::string complaints(const WasmInterface& interface, const Json& manifest) {
     lines += "\n  it imports '" + import.module + "." + import.name + "', which no host offers";
   }
   const auto require = [&](std::string_view name, std::string_view why) {
-    if (std::ranges::find(interface.exports, name, &WasmInterface::Export::name) !=
-        interface.exports.end())
-      return;
+    if (exports(interface, name)) return;
     lines.append("\n  it does not export '").append(name).append("'").append(why);
   };
   for (const std::string_view name : kAbiExports) require(name, " of the guest ABI");
@@ -46,10 +51,27 @@ std::string complaints(const WasmInterface& interface, const Json& manifest) {
     for (const std::string_view name : kObjectExports) require(name, " of the guest ABI");
   }
   for (const Json& function : manifest.at("functions")) {
+    const auto& name = function.at("name").get_ref<const std::string&>();
     require(function.at("export").get_ref<const std::string&>(),
-            " (" + function.at("name").get<std::string>() + ")");
+            " (" + name + "), nor '" + plain_export_name(name) + "' alone");
   }
   return lines;
+}
+
+// The exports that a guest has under a plain name, with what the manifest calls them. Two functions
+// that would have one plain name have none.
+std::map<std::string, std::string> plain_exports(const WasmInterface& interface,
+                                                 const Json& manifest) {
+  std::map<std::string, std::string> renames;
+  std::map<std::string, int> uses;
+  for (const Json& function : manifest.at("functions")) {
+    const std::string full = function.at("export").get<std::string>();
+    const std::string plain = plain_export_name(function.at("name").get<std::string>());
+    if (++uses[plain] == 1 && !exports(interface, full) && exports(interface, plain))
+      renames[plain] = full;
+  }
+  std::erase_if(renames, [&](const auto& rename) { return uses[rename.first] > 1; });
+  return renames;
 }
 
 // Where the manifest's section begins, or the file's end.
@@ -63,6 +85,12 @@ Result<std::size_t> content_size(std::span<const std::byte> file) {
     return section.begin;
   }
   return file.size();
+}
+
+Result<WasmInterface> interface_of(std::span<const std::byte> content) {
+  const Result<std::vector<WasmSection>> sections = read_sections(content);
+  if (!sections) return std::unexpected(sections.error());
+  return read_interface(*sections);
 }
 
 }  // namespace
@@ -102,11 +130,18 @@ Result<Sealed> seal(std::span<const std::byte> linked, const std::string& manife
 
   const Result<std::size_t> size = content_size(linked);
   if (!size) return std::unexpected(size.error());
-  const std::span<const std::byte> content = linked.first(*size);
-  const Result<std::vector<WasmSection>> sections = read_sections(content);
-  if (!sections) return std::unexpected(sections.error());
-  const Result<WasmInterface> interface = read_interface(*sections);
+  std::span<const std::byte> content = linked.first(*size);
+  Result<WasmInterface> interface = interface_of(content);
   if (!interface) return std::unexpected(interface.error());
+  std::vector<std::byte> renamed;
+  if (const auto renames = plain_exports(*interface, json); !renames.empty()) {
+    auto file = runtime::rename_exports(content, renames);
+    if (!file) return std::unexpected(file.error());
+    renamed = *std::move(file);
+    content = renamed;
+    interface = interface_of(content);
+    if (!interface) return std::unexpected(interface.error());
+  }
   if (const std::string lines = complaints(*interface, json); !lines.empty()) {
     return fail(Errc::refused, "the guest cannot run on a host:" + lines);
   }

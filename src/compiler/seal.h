@@ -27,10 +27,11 @@ struct Sealed {
   std::string digest;  // "sha256:" + 64 hex digits, of the file
 };
 
-// `linked` with `manifest`, completed, as its last section, in place of one that it had. Sealing
-// what was sealed with the same manifest changes nothing. Errors: corrupt (not WebAssembly; no
-// manifest), refused (it imports something outside of the host interface, or lacks an export: the
-// message names them all).
+// `linked` with `manifest`, completed, as its last section, in place of one that it had. A guest of
+// another tool chain may export a function under its plain name (signature.h); it gets its full one
+// here. Sealing what was sealed with the same manifest changes nothing. Errors: corrupt (not
+// WebAssembly; no manifest), refused (it imports something outside of the host interface, or lacks
+// an export: the message names them all).
 [[nodiscard]] Result<Sealed> seal(std::span<const std::byte> linked, const std::string& manifest);
 
 // The manifest of a sealed file. Errors: corrupt (content_sha256 is not that of the bytes),

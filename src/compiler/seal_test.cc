@@ -129,7 +129,29 @@ TEST(Seal, refuses_missing_exports_by_name) {
   EXPECT_EQ(sealed.error().message,
             "the guest cannot run on a host:\n"
             "  it does not export 'aloft_free_buffer' of the guest ABI\n"
-            "  it does not export 'aloft_fn_f_12345678' (demo::f)");
+            "  it does not export 'aloft_fn_f_12345678' (demo::f), nor 'demo_f' alone");
+}
+
+TEST(Seal, gives_an_export_with_a_plain_name_its_full_one) {
+  std::vector<std::string> exports(kAbi.begin(), kAbi.end());
+  exports.insert(exports.begin() + 2, "demo_f");
+  exports.emplace_back("another");
+  const auto sealed = seal(module_with(exports), manifest());
+  ASSERT_TRUE(sealed.has_value()) << sealed.error().message;
+  std::ranges::replace(exports, std::string("demo_f"), std::string("aloft_fn_f_12345678"));
+  const Sealed named = seal(module_with(exports), manifest()).value();
+  EXPECT_EQ(sealed->file, named.file) << "it differs from one that was linked with the full name";
+}
+
+TEST(Seal, does_not_guess_which_of_two_overloads_a_plain_name_is) {
+  std::vector<std::string> exports(kAbi.begin(), kAbi.end());
+  exports.emplace_back("demo_f");
+  const auto sealed = seal(
+      module_with(exports),
+      R"({"abi":1,"module":"m","functions":[{"name":"demo::f","export":"aloft_fn_f_12345678"},)"
+      R"({"name":"demo::f","export":"aloft_fn_f_87654321"}],"graphs":[]})");
+  ASSERT_FALSE(sealed.has_value());
+  EXPECT_EQ(sealed.error().code, Errc::refused);
 }
 
 TEST(Seal, is_broken_by_any_flipped_byte_before_the_manifest) {

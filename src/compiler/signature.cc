@@ -25,4 +25,17 @@ std::string export_name(std::string_view name, std::string_view signature_hash) 
   return std::string("aloft_fn_").append(name).append("_").append(signature_hash.substr(0, 8));
 }
 
+std::string plain_export_name(std::string_view qualified_name) {
+  std::string plain;
+  for (std::size_t at = 0; at < qualified_name.size(); ++at) {
+    if (qualified_name.substr(at).starts_with("::")) {
+      plain.push_back('_');
+      ++at;
+    } else {
+      plain.push_back(qualified_name[at]);
+    }
+  }
+  return plain;
+}
+
 }  // namespace aloft::compiler

@@ -22,4 +22,8 @@ namespace aloft::compiler {
 // The guest's name of a function: readable, and another one for each overload and each namespace.
 [[nodiscard]] std::string export_name(std::string_view name, std::string_view signature_hash);
 
+// The name without the hash that people can write who bring a guest of another language:
+// "demo_Tracker_update" of demo::Tracker::update. Overloads have none of their own.
+[[nodiscard]] std::string plain_export_name(std::string_view qualified_name);
+
 }  // namespace aloft::compiler

@@ -11,6 +11,7 @@
 #include "channel/tls.h"
 #include "device/explain/document.h"
 #include "device/explain/socket.h"
+#include "device/explain/timeline.h"
 #include "device/local_models.h"
 #include "device/notifier.h"
 #include "device/offload_handler.h"
@@ -168,6 +169,7 @@ class Runtime::Impl {
                    .links = [this] { return links(); }}),
         outlook_(options.prediction, options.local_workers, notifier_) {
     if (!options.policy) options.policy = local_policy();
+    if (options.explain) timeline_.emplace();
     const Needs needs = options.policy->needs();
     policy_name_ = options.policy->name();
     function::DispatchOptions dispatch{
@@ -178,7 +180,8 @@ class Runtime::Impl {
         .max_calls = options.max_calls,
         .digest_tensors = options.digest_tensors,
         .on_call = std::move(options.on_call),
-        .foresight = &outlook_};
+        .foresight = &outlook_,
+        .timeline = timeline_ ? &*timeline_ : nullptr};
     if (options.cluster == nullptr) {
       handler_.emplace(std::move(dispatch), std::move(edges), models_.graphs, log_);
     } else {
@@ -193,6 +196,7 @@ class Runtime::Impl {
   // Nobody looks at the links any more when they go.
   ~Impl() {
     explain_.reset();
+    tell_timeline_.reset();
     outlook_.watch(Needs::nothing);
   }
   Impl(const Impl&) = delete;
@@ -209,9 +213,14 @@ class Runtime::Impl {
   }
 
   void let_explain() {
-    auto made = device::ExplainSocket::listen([this] { return explanation(); });
+    using About = device::ExplainSocket::About;
+    auto made = device::ExplainSocket::listen(About::decisions, [this] { return explanation(); });
     if (made) {
       explain_ = *std::move(made);
+      made = device::ExplainSocket::listen(About::timeline, [this] { return timeline(); });
+    }
+    if (made) {
+      tell_timeline_ = *std::move(made);
     } else {
       log_(LogLevel::warning, "`aloft explain` cannot ask: " + made.error().message);
     }
@@ -249,6 +258,12 @@ class Runtime::Impl {
     return device::document(all);
   }
 
+  [[nodiscard]] std::string timeline() const {
+    std::vector<std::chrono::nanoseconds> round_trips;
+    for (const auto& link : links()) round_trips.push_back(link.round_trip);
+    return device::timeline_document(device::this_program(), timeline_->recent(), round_trips);
+  }
+
   static std::vector<device::ModuleWanted> wanted(
       const std::vector<function::ModuleToOpen>& modules) {
     std::vector<device::ModuleWanted> all;
@@ -263,8 +278,10 @@ class Runtime::Impl {
   device::Outlook outlook_;
   std::mutex policy_mutex_;
   std::string policy_name_;
+  std::optional<function::CallTimeline> timeline_;  // of the dispatcher
   std::optional<device::OffloadHandler> handler_;
   std::unique_ptr<device::ExplainSocket> explain_;
+  std::unique_ptr<device::ExplainSocket> tell_timeline_;
 };
 
 Runtime::Runtime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -203,6 +203,7 @@ void CallDispatcher::tell_of(const CallRecord& record) const {
   Foresight* const foresight = decisions_.foresight();
   if (foresight != nullptr && record.reason.code() != ReasonCode::with_object)
     foresight->ended(record);
+  if (options_.timeline != nullptr) options_.timeline->ended(record);
   if (options_.on_call) options_.on_call(record);
 }
 

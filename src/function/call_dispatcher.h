@@ -16,6 +16,7 @@
 #include "function/call_decisions.h"
 #include "function/call_hedges.h"
 #include "function/call_plan.h"
+#include "function/call_timeline.h"
 #include "function/call_watch.h"
 #include "function/elastic_calls.h"
 #include "function/elastic_places.h"
@@ -39,7 +40,8 @@ struct DispatchOptions {
   std::size_t max_calls = 1024;
   bool digest_tensors = false;
   std::function<void(const CallRecord&)> on_call;
-  Foresight* foresight = nullptr;  // borrowed; null: no policy is told forecasts
+  Foresight* foresight = nullptr;    // borrowed; null: no policy is told forecasts
+  CallTimeline* timeline = nullptr;  // borrowed; null: nobody asks when calls were
 };
 
 // Thread rule: any thread.
@@ -94,7 +96,8 @@ class CallDispatcher final : public detail::Dispatcher {
   void tell_of(const CallRecord& record) const;
   // Somebody is told how long a call takes.
   [[nodiscard]] bool timed() const {
-    return options_.on_call != nullptr || decisions_.foresight() != nullptr;
+    return options_.on_call != nullptr || options_.timeline != nullptr ||
+           decisions_.foresight() != nullptr;
   }
   // Tells the end of an asynchronous call, which may be gone after it.
   void end(detail::ElasticCall& call, TimePoint start, const Run* run);

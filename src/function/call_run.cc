@@ -1,6 +1,5 @@
 #include "function/call_run.h"
 
-#include <bit>
 #include <utility>
 
 namespace aloft::function {
@@ -60,7 +59,6 @@ CallDispatcher::Run::Run(CallDispatcher& dispatcher, detail::ElasticCall& its_ca
 }
 
 // --- News
-// --------------------------------------------------------------------------------------------------------
 
 bool CallDispatcher::Run::note(News news) {
   const std::lock_guard lock(mutex_);
@@ -79,6 +77,7 @@ void CallDispatcher::Run::bring(News news) {
 // From the link's thread, or from within a step.
 void CallDispatcher::Run::on_ended() {
   const std::lock_guard lock(mutex_);
+  if (dispatcher_.options_.timeline != nullptr) way_.answered = steady_clock::now();
   news_ |= static_cast<std::uint8_t>(News::edge);
   if (form_ == Form::waited) {
     edge_ended_.store(true, std::memory_order_release);
@@ -95,9 +94,8 @@ void CallDispatcher::Run::on_ended() {
 }
 
 bool CallDispatcher::Run::lend(CallDispatcher& dispatcher) {
-  // For so long at a time.
-  constexpr std::chrono::milliseconds kMoment{10};
-  if (&dispatcher != &dispatcher_) return false;  // another runtime is bound now
+  constexpr std::chrono::milliseconds kMoment{10};  // for so long at a time
+  if (&dispatcher != &dispatcher_) return false;    // another runtime is bound now
   const EdgeIndex edge = awaited_edge_.load(std::memory_order_acquire);
   if (edge >= dispatcher_.sessions_.size()) return false;
   dispatcher_.lenders_.fetch_add(1, std::memory_order_seq_cst);
@@ -159,7 +157,6 @@ std::optional<CallDispatcher::Run::News> CallDispatcher::Run::next_news() {
 }
 
 // --- The worker
-// --------------------------------------------------------------------------------------------------
 
 CallPlan::Steps CallDispatcher::Run::begin_plan(const Decided& decided) {
   instead_of_edge_ = decided.instead_of_edge;
@@ -293,7 +290,6 @@ CallPlan::Steps CallDispatcher::Run::handle_hedge() {
 }
 
 // --- Steps
-// -------------------------------------------------------------------------------------------------------
 
 void CallDispatcher::Run::take(const CallPlan::Steps& steps) {
   for (const CallPlan::Step& step : steps) take(step);
@@ -315,6 +311,7 @@ void CallDispatcher::Run::take(const CallPlan::Step& step) {
 }
 
 void CallDispatcher::Run::call_edge(EdgeIndex edge) {
+  if (dispatcher_.options_.timeline != nullptr) way_.encode = steady_clock::now();
   if (!std::exchange(encoded_, true)) call.encode(arguments_);
   call.record.input_bytes = arguments_.size();
   edge_ = edge;
@@ -344,6 +341,7 @@ void CallDispatcher::Run::call_edge(EdgeIndex edge) {
              .digest_tensors = dispatcher_.options_.digest_tensors,
              .haste = form_ == Form::future ? channel::Haste::none : channel::Haste::now};
   awaited_edge_.store(edge, std::memory_order_release);
+  if (dispatcher_.options_.timeline != nullptr) way_.sent = steady_clock::now();
   sessions[edge]->start(*this);
 }
 
@@ -389,7 +387,8 @@ void CallDispatcher::Run::begin_hedge() {
   }
   std::vector<std::byte> copy;
   copy.reserve(arguments_.size());
-  for (const auto segment : arguments_.segments())
+  // As the link has them: it may be reading them now, so that nobody lists them anew.
+  for (const auto segment : request.arguments)
     copy.insert(copy.end(), segment.begin(), segment.end());
   if (dispatcher_.log_.wants(LogLevel::debug)) {
     dispatcher_.log_(LogLevel::debug, name_of(call.record) + ": is run here as well, since edge " +
@@ -415,6 +414,8 @@ void CallDispatcher::Run::tell() {
       record.edge_queue = std::chrono::microseconds(reply.head.queue_us);
       record.edge_inference = std::chrono::microseconds(reply.head.inference_us);
       record.tensor_digests = std::move(reply.head.tensor_digests);
+      if (dispatcher_.options_.timeline != nullptr)
+        dispatcher_.options_.timeline->answered(record.number, way_);
       break;
     case Source::here: break;
     case Source::hedge:

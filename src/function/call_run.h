@@ -92,7 +92,8 @@ class CallDispatcher::Run final : public detail::ElasticCall::Attachment,
   std::optional<CodedArguments> coded_;
   std::unique_ptr<WantedCheck> check_;  // of what the images' codec costs
   TimePoint sent_at_{};
-  EdgeIndex edge_ = 0;  // the last that the call was begun at
+  CallTiming::Way way_;  // for a timeline
+  EdgeIndex edge_ = 0;   // the last that the call was begun at
   bool instead_of_edge_ = false;
   bool ran_ = false;                     // here: written by who runs it, read once it has ended
   std::optional<CallPlan::Time> armed_;  // future: when the watch calls

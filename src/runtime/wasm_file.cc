@@ -89,6 +89,18 @@ void append_text(std::vector<std::byte>& out, const std::string& text) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
+void append_name(std::vector<std::byte>& out, const std::string& name) {
+  append_number(out, name.size());
+  append_text(out, name);
+}
+
+void append_section(std::vector<std::byte>& out, std::uint8_t id,
+                    std::span<const std::byte> payload) {
+  out.push_back(static_cast<std::byte>(id));
+  append_number(out, payload.size());
+  out.insert(out.end(), payload.begin(), payload.end());
+}
+
 bool read_imports(std::span<const std::byte> content, WasmInterface& result) {
   Cursor cursor(content);
   std::uint32_t count = cursor.number();
@@ -126,6 +138,23 @@ bool read_exports(std::span<const std::byte> content, WasmInterface& result) {
     result.exports.push_back({std::move(name), is_function});
   }
   return cursor.ok() && cursor.at_end();
+}
+
+// An exports' section with other names.
+std::vector<std::byte> renamed(std::span<const std::byte> content,
+                               const std::map<std::string, std::string>& renames) {
+  std::vector<std::byte> payload;
+  Cursor cursor(content);
+  std::uint32_t count = cursor.number();
+  append_number(payload, count);
+  for (; count > 0 && cursor.ok(); --count) {
+    const std::string name = cursor.name();
+    const auto found = renames.find(name);
+    append_name(payload, found == renames.end() ? name : found->second);
+    payload.push_back(static_cast<std::byte>(cursor.byte()));
+    append_number(payload, cursor.number());
+  }
+  return payload;
 }
 
 }  // namespace
@@ -171,14 +200,33 @@ Result<WasmInterface> read_interface(std::span<const WasmSection> sections) {
   return result;
 }
 
+Result<std::vector<std::byte>> rename_exports(std::span<const std::byte> file,
+                                              const std::map<std::string, std::string>& renames) {
+  const auto sections = read_sections(file);
+  if (!sections) return std::unexpected(sections.error());
+  if (const auto interface = read_interface(*sections); !interface)
+    return std::unexpected(interface.error());
+  std::vector<std::byte> out;
+  std::size_t copied = 0;
+  for (std::size_t i = 0; i < sections->size(); ++i) {
+    const WasmSection& section = (*sections)[i];
+    if (section.id != kExports) continue;
+    const auto before = file.subspan(copied, section.begin - copied);
+    out.insert(out.end(), before.begin(), before.end());
+    append_section(out, kExports, renamed(section.content, renames));
+    copied = i + 1 < sections->size() ? (*sections)[i + 1].begin : file.size();
+  }
+  const auto rest = file.subspan(copied);
+  out.insert(out.end(), rest.begin(), rest.end());
+  return out;
+}
+
 std::vector<std::byte> make_custom_section(const std::string& name, const std::string& content) {
   std::vector<std::byte> payload;
-  append_number(payload, name.size());
-  append_text(payload, name);
+  append_name(payload, name);
   append_text(payload, content);
-  std::vector<std::byte> section{std::byte{kCustom}};
-  append_number(section, payload.size());
-  section.insert(section.end(), payload.begin(), payload.end());
+  std::vector<std::byte> section;
+  append_section(section, kCustom, payload);
   return section;
 }
 

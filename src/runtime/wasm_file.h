@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,11 @@ struct WasmInterface {
 [[nodiscard]] Result<std::vector<WasmSection>> read_sections(std::span<const std::byte> file);
 // At most 1,000 imports and 10,000 exports. Errors: corrupt.
 [[nodiscard]] Result<WasmInterface> read_interface(std::span<const WasmSection> sections);
+
+// The file with its exports under other names: `renames` has a new name for some of the old ones.
+// What is at other places than its exports stays as it is. Errors: corrupt.
+[[nodiscard]] Result<std::vector<std::byte>> rename_exports(
+    std::span<const std::byte> file, const std::map<std::string, std::string>& renames);
 
 // A custom section's bytes.
 [[nodiscard]] std::vector<std::byte> make_custom_section(const std::string& name,

@@ -55,6 +55,10 @@ fs::path explain_socket(const fs::path& folder, pid_t pid) {
   return folder / (std::to_string(pid) + std::string(kSuffix));
 }
 
+fs::path timeline_socket(const fs::path& folder, pid_t pid) {
+  return folder / (std::to_string(pid) + ".timeline");
+}
+
 std::vector<pid_t> explained_processes(const fs::path& folder) {
   std::vector<pid_t> processes;
   std::error_code error;

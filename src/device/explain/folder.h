@@ -22,6 +22,8 @@ namespace aloft::device {
 [[nodiscard]] Result<std::filesystem::path> make_explain_folder();
 
 [[nodiscard]] std::filesystem::path explain_socket(const std::filesystem::path& folder, pid_t pid);
+// Beside it, of a process that has the former: when its last calls were (timeline.h).
+[[nodiscard]] std::filesystem::path timeline_socket(const std::filesystem::path& folder, pid_t pid);
 // The processes that have one there, rising; also those that ended without removing it.
 [[nodiscard]] std::vector<pid_t> explained_processes(const std::filesystem::path& folder);
 

@@ -1,0 +1,129 @@
+# Guests in other languages than C++, built with the SDKs under guest/. docs/languages.md says what a guest contains.
+#
+#   aloft_c_guest(NAME SOURCES file... [INCLUDE_DIRECTORIES folder...])
+#   aloft_rust_guest(NAME ROOT file.rs [DEPENDS file...])
+#   aloft_go_guest(NAME PACKAGE folder)
+#   aloft_assemblyscript_guest(NAME ENTRY file.ts)
+#
+# each give a target NAME that builds the guest, and set ALOFT_GUEST_FILE to the file: for aloft_add_foreign_module(). The
+# compilers are ALOFT_GUEST_RUSTC, ALOFT_GUEST_GO and ALOFT_GUEST_ASC: programs that compile for a guest whatever they are
+# given, as those that third_party/guest-languages fetches do. Where one is not there, its function must not be called.
+
+# Whoever includes this has included AloftModule.cmake.
+
+include_guard(GLOBAL)
+
+foreach(_name IN ITEMS ALOFT_GUEST_CC ALOFT_GUEST_FLAGS)
+  set_property(GLOBAL PROPERTY ALOFT_MODULE_${_name} "${${_name}}")
+endforeach()
+
+foreach(_pair IN ITEMS "RUSTC;rust;aloft-rustc" "GO;go;aloft-go" "ASC;assemblyscript;aloft-asc")
+  list(GET _pair 0 _variable)
+  list(GET _pair 1 _folder)
+  list(GET _pair 2 _program)
+  find_program(ALOFT_GUEST_${_variable} NAMES ${_program} PATHS ${ALOFT_MODULE_ROOT}/build/deps/${_folder}/bin
+    DOC "Compiler for guests")
+endforeach()
+
+# The folder of a guest, and the file that it will be.
+macro(_aloft_guest_folder name)
+  get_property(root GLOBAL PROPERTY ALOFT_MODULE_ROOT)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.guest)
+  set(file ${folder}/guest.wasm)
+  file(MAKE_DIRECTORY ${folder})
+endmacro()
+
+function(aloft_c_guest name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;INCLUDE_DIRECTORIES")
+  _aloft_guest_folder(${name})
+  get_property(guest_cc GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_CC)
+  get_property(guest_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_FLAGS)
+  get_property(sysroot GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_SYSROOT)
+  get_property(link_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_LINK_FLAGS)
+  set(flags -I${root}/guest/c/include)
+  foreach(include IN LISTS arg_INCLUDE_DIRECTORIES)
+    cmake_path(ABSOLUTE_PATH include NORMALIZE)
+    list(APPEND flags -I${include})
+  endforeach()
+  set(objects)
+  foreach(source IN LISTS arg_SOURCES ITEMS ${root}/guest/c/aloft_guest.c ${root}/guest/c/aloft_codec.c)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE)
+    cmake_path(GET source FILENAME object)
+    set(object ${folder}/${object}.o)
+    add_custom_command(OUTPUT ${object}
+      COMMAND ${guest_cc} -std=c23 ${guest_flags} -Wall -Wextra -ffunction-sections -fdebug-compilation-dir=.
+        -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${root}/= -ffile-prefix-map=${sysroot}/=
+        ${flags} -MD -MF ${object}.d -c ${source} -o ${object}
+      DEPENDS ${source}
+      DEPFILE ${object}.d
+      COMMENT "Compiling the C guest ${name}"
+      VERBATIM)
+    list(APPEND objects ${object})
+  endforeach()
+  # The stack lies below the data: running out of it traps, and does not write over the data.
+  add_custom_command(OUTPUT ${file}
+    COMMAND ${guest_cc} --target=wasm32-wasi --sysroot=${sysroot} ${link_flags}
+      -Wl,--stack-first -Wl,-z,stack-size=1048576 ${objects} -o ${file}
+    DEPENDS ${objects}
+    COMMENT "Linking the C guest ${name}"
+    VERBATIM)
+  add_custom_target(${name} DEPENDS ${file})
+  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+endfunction()
+
+function(aloft_rust_guest name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "ROOT" "DEPENDS")
+  _aloft_guest_folder(${name})
+  cmake_path(ABSOLUTE_PATH arg_ROOT NORMALIZE)
+  file(GLOB sdk CONFIGURE_DEPENDS ${root}/guest/rust/src/*.rs)
+  set(flags --edition 2021 -C opt-level=3 -C strip=debuginfo --remap-path-prefix ${root}/=
+    --remap-path-prefix ${CMAKE_SOURCE_DIR}/=)
+  set(library ${folder}/libaloft_guest.rlib)
+  add_custom_command(OUTPUT ${library}
+    COMMAND ${ALOFT_GUEST_RUSTC} ${flags} --crate-type rlib --crate-name aloft_guest ${root}/guest/rust/src/lib.rs -o ${library}
+    DEPENDS ${sdk}
+    COMMENT "Compiling the guest SDK for Rust"
+    VERBATIM)
+  add_custom_command(OUTPUT ${file}
+    COMMAND ${ALOFT_GUEST_RUSTC} ${flags} --crate-type cdylib --crate-name guest --extern aloft_guest=${library} ${arg_ROOT}
+      -o ${file}
+    DEPENDS ${arg_ROOT} ${arg_DEPENDS} ${library}
+    COMMENT "Compiling the Rust guest ${name}"
+    VERBATIM)
+  add_custom_target(${name} DEPENDS ${file})
+  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+endfunction()
+
+function(aloft_go_guest name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE" "")
+  _aloft_guest_folder(${name})
+  cmake_path(ABSOLUTE_PATH arg_PACKAGE NORMALIZE)
+  file(GLOB sources CONFIGURE_DEPENDS ${root}/guest/go/*.go ${root}/guest/go/go.mod ${arg_PACKAGE}/*.go ${arg_PACKAGE}/go.mod)
+  # `-C` must be the first flag.
+  add_custom_command(OUTPUT ${file}
+    COMMAND ${ALOFT_GUEST_GO} build -C ${arg_PACKAGE} -trimpath -buildvcs=false -ldflags=-s -buildmode=c-shared -o ${file} .
+    DEPENDS ${sources}
+    COMMENT "Compiling the Go guest ${name}"
+    VERBATIM)
+  add_custom_target(${name} DEPENDS ${file})
+  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+endfunction()
+
+function(aloft_assemblyscript_guest name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "ENTRY" "")
+  _aloft_guest_folder(${name})
+  cmake_path(ABSOLUTE_PATH arg_ENTRY NORMALIZE)
+  cmake_path(GET arg_ENTRY PARENT_PATH beside)
+  file(GLOB sources CONFIGURE_DEPENDS ${root}/guest/assemblyscript/*.ts ${beside}/*.ts)
+  # Names in the module begin where the compiler does.
+  cmake_path(RELATIVE_PATH arg_ENTRY BASE_DIRECTORY ${root} OUTPUT_VARIABLE entry)
+  add_custom_command(OUTPUT ${file}
+    COMMAND ${ALOFT_GUEST_ASC} ${entry} --path ${root}/guest --lib ${root}/guest/assemblyscript/global
+      -O3 --runtime incremental --exportStart _initialize --use abort=aloftAbort -o ${file}
+    WORKING_DIRECTORY ${root}
+    DEPENDS ${sources}
+    COMMENT "Compiling the AssemblyScript guest ${name}"
+    VERBATIM)
+  add_custom_target(${name} DEPENDS ${file})
+  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+endfunction()

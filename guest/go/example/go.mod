@@ -1,0 +1,7 @@
+module scale
+
+go 1.24
+
+require aloft v0.0.0
+
+replace aloft => ../
