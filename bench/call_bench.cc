@@ -104,7 +104,7 @@ using Key = std::tuple<std::string, bool, std::size_t, std::size_t>;  // side, t
 double median(const std::vector<Block>& blocks, double Block::* field) {
   std::vector<double> values;
   for (const Block& block : blocks) values.push_back(block.*field);
-  return median(std::move(values));
+  return quantile(std::move(values), 0.5);
 }
 
 // The ratio of two sides' medians, and what it is to be.

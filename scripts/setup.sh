@@ -122,6 +122,18 @@ ensure_uplot() {
   provide uplot "$folder" "fetching uPlot" "$root/third_party/uplot/fetch.sh"
 }
 
+# Pages of the documentation, for `./dev docs` alone.
+ensure_mkdocs() {
+  provide mkdocs "$(keyed_folder mkdocs scripts/fetch-mkdocs third_party/mkdocs/requirements.txt)" \
+    "fetching MkDocs" "$root/scripts/fetch-mkdocs"
+}
+
+ensure_doxygen() {
+  command -v doxygen > /dev/null && return
+  ((EUID == 0)) || die "doxygen is missing; as root: apt-get install --no-install-recommends doxygen"
+  step "installing doxygen" doxygen "$root/scripts/apt-install" doxygen
+}
+
 # Another kind of processor, for `./dev test --only arm64` alone.
 ensure_arm64() {
   provide arm64 "$(keyed_folder arm64 scripts/fetch-arm64 third_party/onnxruntime/requirements-arm64.txt)" \

@@ -86,16 +86,29 @@ void print_device(const Json& device) {
   std::printf("device  %s\n", line.empty() ? "no sensor says anything" : line.c_str());
 }
 
+// Of a number in thousandths of a unit: a few digits, and the unit itself where that reads better.
+std::string scaled(const Json& object, const char* key, const char* thousandths, const char* unit) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return "-";
+  const double value = found->get<double>();
+  const bool large = value >= 1000;
+  const double shown = large ? value / 1e3 : value;
+  char text[48];
+  std::snprintf(text, sizeof text, shown < 10 ? "%.2g %s" : "%.0f %s", shown,
+                large ? unit : thousandths);
+  return text;
+}
+
 void print_forecast(const char* place, const Json& function, const char* key) {
   const auto found = function.find(key);
   if (found == function.end()) {
     std::printf("  %-6s nothing is known\n", place);
     return;
   }
-  const std::string energy = number(*found, "millijoules", "%.3g mJ");
+  const std::string energy = scaled(*found, "millijoules", "mJ", "J");
   std::printf("  %-6s predicted %s (nine in ten %s)%s, last known %s ago\n", place,
-              number(*found, "p50_ms", "%.3g ms").c_str(),
-              number(*found, "p90_ms", "%.3g ms").c_str(),
+              scaled(*found, "p50_ms", "ms", "s").c_str(),
+              scaled(*found, "p90_ms", "ms", "s").c_str(),
               energy == "-"
                   ? ""
                   : (", " + energy + (found->value("energy", "") == "model" ? " by the model" : ""))
@@ -119,7 +132,7 @@ void print_link(const Json& function) {
   add("uplink_bytes_per_second", kMbit, "%.3g Mbit/s up");
   add("downlink_bytes_per_second", kMbit, "%.3g Mbit/s down");
   if (!line.empty()) line += " as calls have seen it";
-  add("loss", 100, "%.2g %% of it sent anew");
+  add("loss", 100, "%.2g %% of the segments sent anew");
   if (!line.empty()) std::printf("  %-6s %s\n", "link", line.c_str());
 }
 

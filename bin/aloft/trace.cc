@@ -97,7 +97,6 @@ void add_trace_command(CLI::App& app, Context& context) {
       ->check(CLI::PositiveNumber);
   at->add_option("--out", options->events, "file for Perfetto, in the trace event format");
   at->add_option("--otlp", options->otlp, "file for a collector of OpenTelemetry (OTLP, JSON)");
-  at->require_option(1, 3);
   at->callback([&context, options] {
     if (options->events.empty() && options->otlp.empty()) {
       return failed(context, {Errc::invalid_argument, "say where to: --out FILE, --otlp FILE"});

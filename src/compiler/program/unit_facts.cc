@@ -31,8 +31,8 @@ FunctionFacts facts_of(const std::string& symbol, CXCursor definition) {
   if (facts.is_function) {
     Diagnostics diagnostics;
     const Tag written = tag_of(definition);
-    const std::optional<Function> function =
-        model_function(definition, written == Tag::none ? Tag::pure : written, diagnostics);
+    const std::optional<Function> function = model_function(
+        definition, written == Tag::none ? Tag::pure : written, Body::here, diagnostics);
     if (function) facts.signature = function->signature;
     facts.declaration = diagnostics.all();
   }
