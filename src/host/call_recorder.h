@@ -28,7 +28,7 @@
 namespace aloft::host {
 
 struct RecorderOptions {
-  std::filesystem::path folder;                    // made when missing, for this user alone
+  std::filesystem::path folder = {};               // made when missing, for this user alone
   std::size_t calls = 100;                         // kept; the oldest goes when one more comes
   std::uint64_t bytes = std::uint64_t{256} << 20;  // of all of them; a bigger call is not kept
   std::vector<std::string> functions = {};         // qualified names; empty: all
