@@ -115,10 +115,10 @@ function(aloft_assemblyscript_guest name)
   cmake_path(ABSOLUTE_PATH arg_ENTRY NORMALIZE)
   cmake_path(GET arg_ENTRY PARENT_PATH beside)
   file(GLOB sources CONFIGURE_DEPENDS ${root}/guest/assemblyscript/*.ts ${beside}/*.ts)
-  # Names in the module begin where the compiler does.
+  # Names in the module begin where the compiler does. asc looks for a --lib below its own folder, even an absolute one.
   cmake_path(RELATIVE_PATH arg_ENTRY BASE_DIRECTORY ${root} OUTPUT_VARIABLE entry)
   add_custom_command(OUTPUT ${file}
-    COMMAND ${ALOFT_GUEST_ASC} ${entry} --path ${root}/guest --lib ${root}/guest/assemblyscript/global
+    COMMAND ${ALOFT_GUEST_ASC} ${entry} --path guest --lib guest/assemblyscript/global
       -O3 --runtime incremental --exportStart _initialize --use abort=aloftAbort -o ${file}
     WORKING_DIRECTORY ${root}
     DEPENDS ${sources}

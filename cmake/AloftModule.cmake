@@ -52,6 +52,7 @@ set_property(GLOBAL PROPERTY ALOFT_GUEST_COMPILE_C
 
 # The part of every guest that is the same: the ABI's common exports and aloft::nn.
 set(_objects)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/guest)
 foreach(_source IN ITEMS abi abort nn object)
   set(_object ${CMAKE_BINARY_DIR}/guest/${_source}.o)
   add_custom_command(OUTPUT ${_object}

@@ -139,7 +139,10 @@ TEST(Seal, gives_an_export_with_a_plain_name_its_full_one) {
   const auto sealed = seal(module_with(exports), manifest());
   ASSERT_TRUE(sealed.has_value()) << sealed.error().message;
   std::ranges::replace(exports, std::string("demo_f"), std::string("aloft_fn_f_12345678"));
-  const Sealed named = seal(module_with(exports), manifest()).value();
+  // The lengths of sections may be written in more bytes than they need; those of a section that
+  // was written anew are not.
+  const auto linked = runtime::rename_exports(module_with(exports), {}).value();
+  const Sealed named = seal(linked, manifest()).value();
   EXPECT_EQ(sealed->file, named.file) << "it differs from one that was linked with the full name";
 }
 

@@ -7,6 +7,7 @@
 
 #include "conformance.aloft.h"
 #include "conformance.h"
+#include "inference/testing/onnx_writer.h"
 #include "support/demo.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
@@ -21,10 +22,13 @@ using namespace std::chrono_literals;
 
 TEST(Versions, of_a_module_are_in_any_language_while_its_object_goes_on) {
   const TempDir cache;
+  const auto model = inference::testing::doubling_model({1});
+  write_file(cache.path() / "doubling.onnx", model);
   auto edge = DemoEdge::start(cache.path());
   ASSERT_TRUE(edge) << edge.error().message;
   RuntimeOptions options;
   options.edges = {"127.0.0.1:" + std::to_string(edge->port())};
+  options.models = {{"doubling", cache.path() / "doubling.onnx"}};
   options.policy = remote_policy();
   options.call_timeout = 60s;
   options.functions["conformance::language"].fallback = Fallback::none;
