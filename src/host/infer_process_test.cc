@@ -18,7 +18,9 @@
 
 #include "inference/service/testing/both_sides.h"
 #include "support/eventually.h"
+#include "support/process_tree.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::host {
@@ -28,13 +30,9 @@ namespace fs = std::filesystem;
 namespace onnx = inference::testing;
 using namespace inference::service::testing;
 using aloft::testing::binary_dir;
+using aloft::testing::read_text;
 using ::testing::HasSubstr;
 constexpr uid_t kUser = 1'879'100'000;
-
-std::string read_text(const fs::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // While it lives, what this process and those that it starts write to standard error is in a file.
 class StandardErrorIn {
@@ -110,9 +108,8 @@ class InferProcessTest : public ::testing::Test {
   };
   // The process itself: the child of the one that waits for it.
   [[nodiscard]] pid_t inner() {
-    const auto outer = std::to_string(process_->pid());
-    const auto children = read_text("/proc/" + outer + "/task/" + outer + "/children");
-    return children.empty() ? -1 : static_cast<pid_t>(std::stol(children));
+    const auto children = aloft::testing::children_of(process_->pid());
+    return children.empty() ? -1 : children.front();
   }
 
   aloft::testing::TempDir folder_;

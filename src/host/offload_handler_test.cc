@@ -25,8 +25,10 @@
 #include "inference/testing/onnx_writer.h"
 #include "support/eventually.h"
 #include "support/process.h"
+#include "support/process_tree.h"
 #include "support/raw_ue.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::host {
@@ -41,15 +43,11 @@ using aloft::testing::eventually;
 using aloft::testing::ModuleFile;
 using aloft::testing::Process;
 using aloft::testing::RawUe;
+using aloft::testing::read_text;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr uid_t kFirstUser = 1'879'100'000;
-
-std::string read_text(const fs::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 class HostTest : public ::testing::Test {
  protected:
@@ -170,9 +168,8 @@ class HostTest : public ::testing::Test {
   }
   // The handler's process: the child of the one that waits for it.
   static pid_t inner(pid_t outer) {
-    const auto children = read_text("/proc/" + std::to_string(outer) + "/task/" +
-                                    std::to_string(outer) + "/children");
-    return children.empty() ? -1 : static_cast<pid_t>(std::stol(children));
+    const auto children = aloft::testing::children_of(outer);
+    return children.empty() ? -1 : children.front();
   }
   // Processes of this test's, by what they were started as.
   [[nodiscard]] static std::set<pid_t> tenants_processes() {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "support/demo.h"
+#include "support/process_tree.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -69,18 +70,6 @@ class ClusterTest : public ::testing::Test {
     EXPECT_EQ(result.at("frames"), frames);
     for (const char* none : {"frames_lost", "frames_duplicated", "frames_reordered", "fallbacks"})
       EXPECT_EQ(result.at(none), 0) << none;
-  }
-
-  // The process of this name that `parent` has started.
-  static std::optional<pid_t> child_of(pid_t parent, const std::string& name) {
-    const std::string of = std::to_string(parent);
-    std::ifstream children("/proc/" + of + "/task/" + of + "/children");
-    for (pid_t child = 0; children >> child;) {
-      std::string command;
-      std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), command);
-      if (command == name) return child;
-    }
-    return std::nullopt;
   }
 
   TempDir state_;

@@ -10,6 +10,7 @@
 #include "support/netns.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 #include <aloft/cluster.h>
 #include <aloft/runtime.h>
@@ -35,11 +36,6 @@ std::vector<std::string> find_until(ManagerSource& source, Good good) {
     if (!found || good(*found) || std::chrono::steady_clock::now() > end)
       return found.value_or(std::vector<std::string>{});
   }
-}
-
-std::string text_of(const std::filesystem::path& file) {
-  const auto bytes = read_file(file);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 class Discovery : public ::testing::Test {
@@ -93,9 +89,9 @@ TEST_F(Discovery, a_manager_is_found_from_another_machine_until_it_ends) {
   // What is found is asked: this manager knows the device's tenant, and has no host.
   ClusterOptions wanted;
   wanted.sources = {source};
-  wanted.authority = text_of(keys_ + "/ca.pem");
-  wanted.certificate = text_of(keys_ + "/tenant-default.pem");
-  wanted.key = text_of(keys_ + "/tenant-default.key");
+  wanted.authority = read_text(keys_ + "/ca.pem");
+  wanted.certificate = read_text(keys_ + "/tenant-default.pem");
+  wanted.key = read_text(keys_ + "/tenant-default.key");
   auto cluster = join_cluster(std::move(wanted));
   ASSERT_TRUE(cluster) << cluster.error().message;
   RuntimeOptions options;

@@ -18,6 +18,7 @@
 #include "support/eventually.h"
 #include "support/http_get.h"
 #include "support/small_cluster.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 #include <aloft/cluster.h>
 #include <aloft/runtime.h>
@@ -202,8 +203,7 @@ TEST_F(Operations, a_host_shows_what_its_tenants_do) {
 
 // What follows `name` in a file of deploy/, up to the end of the line.
 std::string after(const std::string& file, const std::string& name) {
-  const auto bytes = read_file(source_dir() / "deploy" / file);
-  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string text = read_text(source_dir() / "deploy" / file);
   const auto begin = text.find(name);
   if (begin == std::string::npos) return {};
   const auto from = begin + name.size();

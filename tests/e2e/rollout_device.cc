@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "support/text_file.h"
 #include "tally.aloft.h"
 #include "tally.h"
 #include <aloft/cluster.h>
@@ -26,11 +26,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using aloft::testing::read_text;
 
 void say(const std::string& line) {
   static std::mutex mutex;
@@ -76,9 +72,9 @@ int main(int argc, char** argv) {
 
   aloft::ClusterOptions wanted;
   wanted.managers = {manager};
-  wanted.authority = text_of(keys + "/ca.pem");
-  wanted.certificate = text_of(keys + "/tenant-default.pem");
-  wanted.key = text_of(keys + "/tenant-default.key");
+  wanted.authority = read_text(keys + "/ca.pem");
+  wanted.certificate = read_text(keys + "/tenant-default.pem");
+  wanted.key = read_text(keys + "/tenant-default.key");
   wanted.memory_bytes = 64U << 20U;
   wanted.cpu_millicores = 50;
   auto cluster = aloft::join_cluster(std::move(wanted));

@@ -1,7 +1,6 @@
 // A new version of a module for a part of the devices of a cluster: devices, manager, host and what
 // runs there are processes of their own.
 #include <csignal>
-#include <fstream>
 #include <list>
 #include <map>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "cluster/rollout_versions.h"
 #include "support/extent.h"
 #include "support/process.h"
+#include "support/process_tree.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -133,13 +133,9 @@ class RolloutTest : public ::testing::Test {
       EXPECT_EQ(device.process.wait(kPatience), 0) << device.process.transcript();
   }
   void kill_manager() {
-    const std::string of = std::to_string(up_->pid());
-    std::ifstream children("/proc/" + of + "/task/" + of + "/children");
-    for (pid_t child = 0; children >> child;) {
-      std::string command;
-      std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), command);
-      if (command == "aloft-manager") ASSERT_EQ(::kill(child, SIGKILL), 0);
-    }
+    const auto manager = child_of(up_->pid(), "aloft-manager");
+    ASSERT_TRUE(manager);
+    ASSERT_EQ(::kill(*manager, SIGKILL), 0);
   }
 
   TempDir state_;

@@ -13,6 +13,7 @@
 #include "support/process.h"
 #include "support/raw_ue.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -20,10 +21,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-
-std::string text_of(const std::vector<std::byte>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // Replaces all of `from` by `to`, of the same length, so that no size in the file changes.
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
@@ -76,7 +73,7 @@ class BadInput : public ::testing::Test {
 };
 
 TEST_F(BadInput, a_module_with_a_flipped_byte_is_corrupt) {
-  std::string module = text_of(read_file(repository_ / "probe.wasm"));
+  std::string module = read_text(repository_ / "probe.wasm");
   module[module.size() / 3] = static_cast<char>(module[module.size() / 3] ^ 0x20);
   const auto opened = open_changed(module);
   ASSERT_FALSE(opened);
@@ -86,7 +83,7 @@ TEST_F(BadInput, a_module_with_a_flipped_byte_is_corrupt) {
 }
 
 TEST_F(BadInput, a_module_that_is_cut_off_is_corrupt_or_has_no_manifest) {
-  std::string module = text_of(read_file(repository_ / "probe.wasm"));
+  std::string module = read_text(repository_ / "probe.wasm");
   module.resize(module.size() / 2);
   const auto opened = open_changed(module);
   ASSERT_FALSE(opened);
@@ -95,7 +92,7 @@ TEST_F(BadInput, a_module_that_is_cut_off_is_corrupt_or_has_no_manifest) {
 }
 
 TEST_F(BadInput, an_export_that_is_missing_is_named) {
-  std::string module = text_of(read_file(repository_ / "probe.wasm"));
+  std::string module = read_text(repository_ / "probe.wasm");
   // In the manifest alone: the code's own name of the export stays.
   const std::size_t manifest = module.rfind("aloft.manifest");
   std::string tail = module.substr(manifest);
@@ -110,7 +107,7 @@ TEST_F(BadInput, an_export_that_is_missing_is_named) {
 }
 
 TEST_F(BadInput, an_import_outside_the_host_interface_is_refused_by_its_name) {
-  std::string module = text_of(read_file(repository_ / "probe.wasm"));
+  std::string module = read_text(repository_ / "probe.wasm");
   const std::size_t name = module.rfind("aloft.manifest");
   // The section begins before its name: its id, its size (LEB128), the size of its name.
   const std::size_t before = module.rfind('\0', name);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "support/edge_fixture.h"
+#include "support/process_tree.h"
 #include "support/relay.h"
 #include "wire/greeting.h"
 
@@ -25,14 +26,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> children;
-  std::ifstream list("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
-                     "/children");
-  for (pid_t child = 0; list >> child;) children.push_back(child);
-  return children;
-}
 
 class EdgeProcess : public EdgeFixture {};
 

@@ -22,7 +22,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <deque>
-#include <fstream>
 #include <memory>
 #include <mutex>
 #include <sstream>
@@ -35,6 +34,7 @@
 
 #include "ledger.aloft.h"
 #include "ledger.h"
+#include "support/text_file.h"
 #include <aloft/cluster.h>
 #include <aloft/object.h>
 #include <aloft/runtime.h>
@@ -42,6 +42,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using aloft::testing::read_text;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kFramesOfAnEntry = 10;
@@ -55,12 +56,6 @@ struct Options {
   std::uint64_t memory_mib = 0;
   bool verbose = false;
 };
-
-std::string text_of(const std::string& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
-}
 
 void say(const std::string& line) {
   static std::mutex mutex;
@@ -197,9 +192,9 @@ int run(const Options& options) {
 
   aloft::ClusterOptions where;
   where.managers = options.managers;
-  where.authority = text_of(options.keys + "/ca.pem");
-  where.certificate = text_of(options.keys + "/tenant-default.pem");
-  where.key = text_of(options.keys + "/tenant-default.key");
+  where.authority = read_text(options.keys + "/ca.pem");
+  where.certificate = read_text(options.keys + "/tenant-default.pem");
+  where.key = read_text(options.keys + "/tenant-default.key");
   where.memory_bytes = options.memory_mib << 20U;
   where.cpu_millicores = options.cpu_millicores;
   auto cluster = aloft::join_cluster(std::move(where));

@@ -7,10 +7,8 @@
 //   ALOFT_MOVES=1000 ALOFT_SEED=7 build/release/tests/fault_moves_test
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <random>
-#include <sstream>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -20,6 +18,7 @@
 #include "support/netns.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -40,12 +39,6 @@ std::uint64_t number_after(const std::string& output, const std::string& word) {
   return at == std::string::npos
              ? 0
              : std::strtoull(output.c_str() + at + word.size() + 1, nullptr, 10);
-}
-
-std::string text_of(const std::filesystem::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
 }
 
 // One edge on a host of its own, and what is wrong with it now.
@@ -135,7 +128,7 @@ class ThreeHosts : public ::testing::Test {
         Process::start({program(), "--stay", "--calls", std::to_string(as.calls), "--messages",
                         std::to_string(as.messages), "--answers", (out_ / "stayed").string()});
     EXPECT_TRUE(device && device->wait(60s) == 0);
-    return {text_of(out_ / "stayed"), as.calls, as.messages};
+    return {read_text(out_ / "stayed"), as.calls, as.messages};
   }
   [[nodiscard]] static std::string program() {
     return (binary_dir() / "tests/moves_device").string();
@@ -169,7 +162,7 @@ TEST_F(ThreeHosts, whatever_moves_and_whoever_dies_nothing_is_lost_or_doubled) {
   ASSERT_EQ(device->wait(10s), 0) << device->transcript() << edges_[0]->transcript()
                                   << edges_[1]->transcript();
   const std::string said = device->standard_output();
-  const Run moved{text_of(out_ / "moved"), number_after(said, "\ncalls"),
+  const Run moved{read_text(out_ / "moved"), number_after(said, "\ncalls"),
                   number_after(said, "\nmessages")};
   EXPECT_GE(moved.calls, moves);
   EXPECT_GT(moved.messages, 0U);

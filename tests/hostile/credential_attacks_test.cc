@@ -7,6 +7,7 @@
 #include "cluster/revocations.h"
 #include "host/testing/hellos.h"
 #include "identity/base64.h"
+#include "support/text_file.h"
 #include "world.h"
 
 namespace aloft::testing {
@@ -172,12 +173,7 @@ TEST_F(CredentialAttack, names_that_are_paths_or_forge_lines_are_refused) {
 TEST_F(CredentialAttack, a_token_that_signs_itself_is_refused) {
   const auto channel = grpc::CreateChannel(
       cluster().manager(),
-      grpc::SslCredentials({.pem_root_certs =
-                                [&] {
-                                  const auto pem = read_file(cluster().keys() / "ca.pem");
-                                  return std::string(reinterpret_cast<const char*>(pem.data()),
-                                                     pem.size());
-                                }(),
+      grpc::SslCredentials({.pem_root_certs = read_text(cluster().keys() / "ca.pem"),
                             .pem_private_key = {},
                             .pem_cert_chain = {}}));
   const auto stub = v1::OffloadManager::NewStub(channel);

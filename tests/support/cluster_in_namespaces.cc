@@ -4,13 +4,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "support/tenant_processes.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -35,12 +35,6 @@ std::string joined(const std::vector<std::string>& words) {
   std::string all;
   for (const std::string& word : words) all += (all.empty() ? "" : ",") + word;
   return all;
-}
-
-std::string text_of(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
 }
 
 // In place: it is mapped by those whose clock it is.
@@ -126,7 +120,7 @@ Result<void> ClusterInNamespaces::make_keys() const {
     if (auto made = aloft(std::move(command)); !made) return std::unexpected(made.error());
   }
   // The one tenant believes this publisher.
-  std::string tenants = text_of(keys() / "tenants.toml");
+  std::string tenants = read_text(keys() / "tenants.toml");
   const std::string none = "module_signers = []";
   const auto at = tenants.find(none);
   if (at == std::string::npos)

@@ -10,6 +10,7 @@
 #include "channel/tls.h"
 #include "host/testing/hellos.h"
 #include "support/temp_dir.h"
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -20,11 +21,6 @@ using namespace std::chrono_literals;
 constexpr auto kStartLimit = 60s;
 
 std::string program(const char* name) { return (binary_dir() / "bin" / name).string(); }
-
-std::string text_of(const std::filesystem::path& file) {
-  const auto bytes = read_file(file);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // The message of a status, with its code as aloft has it.
 Error error_of(const grpc::Status& status) {
@@ -138,7 +134,7 @@ Result<void> LocalCluster::start(const LocalClusterOptions& options) {
   if (auto made = aloft({"module", "keygen", keys() / "publisher"}); !made)
     return std::unexpected(made.error());
   write_file(keys() / "tenants.toml", std::as_bytes(std::span(options.tenants)));
-  authority_ = text_of(keys() / "ca.pem");
+  authority_ = read_text(keys() / "ca.pem");
   auto issuer = identity::Authority::load(keys());
   if (!issuer) return std::unexpected(issuer.error());
   issuer_ = *std::move(issuer);

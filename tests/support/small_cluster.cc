@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/text_file.h"
 #include "test_paths.h"
 
 namespace aloft::testing {
@@ -86,8 +87,7 @@ std::optional<SmallCluster::Daemon> SmallCluster::start_host(const std::string& 
 }
 
 std::string SmallCluster::text_of(const std::string& file) const {
-  const auto bytes = read_file(folder_ / ("cluster/" + file));
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return read_text(folder_ / ("cluster/" + file));
 }
 
 }  // namespace aloft::testing

@@ -1,8 +1,9 @@
 #include "support/tenant_processes.h"
 
-#include <filesystem>
 #include <fstream>
-#include <string_view>
+#include <utility>
+
+#include "support/process_tree.h"
 
 namespace aloft::testing {
 namespace {
@@ -23,16 +24,10 @@ std::string tenant_of(pid_t process) {
 
 std::map<pid_t, std::string> tenant_processes(pid_t daemon) {
   std::map<pid_t, std::string> found;
-  std::error_code error;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(daemon) + "/task";
-  // Each child is its thread's that has started it.
-  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
-    std::ifstream children(task.path() / "children");
-    for (pid_t child = 0; children >> child;) {
-      if (std::string tenant = tenant_of(child); !tenant.empty())
-        found.emplace(child, std::move(tenant));
-      found.merge(tenant_processes(child));
-    }
+  for (const pid_t child : children_of(daemon)) {
+    if (std::string tenant = tenant_of(child); !tenant.empty())
+      found.emplace(child, std::move(tenant));
+    found.merge(tenant_processes(child));
   }
   return found;
 }
