@@ -16,9 +16,10 @@ namespace {
 constexpr auto kLocalStartBound = 2s;
 // What is promised is the lease and 1 s.
 constexpr auto kPlacedAgainSlack = 5s;
-// What is promised is none. Processors that have much else to do keep a link silent for 200 ms now
-// and then, and its device goes on by itself for some frames; what a fault does lasts for seconds.
-constexpr std::uint64_t kHereOneIn = 20;
+// What is promised is none, and seen is none. Processors that have much else to do may keep a link
+// silent for 200 ms, and its device goes on by itself for a few frames; what a fault does lasts for
+// seconds.
+constexpr std::uint64_t kHereOneIn = 100;
 
 }  // namespace
 
