@@ -389,7 +389,8 @@ void CallDispatcher::Run::begin_hedge() {
   }
   std::vector<std::byte> copy;
   copy.reserve(arguments_.size());
-  for (const auto segment : arguments_.segments())
+  // As the link has them: it may be reading them now, so that nobody lists them anew.
+  for (const auto segment : request.arguments)
     copy.insert(copy.end(), segment.begin(), segment.end());
   if (dispatcher_.log_.wants(LogLevel::debug)) {
     dispatcher_.log_(LogLevel::debug, name_of(call.record) + ": is run here as well, since edge " +
