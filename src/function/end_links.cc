@@ -125,6 +125,7 @@ void EndLinks::give_up(End& end, channel::Epoch epoch) {
   give_up_stream(found->second.stream);
   give_up_stream(found->second.state_stream);
   end.attachments.erase(found);
+  detached_.notify_all();
 }
 
 void EndLinks::give_up_stream(StreamId id) {
@@ -177,6 +178,7 @@ void EndLinks::on_down() {
       end.attachments.clear();
       if (std::exchange(end.up, false)) told.push_back({end.peer.lock(), end.place});
     }
+    detached_.notify_all();
   }
   for (const Addressee& to : told) {
     if (to.peer != nullptr) to.peer->on_place_down(to.place);
@@ -194,8 +196,12 @@ void EndLinks::reopen() {
   closed_ = false;
 }
 
-bool EndLinks::idle() {
-  const std::lock_guard lock(mutex_);
+bool EndLinks::wait_idle(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return detached_.wait_until(lock, deadline, [this] { return idle(); });
+}
+
+bool EndLinks::idle() const {
   return std::ranges::all_of(ends_,
                              [](const auto& entry) { return entry.second.attachments.empty(); });
 }

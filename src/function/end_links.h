@@ -13,7 +13,9 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <compare>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -93,8 +95,8 @@ class EndLinks {
   void close();
   // After close() and on_down(): there may be another endpoint.
   void reopen();
-  // No end has an attachment here.
-  [[nodiscard]] bool idle();
+  // Waits until no end has an attachment here, or until `deadline`. Not from a callback.
+  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline);
   // For a head of which is_end_head() is true. As Receiver's functions of these names.
   [[nodiscard]] Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                               std::span<const std::byte> head,
@@ -144,6 +146,7 @@ class EndLinks {
     std::shared_ptr<EndPeer> peer;
     channel::PlaceIndex place = 0;
   };
+  [[nodiscard]] bool idle() const;
   [[nodiscard]] Addressee accept(channel::StreamId stream, const EndHead& head);
   [[nodiscard]] Addressee lose(const Stream& stream);
 
@@ -159,6 +162,7 @@ class EndLinks {
   std::map<const ModuleDescriptor*, OpenVersions> open_modules_;
   std::map<EndId, End> ends_;
   std::map<channel::StreamId, Stream> streams_;
+  std::condition_variable detached_;  // an attachment less
 };
 
 }  // namespace aloft::function

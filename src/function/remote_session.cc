@@ -226,6 +226,7 @@ Result<std::span<std::byte>> RemoteSession::on_message_begin(channel::StreamId s
            "a result of " + std::to_string(body_size) + " bytes is larger than is allowed"};
   }
   effects.end(module->streams.on_failed(stream, why));
+  if (draining_) changed_.notify_all();
   close_if_over(*module);
   return std::unexpected(why);
 }

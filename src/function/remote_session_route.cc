@@ -11,7 +11,6 @@ namespace aloft::function {
 namespace {
 
 using std::chrono::steady_clock;
-using namespace std::chrono_literals;
 
 constexpr std::string_view kSoftware = "aloft/0.1.0";
 
@@ -110,21 +109,22 @@ void RemoteSession::renew_ticket(std::vector<std::byte> ticket) {
 }
 
 bool RemoteSession::wait_idle(steady_clock::time_point deadline) {
-  constexpr auto kLook = 20ms;  // the ends do not say when they are done
+  const auto quiet = [this] {
+    return std::ranges::all_of(modules_, [](const auto& module) { return module->streams.idle(); });
+  };
   std::unique_lock lock(mutex_);
   draining_ = true;
-  for (;;) {
-    const bool quiet =
-        std::ranges::all_of(modules_, [](const auto& module) { return module->streams.idle(); });
+  bool done = false;
+  // Calls, then ends, then whether a call has come meanwhile: the two have locks of their own.
+  while (!done && changed_.wait_until(lock, deadline, quiet)) {
     lock.unlock();
-    const bool done = quiet && ends_->idle();
+    const bool ends_done = ends_->wait_idle(deadline);
     lock.lock();
-    if (done || steady_clock::now() >= deadline) {
-      draining_ = false;
-      return done;
-    }
-    changed_.wait_until(lock, std::min(deadline, steady_clock::now() + kLook));
+    if (!ends_done) break;
+    done = quiet();
   }
+  draining_ = false;
+  return done;
 }
 
 RemoteSession::LinkState RemoteSession::link_state() const {
