@@ -8,11 +8,11 @@
 #include <utility>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/wake_up.h"
 
 namespace aloft::config {
 namespace {
@@ -29,19 +29,19 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 struct FolderWatch::Impl {
   std::function<void()> changed;
   Descriptor watch{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
-  Descriptor end{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  WakeUp end;
   std::thread thread;
 
   ~Impl() {
     if (!thread.joinable()) return;
-    const std::uint64_t one = 1;
-    (void)!::write(end.get(), &one, sizeof(one));
+    end.wake();
     thread.join();
   }
 
   // False: the end has come.
   [[nodiscard]] bool wait(int milliseconds, bool& happened) const {
-    std::array<pollfd, 2> waiting{pollfd{end.get(), POLLIN, 0}, pollfd{watch.get(), POLLIN, 0}};
+    std::array<pollfd, 2> waiting{pollfd{end.descriptor(), POLLIN, 0},
+                                  pollfd{watch.get(), POLLIN, 0}};
     happened = false;
     const int ready = ::poll(waiting.data(), waiting.size(), milliseconds);
     if (ready < 0 && errno != EINTR) return false;

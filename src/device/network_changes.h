@@ -6,6 +6,8 @@
 #include <memory>
 #include <thread>
 
+#include "base/descriptor.h"
+#include "base/wake_up.h"
 #include <aloft/result.h>
 
 namespace aloft::device {
@@ -22,11 +24,11 @@ class NetworkChanges {
   NetworkChanges& operator=(const NetworkChanges&) = delete;
 
  private:
-  NetworkChanges(int socket, int stop, std::function<void()> on_change);
+  NetworkChanges(Descriptor socket, WakeUp stop, std::function<void()> on_change);
   void read();
 
-  const int socket_;
-  const int stop_;
+  const Descriptor socket_;
+  const WakeUp stop_;
   const std::function<void()> on_change_;
   std::thread thread_;
 };

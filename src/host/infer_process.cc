@@ -7,10 +7,9 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "host/infer_worker.h"
+#include "host/restart_pause.h"
 
 namespace aloft::host {
 namespace {
@@ -18,10 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using inference::service::CrashJournal;
 
-// A process that ends sooner than this after its start counts as one that cannot start.
-constexpr std::chrono::milliseconds kTooSoon{1000};
-constexpr std::chrono::milliseconds kFirstPause{100};
-constexpr std::chrono::milliseconds kLongestPause{5000};
 // Crashes with a model at hand: the first time it may have been another one's fault.
 constexpr int kMostCrashes = 2;
 
@@ -54,9 +49,7 @@ Result<std::unique_ptr<InferProcess>> InferProcess::start(InferProcessOptions op
 
 InferProcess::InferProcess(InferProcessOptions options,
                            std::unique_ptr<inference::service::CrashJournal> journal)
-    : options_(std::move(options)),
-      journal_(std::move(journal)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : options_(std::move(options)), journal_(std::move(journal)) {}
 
 InferProcess::~InferProcess() {
   {
@@ -64,10 +57,8 @@ InferProcess::~InferProcess() {
     ending_ = true;
     if (running_) (void)running_->line.send(InferEnd{});
   }
-  const std::uint64_t one = 1;
-  (void)!::write(wake_, &one, sizeof one);
+  wake_.wake();
   if (thread_.joinable()) thread_.join();
-  ::close(wake_);
 }
 
 Result<wire::Descriptor> InferProcess::connect(const InferClient& client) {
@@ -168,7 +159,7 @@ Result<InferReady> InferProcess::wait_until_ready(Running& running) const {
 }
 
 void InferProcess::run() {
-  std::chrono::milliseconds pause{};
+  RestartPause restarts;
   while (true) {
     const auto started = Clock::now();
     watch();
@@ -176,10 +167,9 @@ void InferProcess::run() {
       const std::lock_guard lock(mutex_);
       if (ending_) return;
     }
-    pause = Clock::now() - started < kTooSoon ? std::clamp(2 * pause, kFirstPause, kLongestPause)
-                                              : std::chrono::milliseconds{0};
+    auto pause = restarts.after_end(Clock::now() - started);
     while (true) {
-      pollfd woken{wake_, POLLIN, 0};
+      pollfd woken{wake_.descriptor(), POLLIN, 0};
       (void)::poll(&woken, 1, static_cast<int>(pause.count()));
       {
         const std::lock_guard lock(mutex_);
@@ -188,7 +178,7 @@ void InferProcess::run() {
       const auto ready = start_process();
       if (ready) break;
       spdlog::error("{}", ready.error().message);
-      pause = std::clamp(2 * pause, kFirstPause, kLongestPause);
+      pause = restarts.after_failure();
     }
     spdlog::info("aloft-infer runs again");
     const std::lock_guard lock(subscribers_mutex_);
@@ -203,7 +193,8 @@ void InferProcess::watch() {
     running = running_;
   }
   while (true) {
-    std::array<pollfd, 2> fds{{{running->line.socket(), POLLIN, 0}, {wake_, POLLIN, 0}}};
+    std::array<pollfd, 2> fds{
+        {{running->line.socket(), POLLIN, 0}, {wake_.descriptor(), POLLIN, 0}}};
     (void)::poll(fds.data(), fds.size(), -1);
     if (fds[1].revents != 0) break;  // ending
     auto received = running->line.receive();

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/digest.h"
+#include "base/wake_up.h"
 #include "host/child.h"
 #include "host/infer_line.h"
 #include "inference/service/crash_journal.h"
@@ -91,7 +92,7 @@ class InferProcess {
   InferProcessOptions options_;
   const std::unique_ptr<inference::service::CrashJournal> journal_;
   InferReady first_ready_;
-  int wake_ = -1;  // an eventfd
+  WakeUp wake_;
 
   std::mutex mutex_;
   std::shared_ptr<Running> running_;  // null: none now

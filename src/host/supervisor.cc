@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "host/restart_pause.h"
 
 namespace aloft::host {
 namespace {
@@ -27,12 +28,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 enum : char { kServe = 'S', kEnd = 'E', kReady = 'R', kHandOver = 'H' };
-
-// A worker that ends sooner than this after its start counts as one that cannot start, and the next
-// one is started later and later, so that a defect does not keep the machine busy.
-constexpr std::chrono::milliseconds kTooSoon{1000};
-constexpr std::chrono::milliseconds kFirstPause{100};
-constexpr std::chrono::milliseconds kLongestPause{5000};
 
 void tell(int socket, char what) {
   // A worker that is gone is noticed by its SIGCHLD.
@@ -165,12 +160,7 @@ class Supervisor {
       return;
     }
     spdlog::error("worker {} ended with {}", worker.pid, describe(raw));
-    if (Clock::now() - worker.started >= kTooSoon) {
-      pause_ = kFirstPause;
-      return;
-    }
-    may_start_at_ = Clock::now() + pause_;
-    pause_ = std::min(2 * pause_, kLongestPause);
+    may_start_at_ = Clock::now() + restarts_.after_end(Clock::now() - worker.started);
   }
 
   void kill_late() {
@@ -196,7 +186,7 @@ class Supervisor {
     // The first worker has the machine for itself until it is ready.
     if (!said_started_ || find(Role::standing_by) != workers_.end() || Clock::now() < may_start_at_)
       return;
-    if (!start_worker()) may_start_at_ = Clock::now() + kLongestPause;
+    if (!start_worker()) may_start_at_ = Clock::now() + restarts_.after_failure();
   }
 
   bool start_worker() {
@@ -253,7 +243,7 @@ class Supervisor {
   std::optional<Descriptor> signals_;
   std::list<Worker> workers_;
   bool said_started_ = false;
-  std::chrono::milliseconds pause_ = kFirstPause;
+  RestartPause restarts_;
   Clock::time_point may_start_at_{};
   std::optional<int> status_;  // set: workers are being ended, this is what supervise() gives
 };

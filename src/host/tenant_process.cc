@@ -5,18 +5,12 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace aloft::host {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A process that ends sooner than this after its start counts as one that cannot start.
-constexpr std::chrono::milliseconds kTooSoon{1000};
-constexpr std::chrono::milliseconds kFirstPause{100};
-constexpr std::chrono::milliseconds kLongestPause{5000};
 // From one line to the inference process to the next, of a handler that loses them.
 constexpr std::chrono::milliseconds kInferencePause{200};
 
@@ -61,14 +55,11 @@ Result<std::unique_ptr<TenantProcess>> TenantProcess::start(TenantProcessOptions
 }
 
 TenantProcess::TenantProcess(TenantProcessOptions options, std::unique_ptr<TenantPlace> place)
-    : options_(std::move(options)),
-      place_(std::move(place)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { run(); }) {
+    : options_(std::move(options)), place_(std::move(place)), thread_([this] { run(); }) {
   if (options_.inference != nullptr) {
     subscription_.emplace(*options_.inference, [this] {
       inference_restarted_ = true;
-      nudge();
+      wake_.wake();
     });
   }
 }
@@ -77,12 +68,6 @@ TenantProcess::~TenantProcess() {
   subscription_.reset();
   end();
   thread_.join();
-  ::close(wake_);
-}
-
-void TenantProcess::nudge() {
-  const std::uint64_t one = 1;
-  (void)!::write(wake_, &one, sizeof one);
 }
 
 std::vector<std::string> TenantProcess::missing() {
@@ -180,7 +165,7 @@ void TenantProcess::limit_inference(std::uint32_t cpu_millicores, std::uint32_t 
   // Which engine it has is decided with its connection.
   if ((std::exchange(client.gpus, gpus) == 0) == (gpus == 0)) return;
   for (const auto& worker : workers_) worker->inference_due = Clock::now();
-  nudge();
+  wake_.wake();
 }
 
 void TenantProcess::give_inference(Worker& worker) {
@@ -195,7 +180,7 @@ void TenantProcess::give_inference(Worker& worker) {
 void TenantProcess::end() {
   std::unique_lock lock(mutex_);
   ending_ = true;
-  nudge();
+  wake_.wake();
   changed_.wait(lock, [this] { return workers_.empty(); });
 }
 
@@ -259,7 +244,7 @@ void TenantProcess::run() {
 }
 
 void TenantProcess::step() {
-  std::vector<pollfd> fds{{wake_, POLLIN, 0}};
+  std::vector<pollfd> fds{{wake_.descriptor(), POLLIN, 0}};
   auto due = Clock::time_point::max();
   {
     const std::lock_guard lock(mutex_);
@@ -278,8 +263,7 @@ void TenantProcess::step() {
     if (!ending_ && !serving) due = std::min(due, start_at_);
   }
   (void)::poll(fds.data(), fds.size(), until(due));
-  std::uint64_t ignored = 0;
-  (void)!::read(wake_, &ignored, sizeof ignored);
+  wake_.clear();
 
   bool start = false;
   {
@@ -295,10 +279,7 @@ void TenantProcess::step() {
         if (worker->serving && !ending_) {
           spdlog::error("tenant {}: its Execution Handler ended with status {}", options_.tenant,
                         *status);
-          const bool soon = Clock::now() - worker->started < kTooSoon;
-          pause_ = soon ? std::clamp(2 * pause_, kFirstPause, kLongestPause)
-                        : std::chrono::milliseconds{0};
-          start_at_ = Clock::now() + pause_;
+          start_at_ = Clock::now() + restarts_.after_end(Clock::now() - worker->started);
         }
         worker.reset();
         continue;
@@ -318,8 +299,7 @@ void TenantProcess::step() {
   if (!start) return;
   if (auto started = start_worker(); !started) {
     spdlog::error("{}", started.error().message);
-    pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
-    start_at_ = Clock::now() + pause_;
+    start_at_ = Clock::now() + restarts_.after_failure();
   }
 }
 

@@ -25,10 +25,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/wake_up.h"
 #include "channel/address.h"
 #include "host/cgroup.h"
 #include "host/gate.h"
 #include "host/infer_process.h"
+#include "host/restart_pause.h"
 #include "host/tenant_link.h"
 #include "host/tenant_place.h"
 #include <aloft/result.h>
@@ -96,11 +98,10 @@ class TenantProcess {
   void step();
   void hear_from(Worker& worker);
   void give_inference(Worker& worker);  // with the mutex held
-  void nudge();
 
   TenantProcessOptions options_;
   const std::unique_ptr<TenantPlace> place_;
-  int wake_ = -1;  // an eventfd
+  WakeUp wake_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -116,7 +117,7 @@ class TenantProcess {
   std::optional<Result<void>> first_;  // how the first start went
 
   // thread_ only
-  std::chrono::milliseconds pause_{};
+  RestartPause restarts_;
   std::chrono::steady_clock::time_point start_at_{};
   std::chrono::steady_clock::time_point kill_at_ = std::chrono::steady_clock::time_point::max();
 

@@ -2,12 +2,10 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +25,7 @@ Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(std::function<std::
   if (!address) return std::unexpected(address.error());
   (void)::unlink(path.c_str());  // of a process of this number that did not end well
   Descriptor listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  Descriptor stop(::eventfd(0, EFD_CLOEXEC));
+  WakeUp stop;
   if (!listening || !stop ||
       ::bind(listening.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
       ::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(listening.get(), 8) != 0) {
@@ -37,7 +35,7 @@ Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(std::function<std::
       new ExplainSocket(path, std::move(listening), std::move(stop), std::move(explain)));
 }
 
-ExplainSocket::ExplainSocket(std::filesystem::path path, Descriptor listening, Descriptor stop,
+ExplainSocket::ExplainSocket(std::filesystem::path path, Descriptor listening, WakeUp stop,
                              std::function<std::string()> explain)
     : path_(std::move(path)),
       listening_(std::move(listening)),
@@ -46,14 +44,13 @@ ExplainSocket::ExplainSocket(std::filesystem::path path, Descriptor listening, D
       thread_([this] { serve(); }) {}
 
 ExplainSocket::~ExplainSocket() {
-  const std::uint64_t one = 1;
-  (void)!::write(stop_.get(), &one, sizeof one);
+  stop_.wake();
   thread_.join();
   (void)::unlink(path_.c_str());
 }
 
 void ExplainSocket::serve() {
-  std::array<pollfd, 2> waiting{{{listening_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+  std::array<pollfd, 2> waiting{{{listening_.get(), POLLIN, 0}, {stop_.descriptor(), POLLIN, 0}}};
   for (;;) {
     if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
     if (waiting[1].revents != 0) return;
@@ -67,7 +64,7 @@ void ExplainSocket::serve() {
 void ExplainSocket::answer(int connection) const {
   const std::string text = explain_();
   const auto until = steady_clock::now() + kPatience;
-  std::array<pollfd, 2> waiting{{{connection, POLLOUT, 0}, {stop_.get(), POLLIN, 0}}};
+  std::array<pollfd, 2> waiting{{{connection, POLLOUT, 0}, {stop_.descriptor(), POLLIN, 0}}};
   for (std::size_t sent = 0; sent < text.size();) {
     const ssize_t size = ::send(connection, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
     if (size > 0) {

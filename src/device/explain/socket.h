@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/descriptor.h"
+#include "base/wake_up.h"
 #include <aloft/result.h>
 
 namespace aloft::device {
@@ -30,14 +31,14 @@ class ExplainSocket {
   ExplainSocket& operator=(const ExplainSocket&) = delete;
 
  private:
-  ExplainSocket(std::filesystem::path path, Descriptor listening, Descriptor stop,
+  ExplainSocket(std::filesystem::path path, Descriptor listening, WakeUp stop,
                 std::function<std::string()> explain);
   void serve();
   void answer(int connection) const;
 
   const std::filesystem::path path_;
   const Descriptor listening_;
-  const Descriptor stop_;
+  const WakeUp stop_;
   const std::function<std::string()> explain_;
   std::thread thread_;
 };

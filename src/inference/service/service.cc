@@ -5,8 +5,6 @@
 #include <vector>
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace aloft::inference::service {
 namespace {
@@ -31,7 +29,6 @@ InferenceService::InferenceService(std::shared_ptr<Engine> cpu, std::shared_ptr<
       accelerated_models_(accelerated_ ? std::make_unique<ModelTable>(
                                              *accelerated_, options_.journal, options_.models)
                                        : nullptr),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { run(); }) {}
 
 InferenceService::~InferenceService() {
@@ -39,15 +36,9 @@ InferenceService::~InferenceService() {
     const std::lock_guard lock(mutex_);
     closing_ = true;
   }
-  wake();
+  wake_.wake();
   thread_.join();
   queue_.close();
-  ::close(wake_);
-}
-
-void InferenceService::wake() {
-  const std::uint64_t one = 1;
-  (void)!::write(wake_, &one, sizeof one);
 }
 
 void InferenceService::add_client(const std::string& tenant, const ClientLimits& limits,
@@ -59,7 +50,7 @@ void InferenceService::add_client(const std::string& tenant, const ClientLimits&
                                   .models = accelerated ? *accelerated_models_ : cpu_models_,
                                   .journal = options_.journal,
                                   .log = options_.log,
-                                  .wake = [this] { wake(); }};
+                                  .wake = [this] { wake_.wake(); }};
   auto client =
       std::make_unique<Client>(tenant, limits, std::move(socket),
                                (accelerated ? accelerated_ : cpu_)->description(), services);
@@ -67,7 +58,7 @@ void InferenceService::add_client(const std::string& tenant, const ClientLimits&
     const std::lock_guard lock(mutex_);
     clients_.push_back(std::move(client));
   }
-  wake();
+  wake_.wake();
 }
 
 void InferenceService::set_share(const std::string& tenant, const TenantShare& share) {
@@ -96,12 +87,11 @@ void InferenceService::run() {
 }
 
 void InferenceService::step(std::unique_lock<std::mutex>& lock) {
-  std::vector<pollfd> fds{{wake_, POLLIN, 0}};
+  std::vector<pollfd> fds{{wake_.descriptor(), POLLIN, 0}};
   for (const auto& client : clients_) fds.push_back({client->socket(), POLLIN, 0});
   lock.unlock();
   (void)::poll(fds.data(), fds.size(), kLookEvery);
-  std::uint64_t ignored = 0;
-  (void)!::read(wake_, &ignored, sizeof ignored);
+  wake_.clear();
   lock.lock();
   // Clients are only added at the end meanwhile.
   auto fd = fds.begin() + 1;

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "base/wake_up.h"
 #include "inference/service/client.h"
 
 namespace aloft::inference::service {
@@ -59,7 +60,6 @@ class InferenceService {
   void step(std::unique_lock<std::mutex>& lock);
   void drop(Client& client, const Error& why);
   void watch();
-  void wake();
 
   const std::shared_ptr<Engine> cpu_, accelerated_;
   const ServiceOptions options_;
@@ -68,7 +68,7 @@ class InferenceService {
   ModelTable cpu_models_;
   std::unique_ptr<ModelTable> accelerated_models_;
 
-  int wake_ = -1;  // an eventfd
+  WakeUp wake_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Client>> clients_, ending_;
   bool closing_ = false;
