@@ -184,7 +184,7 @@ struct Credentials {
   std::unique_ptr<rpc::Certificates> certificates;
 };
 
-Result<Credentials> load_credentials(Options& options, rpc::Certificates::Told told) {
+Result<Credentials> load_credentials(Options& options) {
   if (options.certificate.empty()) {
     if (options.id.empty()) {
       auto found = find_certificate(options.credentials);
@@ -203,7 +203,7 @@ Result<Credentials> load_credentials(Options& options, rpc::Certificates::Told t
     options.data_key = options.key;
   }
   auto certificates = rpc::Certificates::open({options.authority, options.certificate, options.key},
-                                              std::move(told));
+                                              rpc::log_certificates);
   if (!certificates) return std::unexpected(std::move(certificates).error());
   auto self = identity::identity_of((*certificates)->texts()->certificate);
   if (!self) return std::unexpected(self.error());
@@ -304,12 +304,6 @@ double load_of_the_machine() {
   return ::getloadavg(&load, 1) == 1 ? load / processors : 0;
 }
 
-void tell_of_certificates(const Result<void>& outcome) {
-  if (outcome) return spdlog::info("the certificates have changed, and are in force");
-  spdlog::error("the certificates have changed, and are not good; what was stays in force: {}",
-                outcome.error().message);
-}
-
 // Null: nobody wants to.
 Result<std::unique_ptr<ops::OpsServer>> serve_operators(const Options& options,
                                                         ops::Metrics& metrics,
@@ -348,7 +342,7 @@ int main(int argc, char** argv) {
   ops::start_logging("aloft-host", options.log_level, ops::parse_log_format(options.log_format));
   rpc::log_as_this_program();
   const sigset_t signals = block_daemon_signals();
-  auto credentials = load_credentials(options, tell_of_certificates);
+  auto credentials = load_credentials(options);
   if (!credentials) return say(credentials.error());
 
   allow_all_descriptors();

@@ -85,16 +85,7 @@ Result<void> Manager::Impl::start() {
     return fail(Errc::invalid_argument,
                 "a manager's name is 1 to 63 of a-z, 0-9 and '-', not \"" + options.name + "\"");
   }
-  auto files =
-      rpc::Certificates::open(files_in(options.credentials), [](const Result<void>& outcome) {
-        if (outcome) {
-          spdlog::info("the certificates have changed, and are in force");
-        } else {
-          spdlog::error(
-              "the certificates have changed, and are not good; what was stays in force: {}",
-              outcome.error().message);
-        }
-      });
+  auto files = rpc::Certificates::open(files_in(options.credentials), rpc::log_certificates);
   if (!files) return std::unexpected(files.error());
   certificates = *std::move(files);
   const auto own = identity::identity_of(certificates->texts()->certificate);

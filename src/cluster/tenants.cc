@@ -1,11 +1,10 @@
 #include "cluster/tenants.h"
 
 #include <climits>
-#include <mutex>
 #include <optional>
 #include <utility>
 
-#include "config/folder_watch.h"
+#include "config/reloaded.h"
 #include "config/value.h"
 #include "identity/key_file.h"
 #include "identity/name.h"
@@ -218,65 +217,25 @@ const Tenant* TenantTable::find(std::string_view name) const {
 Result<TenantTable> load_tenants(const fs::path& file) { return Loader(file).load(); }
 
 struct Tenants::Impl {
-  fs::path file;
-  Told told;
-  mutable std::mutex mutex;
-  // One reload at a time, so that the later one's table is the one that stays, and is told last.
-  std::mutex loading;
-  std::shared_ptr<const TenantTable> table;
-  std::string last_error;                      // under `loading`
-  std::unique_ptr<config::FolderWatch> watch;  // last: it uses all of the above
-
-  enum class Change : std::uint8_t { same, another };
-  // Under `loading`.
-  Result<Change> load() {
-    auto loaded = load_tenants(file);
-    if (!loaded) return std::unexpected(std::move(loaded).error());
-    const std::lock_guard lock(mutex);
-    if (table != nullptr && *table == *loaded) return Change::same;
-    table = std::make_shared<const TenantTable>(*std::move(loaded));
-    return Change::another;
-  }
-
-  // An error is told once, however often something else in the folder changes, and so is its end.
-  Result<void> reload() {
-    const std::lock_guard one_at_a_time(loading);
-    const auto loaded = load();
-    const Result<void> outcome =
-        loaded ? Result<void>{} : Result<void>{std::unexpected(loaded.error())};
-    const std::string error = loaded ? "" : loaded.error().message;
-    const bool news =
-        loaded ? *loaded == Change::another || !last_error.empty() : error != last_error;
-    last_error = error;
-    if (news && told) told(outcome);
-    return outcome;
-  }
+  std::unique_ptr<config::Reloaded<TenantTable>> file;
 };
 
 Tenants::Tenants(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tenants::~Tenants() = default;
 
 Result<std::unique_ptr<Tenants>> Tenants::open(const fs::path& file, Told told) {
-  auto impl = std::make_unique<Impl>();
-  impl->file = file;
-  impl->told = std::move(told);
-  if (auto loaded = impl->load(); !loaded) return std::unexpected(std::move(loaded).error());
-  auto watch = config::FolderWatch::start({file}, [at = impl.get()] { (void)at->reload(); });
-  if (!watch) return std::unexpected(std::move(watch).error());
-  impl->watch = *std::move(watch);
-  // What changed before it was watched.
-  {
-    const std::lock_guard one_at_a_time(impl->loading);
-    if (auto loaded = impl->load(); !loaded) return std::unexpected(std::move(loaded).error());
-  }
-  return std::unique_ptr<Tenants>(new Tenants(std::move(impl)));
+  auto opened = config::Reloaded<TenantTable>::open(
+      {file}, [file](const TenantTable*) { return load_tenants(file); },
+      [told = std::move(told)](const Result<config::Reload>& outcome, const TenantTable&) {
+        if (!told) return;
+        told(outcome ? Result<void>{} : Result<void>{std::unexpected(outcome.error())});
+      });
+  if (!opened) return std::unexpected(std::move(opened).error());
+  return std::unique_ptr<Tenants>(new Tenants(std::make_unique<Impl>(*std::move(opened))));
 }
 
-std::shared_ptr<const TenantTable> Tenants::table() const {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->table;
-}
+std::shared_ptr<const TenantTable> Tenants::table() const { return impl_->file->value(); }
 
-Result<void> Tenants::reload() { return impl_->reload(); }
+Result<void> Tenants::reload() { return impl_->file->reload(); }
 
 }  // namespace aloft::cluster

@@ -9,47 +9,34 @@
 
 namespace aloft::host {
 
-Result<DataCertificate::Texts> DataCertificate::read() const {
-  auto certificate = identity::read_key_file(certificate_, identity::Secrecy::open);
-  if (!certificate) return std::unexpected(std::move(certificate).error());
-  auto key = identity::read_key_file(key_, identity::Secrecy::secret);
-  if (!key) return std::unexpected(std::move(key).error());
+Result<DataCertificate::Texts> DataCertificate::read(const std::filesystem::path& certificate,
+                                                     const std::filesystem::path& key) {
+  auto shown = identity::read_key_file(certificate, identity::Secrecy::open);
+  if (!shown) return std::unexpected(std::move(shown).error());
+  auto secret = identity::read_key_file(key, identity::Secrecy::secret);
+  if (!secret) return std::unexpected(std::move(secret).error());
   const auto good =
-      channel::TlsContext::server_of({.certificate = *certificate, .key = *key, .authority = {}});
-  if (!good) return fail(good.error().code, certificate_.string() + ": " + good.error().message);
-  return Texts{*std::move(certificate), *std::move(key)};
+      channel::TlsContext::server_of({.certificate = *shown, .key = *secret, .authority = {}});
+  if (!good) return fail(good.error().code, certificate.string() + ": " + good.error().message);
+  return Texts{*std::move(shown), *std::move(secret)};
 }
 
-Result<std::unique_ptr<DataCertificate>> DataCertificate::watch(OffloadHandler& handler,
-                                                                std::filesystem::path certificate,
-                                                                std::filesystem::path key) {
-  std::unique_ptr<DataCertificate> made(
-      new DataCertificate(handler, std::move(certificate), std::move(key)));
-  auto texts = made->read();
-  if (!texts) return std::unexpected(std::move(texts).error());
-  made->shown_ = *std::move(texts);
-  auto watch = config::FolderWatch::start({made->certificate_, made->key_},
-                                          [at = made.get()] { at->reload(); });
-  if (!watch) return std::unexpected(std::move(watch).error());
-  made->watch_ = *std::move(watch);
-  made->reload();  // what changed before it was watched
-  return made;
-}
-
-void DataCertificate::reload() {
-  const std::lock_guard lock(mutex_);
-  auto texts = read();
-  if (!texts) {
-    if (std::exchange(complaint_, texts.error().message) != complaint_)
-      spdlog::error("the certificate of the data plane is not good; what was shown stays: {}",
-                    complaint_);
-    return;
-  }
-  complaint_.clear();
-  if (*texts == shown_) return;
-  shown_ = *std::move(texts);
-  handler_.show(shown_.certificate, shown_.key);
-  spdlog::info("the certificate of the data plane has changed, and is shown");
+Result<std::unique_ptr<DataCertificate>> DataCertificate::watch(
+    OffloadHandler& handler, const std::filesystem::path& certificate,
+    const std::filesystem::path& key) {
+  auto files = Files::open(
+      {certificate, key}, [certificate, key](const Texts*) { return read(certificate, key); },
+      [&handler](const Result<config::Reload>& outcome, const Texts& now) {
+        if (!outcome) {
+          spdlog::error("the certificate of the data plane is not good; what was shown stays: {}",
+                        outcome.error().message);
+        } else if (*outcome == config::Reload::another) {
+          handler.show(now.certificate, now.key);
+          spdlog::info("the certificate of the data plane has changed, and is shown");
+        }
+      });
+  if (!files) return std::unexpected(std::move(files).error());
+  return std::unique_ptr<DataCertificate>(new DataCertificate(*std::move(files)));
 }
 
 }  // namespace aloft::host

@@ -5,10 +5,10 @@
 
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 
-#include "config/folder_watch.h"
+#include "config/reloaded.h"
 #include "host/offload_handler.h"
 #include <aloft/result.h>
 
@@ -19,27 +19,23 @@ class DataCertificate {
  public:
   // `handler` outlives it. Errors: those of identity::read_key_file, corrupt, internal.
   [[nodiscard]] static Result<std::unique_ptr<DataCertificate>> watch(
-      OffloadHandler& handler, std::filesystem::path certificate, std::filesystem::path key);
+      OffloadHandler& handler, const std::filesystem::path& certificate,
+      const std::filesystem::path& key);
 
   // Reads the files now. What is not good is logged, and what was shown stays.
-  void reload();
+  void reload() { (void)files_->reload(); }
 
  private:
-  DataCertificate(OffloadHandler& handler, std::filesystem::path certificate,
-                  std::filesystem::path key)
-      : handler_(handler), certificate_(std::move(certificate)), key_(std::move(key)) {}
   struct Texts {
     std::string certificate, key;
     [[nodiscard]] bool operator==(const Texts&) const = default;
   };
-  [[nodiscard]] Result<Texts> read() const;
+  using Files = config::Reloaded<Texts>;
+  explicit DataCertificate(std::unique_ptr<Files> files) : files_(std::move(files)) {}
+  [[nodiscard]] static Result<Texts> read(const std::filesystem::path& certificate,
+                                          const std::filesystem::path& key);
 
-  OffloadHandler& handler_;
-  const std::filesystem::path certificate_, key_;
-  std::mutex mutex_;
-  Texts shown_;
-  std::string complaint_;                       // said once
-  std::unique_ptr<config::FolderWatch> watch_;  // last: it uses all of the above
+  const std::unique_ptr<Files> files_;
 };
 
 }  // namespace aloft::host

@@ -72,6 +72,9 @@ class Certificates {
   std::unique_ptr<Impl> impl_;
 };
 
+// For Certificates::open() of a daemon: logs it.
+void log_certificates(const Result<void>& outcome);
+
 // Whether these belong together, see above. Errors: corrupt, refused.
 [[nodiscard]] Result<void> check(const CertificateTexts& texts);
 
