@@ -326,16 +326,12 @@ void Caretaker::carry_out(const KnownSession& session, Task task, const std::str
   const bool again = task == Task::place_again;
   const bool version = task == Task::version;
   if (version && !prepare_version(session, *tenant)) return wait_a_while();
-  Result<KnownSession> placed = session;
-  if (task != Task::settle) {
-    placed = sessions_.replace(session.id, {.generation = session.record->generation(),
-                                            .why = again     ? SessionTable::Why::host_gone
-                                                   : version ? SessionTable::Why::version
-                                                             : SessionTable::Why::move,
-                                            .avoid = placer_.silent_hosts(tenant->name),
-                                            .only = to});
-  }
-  if (placed) placed = placer_.settle(*std::move(placed), *tenant);
+  const auto why = again     ? SessionTable::Why::host_gone
+                   : version ? SessionTable::Why::version
+                             : SessionTable::Why::move;
+  const auto placed = task == Task::settle
+                          ? placer_.settle(session, *tenant)
+                          : placer_.move(session, *tenant, {.why = why, .only = to});
   if (!placed) {
     ops::log(spdlog::level::warn, "the session could not be placed: " + placed.error().message,
              log_fields(session));

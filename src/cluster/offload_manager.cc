@@ -212,12 +212,8 @@ OffloadManagerService::Answer OffloadManagerService::move(const Who& who,
                        std::ranges::find(avoid, session->record->host()) == avoid.end();
   if (is_away) return answer_with(*session, response);
 
-  const auto silent = parts_.placer.silent_hosts(tenant->name);
-  avoid.insert(avoid.end(), silent.begin(), silent.end());
-  session = parts_.sessions.replace(session->id, {.generation = session->record->generation(),
-                                                  .avoid = std::move(avoid),
-                                                  .only = request.to_host()});
-  if (session) session = parts_.placer.settle(*std::move(session), *tenant);
+  session =
+      parts_.placer.move(*session, *tenant, {.avoid = std::move(avoid), .only = request.to_host()});
   if (!session) return Answer(session.error());
   return answer_with(*session, response);
 }

@@ -33,11 +33,7 @@ grpc::ServerUnaryReactor* OffloadManagerService::Rebalance(Context* context,
         auto session = parts_.sessions.find(move.session);
         const Tenant* const tenant = session ? who.table->find(session->record->tenant()) : nullptr;
         if (tenant == nullptr) continue;
-        Result<KnownSession> moved = parts_.sessions.replace(
-            move.session, {.generation = session->record->generation(),
-                           .avoid = parts_.placer.silent_hosts(tenant->name),
-                           .only = move.to});
-        if (moved) moved = parts_.placer.settle(*std::move(moved), *tenant);
+        const auto moved = parts_.placer.move(*session, *tenant, {.only = move.to});
         if (!moved) {
           spdlog::warn("session {} stays at host {}: {}", move.session, move.from,
                        moved.error().message);

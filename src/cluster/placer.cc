@@ -94,6 +94,17 @@ Result<v1::InspectModuleResponse> Placer::inspect(const std::string& host, const
   return hosts_.inspect(host, known->host().control_address(), request);
 }
 
+Result<KnownSession> Placer::move(const KnownSession& session, const Tenant& tenant, Move move) {
+  const auto silent = hosts_.silent(tenant.name);
+  move.avoid.insert(move.avoid.end(), silent.begin(), silent.end());
+  auto replaced = sessions_.replace(session.id, {.generation = session.record->generation(),
+                                                 .why = move.why,
+                                                 .avoid = std::move(move.avoid),
+                                                 .only = std::move(move.only)});
+  if (!replaced) return replaced;
+  return settle(*std::move(replaced), tenant);
+}
+
 void Placer::release(const KnownSession& session) {
   const SessionRecord& record = *session.record;
   if (!record.host().empty()) release(session, record.host(), record.generation());

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "aloft/v1/host.pb.h"
 #include "aloft/v1/session.pb.h"
@@ -34,6 +35,16 @@ class Placer {
   // a host says that no other host could do better (no such module, a bad signature); the store's.
   // What is reserved stays reserved then.
   [[nodiscard]] Result<KnownSession> settle(KnownSession session, const Tenant& tenant);
+  // To another host than its own, or to the one that is named, and until it is settled there. Hosts
+  // that do not answer for its tenant are avoided, too. Errors: those of SessionTable::replace and
+  // of settle.
+  struct Move {
+    SessionTable::Why why = SessionTable::Why::move;
+    std::vector<std::string> avoid = {};
+    std::string only = {};  // empty: any
+  };
+  [[nodiscard]] Result<KnownSession> move(const KnownSession& session, const Tenant& tenant,
+                                          Move move);
   // What is in a module, by a host, which has it fetched, verified and compiled then. Errors: as
   // settle's, and unreachable (there is no such host).
   [[nodiscard]] Result<v1::InspectModuleResponse> inspect(const std::string& host,
