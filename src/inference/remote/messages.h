@@ -77,6 +77,9 @@ struct NoRoom {
   std::uint64_t bytes = 0;  // that the outputs need
 };
 struct Failed {
+  [[nodiscard]] static Failed of(std::uint32_t call, const Error& why) {
+    return {call, static_cast<std::uint32_t>(why.code), why.message};
+  }
   std::uint32_t call = 0;
   std::uint32_t code = 0;  // Errc
   std::string why;

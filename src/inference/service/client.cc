@@ -86,7 +86,7 @@ Result<void> Client::take(const Other&) {
 }
 
 void Client::refuse(std::uint32_t call, const Error& why) {
-  line_->send(remote::Failed{call, static_cast<std::uint32_t>(why.code), why.message});
+  line_->send(remote::Failed::of(call, why));
 }
 
 Result<void> Client::take(const remote::MakeMemory& wish) {

@@ -102,16 +102,11 @@ void Runner::run(const Batch& batch) {
 void Runner::run_alone(const std::shared_ptr<Job>& job, std::stop_token stop) {
   if (job->cancelled) return;
   auto place = job->model->take_workplace();
-  if (!place) {
-    return answer(*job,
-                  remote::Failed{job->request.call, static_cast<std::uint32_t>(place.error().code),
-                                 place.error().message});
-  }
+  if (!place) return answer(*job, remote::Failed::of(job->request.call, place.error()));
   const auto computed = compute({job}, **place, std::move(stop));
   // One that failed may be in any state.
   if (computed) return job->model->give_back(*std::move(place));
-  answer(*job, remote::Failed{job->request.call, static_cast<std::uint32_t>(computed.error().code),
-                              computed.error().message});
+  answer(*job, remote::Failed::of(job->request.call, computed.error()));
 }
 
 Result<void> Runner::compute(const Batch& batch, Workplace& place, std::stop_token stop) {
@@ -157,11 +152,7 @@ void Runner::answer(Job& job, const Execution& execution, std::size_t row, std::
   std::vector<std::span<const std::byte>> parts;
   for (std::uint32_t k = 0; k < count; ++k) {
     const auto output = execution.output(k);
-    if (!output) {
-      return answer(
-          job, remote::Failed{job.request.call, static_cast<std::uint32_t>(output.error().code),
-                              output.error().message});
-    }
+    if (!output) return answer(job, remote::Failed::of(job.request.call, output.error()));
     const std::size_t size = output->data.size() / rows;
     parts.push_back(output->data.subspan(row * size, size));
     std::vector<std::uint32_t> dims(output->dims.begin(), output->dims.end());
