@@ -55,12 +55,6 @@ double own_cpu_us() {
   return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-}
-
 // One block of calls of one side.
 struct Block {
   double p50 = 0, p99 = 0, calls_per_second = 0, cpu_us_per_call = 0;
@@ -110,7 +104,7 @@ using Key = std::tuple<std::string, bool, std::size_t, std::size_t>;  // side, t
 double median(const std::vector<Block>& blocks, double Block::* field) {
   std::vector<double> values;
   for (const Block& block : blocks) values.push_back(block.*field);
-  return quantile(values, 0.5);
+  return quantile(std::move(values), 0.5);
 }
 
 // The ratio of two sides' medians, and what it is to be.
@@ -252,27 +246,23 @@ int run(const Options& options) {
             {"aloft", with_tls, 64, options.in_flight}, &Block::cpu_us_per_call, 3, true);
   }
   std::printf("         here  dispatch beyond a plain call: %.0f ns  (<= 200)  %s\n", dispatch_ns,
-              dispatch_ns <= 200 ? "met" : "not met");
+              verdict(dispatch_ns, 200));
   const auto move = [](const char* what, double value, double target) {
     std::printf("         move  %-36s %7.2f ms  (<= %.0f)  %s\n", what, value, target,
-                value <= target ? "met" : "not met");
+                verdict(value, target));
   };
   move("no state, p99 above the steady p99", moves.stateless_over_steady_p99_ms, 2);
   move("1 MB of state, p50", moves.state_1mb_p50_ms, 10);
   move("1 MB of state, p99", moves.state_1mb_p99_ms, 25);
   std::printf("         move  calls failed: %d\n", moves.calls_failed);
-  if (options.json.empty()) return 0;
-  std::ofstream out(options.json);
-  out << nlohmann::json{{"calls", calls},
-                        {"move",
-                         {{"stateless_over_steady_p99_ms", moves.stateless_over_steady_p99_ms},
-                          {"state_1mb_p50_ms", moves.state_1mb_p50_ms},
-                          {"state_1mb_p99_ms", moves.state_1mb_p99_ms}}},
-                        {"dispatch_ns", dispatch_ns}}
-             .dump(1)
-      << "\n";
-  if (out.flush()) return 0;
-  die("cannot write " + options.json);
+  write_json(options.json,
+             nlohmann::json{{"calls", calls},
+                            {"move",
+                             {{"stateless_over_steady_p99_ms", moves.stateless_over_steady_p99_ms},
+                              {"state_1mb_p50_ms", moves.state_1mb_p50_ms},
+                              {"state_1mb_p99_ms", moves.state_1mb_p99_ms}}},
+                            {"dispatch_ns", dispatch_ns}});
+  return 0;
 }
 
 }  // namespace

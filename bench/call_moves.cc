@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "call_sides.h"
+#include "figures.h"
 #include "megabyte.aloft.h"
 #include "modules/megabyte.h"
 #include "support/process.h"
@@ -38,12 +39,6 @@ Edge start_edge(const std::filesystem::path& cache) {
   if (!line) die("aloft-exec did not start: " + edge.process->transcript());
   edge.address = line->substr(line->rfind(' ') + 1);
   return edge;
-}
-
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
 struct Gaps {

@@ -16,17 +16,13 @@
 #include <sys/types.h>
 
 #include "channel/tls.h"
+#include "figures.h"
 
 namespace aloft::bench {
 
 constexpr std::size_t kReply = 1024;  // bytes
 constexpr std::string_view kClientCore = "0";
 constexpr std::string_view kServerCore = "1";
-
-[[noreturn]] inline void die(const std::string& why) {
-  std::fprintf(stderr, "error: %s\n", why.c_str());
-  std::exit(1);
-}
 
 // What a server does with a request before it answers: one byte of each cache line.
 inline std::uint8_t touch_lines(const void* data, std::size_t size) {

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,6 +24,7 @@
 
 #include "detect.aloft.h"
 #include "detect.h"
+#include "figures.h"
 #include "function/codec_chooser.h"
 #include "image/jpeg.h"
 #include "measurements.h"
@@ -43,6 +43,9 @@ using aloft::Image;
 using aloft::ImageCodec;
 using aloft::Runtime;
 using aloft::RuntimeOptions;
+using aloft::bench::die;
+using aloft::bench::median;
+using aloft::bench::must;
 using aloft::function::CodecChooser;
 using Clock = std::chrono::steady_clock;
 using Detections = std::vector<detect::Detection>;
@@ -65,17 +68,6 @@ struct Options {
   bool no_link = false;
 };
 
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "error: %s\n", what.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(aloft::Result<T> result) {
-  if (!result) die(result.error().message);
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
 Image image_of(const cv::Mat& picture) {
   return Image::borrow(static_cast<std::uint32_t>(picture.cols),
                        static_cast<std::uint32_t>(picture.rows), aloft::PixelFormat::bgr8,
@@ -85,7 +77,7 @@ Image image_of(const cv::Mat& picture) {
 std::unique_ptr<Runtime> make_runtime(RuntimeOptions options, const Options& given) {
   options.models.emplace("detector", given.model);
   options.log_level = aloft::LogLevel::error;
-  return need(Runtime::create(std::move(options)));
+  return must(Runtime::create(std::move(options)));
 }
 
 // --- Without a link ---------------------------------------------------------------------
@@ -107,18 +99,15 @@ Json without_a_link(const Options& options, const std::vector<cv::Mat>& frames,
       std::vector<std::byte> jpeg;
       std::vector<std::uint8_t> pixels(image.pixels().size());
       const auto began = Clock::now();
-      need(encoder.encode(std::as_bytes(image.pixels()), shape, quality, jpeg));
+      must(encoder.encode(std::as_bytes(image.pixels()), shape, quality, jpeg));
       const auto encoded = Clock::now();
-      need(decoder.decode(jpeg, shape, std::as_writable_bytes(std::span(pixels))));
+      must(decoder.decode(jpeg, shape, std::as_writable_bytes(std::span(pixels))));
       decode.push_back(Milliseconds(Clock::now() - encoded).count());
       encode.push_back(Milliseconds(encoded - began).count());
       bytes.push_back(static_cast<double>(jpeg.size()));
       const Image seen(image.width(), image.height(), image.format(), std::move(pixels));
       found.add(detect::find_again(raw[i], detect::detect_object(seen)));
     }
-    const auto median = [](const std::vector<double>& values) {
-      return detect::percentile(values, 0.5);
-    };
     rows.push_back({{"quality", quality},
                     {"bytes", median(bytes)},
                     {"raw_over_bytes",
@@ -148,7 +137,7 @@ class Way {
     wanted.call_timeout = 60s;
     wanted.functions[kFunction].images = codec;
     runtime_ = make_runtime(std::move(wanted), options);
-    need(runtime_->wait_for_edge(60s));
+    must(runtime_->wait_for_edge(60s));
   }
 
   // One round: the next `count` frames.
@@ -208,7 +197,7 @@ class Way {
 
   void collect(const std::vector<Detections>& raw) {
     Pending& pending = under_way_.front();
-    const Detections seen = need(pending.call.get());
+    const Detections seen = must(pending.call.get());
     const aloft::CallRecord& record = pending.call.record();
     ++frames_;
     ++codecs_[detect::codec_name(record.images.coding)];
@@ -237,8 +226,8 @@ Json over_a_link(const Options& options, const std::vector<cv::Mat>& frames,
     std::fprintf(stderr, "warning: nothing is measured over a link: %s\n", missing->c_str());
     return nullptr;
   }
-  auto network = need(Network::make());
-  for (const char* const host : {"device", "edge"}) need(network.add_host(host));
+  auto network = must(Network::make());
+  for (const char* const host : {"device", "edge"}) must(network.add_host(host));
   const aloft::testing::TempDir cache;
   aloft::testing::EdgeOptions at_edge;
   at_edge.cache = cache.path();
@@ -247,8 +236,8 @@ Json over_a_link(const Options& options, const std::vector<cv::Mat>& frames,
   at_edge.on = [&](std::vector<std::string> command) {
     return network.command("edge", std::move(command));
   };
-  const auto edge = need(aloft::testing::DemoEdge::start(at_edge));
-  need(network.enter("device"));
+  const auto edge = must(aloft::testing::DemoEdge::start(at_edge));
+  must(network.enter("device"));
   // The model goes there before the link is slow.
   Way raw_way("raw", ImageCodec::raw(), options, edge.address());
   const std::string fixed = "jpeg:" + std::to_string(options.quality);
@@ -256,7 +245,7 @@ Json over_a_link(const Options& options, const std::vector<cv::Mat>& frames,
   Way auto_way("auto", ImageCodec::automatic(detect::missed, 0.03), options, edge.address());
   for (Way* const way : {&raw_way, &jpeg_way, &auto_way}) way->run(2, frames, raw);
   for (const char* const host : {"device", "edge"})
-    need(network.shape(host, {.bits_per_second = options.mbit * 1'000'000}));
+    must(network.shape(host, {.bits_per_second = options.mbit * 1'000'000}));
 
   raw_way.forget();
   jpeg_way.forget();
@@ -315,9 +304,9 @@ Options read_options(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Options options = read_options(argc, argv);
-  const auto source = need(detect::open_source(options.video));
+  const auto source = must(detect::open_source(options.video));
   std::vector<cv::Mat> frames;
-  for (std::size_t i = 0; i < options.frames; ++i) frames.push_back(need(source->next()).clone());
+  for (std::size_t i = 0; i < options.frames; ++i) frames.push_back(must(source->next()).clone());
 
   Json json = {{"video", std::filesystem::path(options.video).filename().string()},
                {"model", options.model.filename().string()},
@@ -331,10 +320,6 @@ int main(int argc, char** argv) {
     json["without_a_link"] = without_a_link(options, frames, raw);
   }
   if (!options.no_link) json["over_a_link"] = over_a_link(options, frames, raw);
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    out << json.dump(2) << '\n' << std::flush;
-    if (!out) die("cannot write " + options.json.string());
-  }
+  aloft::bench::write_json(options.json, json);
   return 0;
 }

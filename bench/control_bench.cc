@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +23,7 @@
 
 #include "control_cluster.h"
 #include "control_devices.h"
+#include "figures.h"
 
 namespace aloft::bench {
 namespace {
@@ -114,8 +114,8 @@ class Run {
         open += block;
         const auto count = static_cast<double>(block);
         row.opens_per_second = opened->per_second();
-        row.open_p50_ms = opened->quantile(0.5);
-        row.open_p99_ms = opened->quantile(0.99);
+        row.open_p50_ms = quantile(opened->milliseconds, 0.5);
+        row.open_p99_ms = quantile(opened->milliseconds, 0.99);
         row.cpu_ms = milliseconds(cluster_->managers().cpu - before.cpu) / count;
         row.store_cpu_ms = milliseconds(cluster_->store().cpu - store_before.cpu) / count;
         cluster_->report_load();
@@ -233,11 +233,6 @@ void print(const std::vector<Row>& rows) {
   std::printf("\n");
 }
 
-void judge(const char* store, const char* what, double value, double aim) {
-  std::printf("%-9s %-52s %7.2f  (<= %g)  %s\n", store, what, value, aim,
-              value <= aim ? "met" : "not met");
-}
-
 void compare(const std::vector<Row>& rows, StoreKind store) {
   const Row *first = nullptr, *last = nullptr;
   double spread = 0;
@@ -248,19 +243,19 @@ void compare(const std::vector<Row>& rows, StoreKind store) {
     spread = std::max(spread, row.open_p99_ms / row.open_p50_ms);
   }
   if (first == nullptr) return;
-  const char* const name = to_string(store);
+  const std::string name = to_string(store) + std::string(": ");
   if (first != last) {
-    judge(name, "cost of an open, most sessions over fewest: time",
-          first->opens_per_second / last->opens_per_second, 1.5);
-    judge(name, "the same: processor time of managers and etcd",
-          (last->cpu_ms + last->store_cpu_ms) / (first->cpu_ms + first->store_cpu_ms), 1.5);
+    judge(name + "cost of an open, most sessions over fewest: time",
+          first->opens_per_second / last->opens_per_second, "", 1.5);
+    judge(name + "the same: processor time of managers and etcd",
+          (last->cpu_ms + last->store_cpu_ms) / (first->cpu_ms + first->store_cpu_ms), "", 1.5);
   }
-  judge(name, "p99 of an open over its p50, at worst", spread, 10);
-  judge(name, "managers' memory with all sessions, MB",
-        static_cast<double>(last->manager_bytes) / 1e6, 500);
+  judge(name + "p99 of an open over its p50, at worst", spread, "", 10);
+  judge(name + "managers' memory with all sessions", static_cast<double>(last->manager_bytes) / 1e6,
+        "MB", 500);
 }
 
-Result<void> write(const std::string& file, const std::vector<Row>& rows) {
+nlohmann::json json_of(const std::vector<Row>& rows) {
   nlohmann::json all = nlohmann::json::array();
   for (const Row& row : rows) {
     all.push_back({{"store", to_string(row.store)},
@@ -270,10 +265,7 @@ Result<void> write(const std::string& file, const std::vector<Row>& rows) {
                    {"open_p99_ms", row.open_p99_ms},
                    {"bytes_per_session", row.bytes_per_session}});
   }
-  std::ofstream out(file);
-  out << all.dump(1) << "\n";
-  if (out.flush()) return {};
-  return fail(Errc::internal, "cannot write " + file);
+  return all;
 }
 
 Result<void> run(const Options& options) {
@@ -287,8 +279,8 @@ Result<void> run(const Options& options) {
   print(all);
   compare(all, StoreKind::etcd);
   compare(all, StoreKind::embedded);
-  if (options.json.empty()) return {};
-  return write(options.json, all);
+  write_json(options.json, json_of(all));
+  return {};
 }
 
 }  // namespace

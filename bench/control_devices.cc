@@ -40,13 +40,6 @@ void set_limit(grpc::ClientContext& context) {
 
 }  // namespace
 
-double Requests::quantile(double q) const {
-  if (milliseconds.empty()) return 0;
-  std::vector<double> sorted = milliseconds;
-  std::ranges::sort(sorted);
-  return sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
-}
-
 Result<std::unique_ptr<ControlDevices>> ControlDevices::connect(const ControlCluster& cluster,
                                                                 std::size_t at_once) {
   std::unique_ptr<ControlDevices> devices(new ControlDevices());

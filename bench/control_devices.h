@@ -22,7 +22,6 @@ struct Requests {
   [[nodiscard]] double per_second() const {
     return seconds > 0 ? static_cast<double>(milliseconds.size()) / seconds : 0;
   }
-  [[nodiscard]] double quantile(double q) const;
 };
 
 // Thread rule: one thread; its requests are made by threads of its own.

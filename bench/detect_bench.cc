@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -25,6 +24,7 @@
 
 #include "detect.aloft.h"
 #include "detect.h"
+#include "figures.h"
 #include "inference/engine.h"
 #include "inference/graph_table.h"
 #include "model_file.h"
@@ -46,7 +46,11 @@ std::size_t count_objects(const aloft::Image& frame);
 namespace {
 
 using aloft::Result;
+using aloft::bench::die;
+using aloft::bench::median;
+using aloft::bench::quantile;
 using aloft::nn::TensorView;
+namespace bench = aloft::bench;
 namespace inference = aloft::inference;
 namespace runtime = aloft::runtime;
 
@@ -140,14 +144,9 @@ struct Services final : runtime::HostServices {
   std::shared_ptr<inference::Graph> graph;
 };
 
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "error: %s\n", message.c_str());
-  std::exit(1);
-}
 template <class T>
 T take(Result<T> result) {
-  if (!result) die(result.error().message);
-  return *std::move(result);
+  return bench::must(std::move(result));
 }
 template <class T>
 T take(runtime::CallResult<T> result) {
@@ -197,11 +196,6 @@ class Guest {
   std::uint32_t size_ = 0;
 };
 
-double median(std::vector<double> values, double fraction = 0.5) {
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(fraction * static_cast<double>(values.size() - 1))];
-}
-
 // Processor time of this thread so far, in milliseconds: what others do on the core meanwhile does
 // not count.
 double processor_ms() {
@@ -224,7 +218,7 @@ double time_calls(const std::function<std::size_t()>& call) {
 }
 
 nlohmann::json spread(const std::vector<double>& values) {
-  return {{"p10", median(values, 0.1)}, {"p50", median(values)}, {"p90", median(values, 0.9)}};
+  return {{"p10", quantile(values, 0.1)}, {"p50", median(values)}, {"p90", quantile(values, 0.9)}};
 }
 
 // From here on this thread stays on the core it is on.
@@ -319,10 +313,6 @@ int main(int argc, char** argv) {
   json["rounds"] = rounds;
   json["wasm_engine"] = runtime::Engine::description();
   std::printf("%s\n", json.dump(2).c_str());
-  if (!json_file.empty()) {
-    std::ofstream out(json_file);
-    out << json.dump(2) << '\n' << std::flush;
-    if (!out) die("cannot write " + json_file.string());
-  }
+  bench::write_json(json_file, json);
   return 0;
 }

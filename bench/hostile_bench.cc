@@ -8,13 +8,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "figures.h"
 #include "host/cgroup.h"
 #include "hostile/attack_modules.h"
 #include "hostile_attacks.h"
@@ -53,22 +53,6 @@ struct Options {
   double seconds = 3;
   std::vector<std::string> only;
 };
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "error: %s\n", why.c_str());
-  std::exit(1);
-}
-template <class T>
-T must(Result<T> result) {
-  if (!result) die(result.error().message);
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-}
 
 // A tenant that calls its function at a steady pace.
 class Tenant {
@@ -139,11 +123,11 @@ class Bench {
       ratios.push_back(with / without);
       pairs.push_back({{"p95_ms_without", without}, {"p95_ms_with", with}});
     }
-    const double ratio = quantile(ratios, 0.5);
+    const double ratio = median(ratios);
     std::printf("%-13s p95 %6.2f -> %6.2f ms   ratio %5.2f  (<= %.1f)  %s\n", kind.c_str(),
                 pairs.back().at("p95_ms_without").get<double>(),
                 pairs.back().at("p95_ms_with").get<double>(), ratio, kTarget,
-                ratio <= kTarget ? "met" : "not met");
+                verdict(ratio, kTarget));
     std::fflush(stdout);
     return {{"attack", kind},
             {"ratio", ratio},
@@ -250,10 +234,7 @@ int run(int argc, char** argv) {
   nlohmann::json all = nlohmann::json::array();
   for (const std::string& kind : options.only.empty() ? attack_kinds() : options.only)
     all.push_back(bench.run(kind));
-  if (options.json.empty()) return 0;
-  std::ofstream out(options.json);
-  out << all.dump(1) << "\n";
-  if (!out.flush()) die("cannot write " + options.json);
+  write_json(options.json, all);
   return 0;
 }
 

@@ -29,6 +29,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "figures.h"
 #include "host/infer_process.h"
 #include "inference/engine.h"
 #include "inference/remote/remote_engine.h"
@@ -38,6 +39,9 @@
 namespace {
 
 using namespace aloft;
+using bench::die;
+using bench::median;
+using bench::must;
 using Clock = std::chrono::steady_clock;
 namespace onnx = inference::testing;
 using Json = nlohmann::ordered_json;
@@ -53,16 +57,6 @@ struct Options {
   std::vector<int> clients{1, 2, 4, 8};
   std::string json;
 };
-
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "error: %s\n", message.c_str());
-  std::exit(1);
-}
-template <class T>
-T take(Result<T> result) {
-  if (!result) die(result.error().message);
-  return *std::move(result);
-}
 
 // Three convolutions over a picture, with weights of random numbers and an open batch: about 40
 // million multiplications a row.
@@ -106,16 +100,11 @@ std::vector<std::byte> read_model(const std::filesystem::path& path) {
   return {view.begin(), view.end()};
 }
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 // One thread's inferences of `rows` rows.
 class Caller {
  public:
   Caller(inference::Graph& graph, std::uint32_t rows, unsigned seed)
-      : execution_(take(graph.make_execution())) {
+      : execution_(must(graph.make_execution())) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<float> values(0.0F, 1.0F);
     std::uint32_t index = 0;
@@ -143,7 +132,7 @@ class Caller {
       die(computed.error().message);
   }
   [[nodiscard]] std::span<const std::byte> output() const {
-    return take(execution_->output(0)).data;
+    return must(execution_->output(0)).data;
   }
   [[nodiscard]] const std::vector<std::byte>& input(std::size_t index) const {
     return data_[index];
@@ -201,15 +190,15 @@ class Remote {
     process.setup.batching = batches == Batches::yes ? "any-bits" : "off";
     process.setup.batch_rows = 16;
     process.setup.vouched = {"sha256:" + sha256(model).hex()};
-    process_ = take(host::InferProcess::start(std::move(process)));
+    process_ = must(host::InferProcess::start(std::move(process)));
     for (int i = 0; i < clients; ++i) {
       auto& engine = engines_.emplace_back(std::make_unique<inference::RemoteEngine>(
           inference::RemoteEngineOptions{.description = process_->engine_for(1)}));
-      engine->connect(take(process_->connect({.share = {.tenant = "client" + std::to_string(i)},
+      engine->connect(must(process_->connect({.share = {.tenant = "client" + std::to_string(i)},
                                               .memory_bytes = std::uint64_t{4} << 30U,
                                               .model_bytes = std::uint64_t{4} << 30U,
                                               .gpus = 1})));
-      graphs_.push_back(take(engine->load_onnx(model)));
+      graphs_.push_back(must(engine->load_onnx(model)));
     }
   }
   ~Remote() {
@@ -354,11 +343,11 @@ int main(int argc, char** argv) {
   Remote apart(options, model, most_clients, Remote::Batches::no);
   Remote together(options, model, most_clients, Remote::Batches::yes);
   const auto engine =
-      take(inference::make_engine({.threads = 1,
+      must(inference::make_engine({.threads = 1,
                                    .concurrency = options.slots,
-                                   .device = take(inference::parse_device(options.device)),
+                                   .device = must(inference::parse_device(options.device)),
                                    .libraries = options.libraries}));
-  const auto here = take(engine->load_onnx(model));
+  const auto here = must(engine->load_onnx(model));
   const bool open = here->inputs()[0].dims[0] == 0;
   if (!open) options.batches = {1};
   std::printf("in process: %s\naloft-infer: %s\n\n", engine->description().c_str(),
@@ -370,10 +359,6 @@ int main(int argc, char** argv) {
   all["slots"] = options.slots;
   all["batches"] = batches(options, *here, apart);
   all["clients"] = clients(options, *here, apart, open ? &together : nullptr);
-  if (!options.json.empty()) {
-    std::ofstream file(options.json);
-    file << all.dump(2) << "\n" << std::flush;
-    if (!file) die("cannot write " + options.json);
-  }
+  bench::write_json(options.json, all);
   return 0;
 }

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "figures.h"
 #include "policy/comparison.h"
 #include "policy/generate.h"
 #include "policy/plots.h"
@@ -27,11 +27,6 @@ struct Options {
   std::size_t frames = 6000;
   std::uint64_t seed = kReportedSeed;
 };
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "error: %s\n", why.c_str());
-  std::exit(1);
-}
 
 void print_heads() {
   std::printf(
@@ -119,11 +114,7 @@ void run(const Options& options) {
       die(drawn.error().message);
     std::printf("\nsee %s\n", (std::filesystem::path(options.plots) / "overview.png").c_str());
   }
-  if (!options.json.empty()) {
-    std::ofstream file(options.json);
-    file << json.dump(2) << '\n' << std::flush;
-    if (!file) die("cannot write " + options.json);
-  }
+  write_json(options.json, json);
 }
 
 }  // namespace

@@ -11,12 +11,10 @@
 //            apart, so that the host has one in spare; and one upon the other, so that it has not
 //   idle     what a tenant's process grows by for each further session that has made a call and
 //            waits, less the linear memory of its guests (start_memory.h)
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,6 +26,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "figures.h"
 #include "identity/certificate.h"
 #include "identity/cluster_folder.h"
 #include "modules/touch.h"
@@ -56,12 +55,6 @@ struct Options {
 };
 
 std::string tenant_name(std::size_t index) { return "tenant-" + std::to_string(index); }
-
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-}
 
 // A cluster of one machine.
 class OneMachine {
@@ -228,11 +221,6 @@ Result<void> measure_idle(const OneMachine& machine, const Options& options, Fig
   return {};
 }
 
-void judge(const char* what, double value, const char* unit, double aim) {
-  std::printf("%-58s %8.1f %-3s (<= %g)  %s\n", what, value, unit, aim,
-              value <= aim ? "met" : "not met");
-}
-
 Result<void> run(const Options& options) {
   OneMachine machine;
   if (auto started = machine.start(2 * options.tenants + 2); !started) return started;
@@ -246,27 +234,22 @@ Result<void> run(const Options& options) {
   const double tenant_p50 = quantile(figures.tenant_ms, 0.5);
   judge("open to first result, module compiled, p50", open_p50, "ms", 20);
   judge("the same, p99", open_p99, "ms", 60);
-  std::printf("%-58s %8.1f ms\n", "  of that until the cluster has placed the session, p50",
+  std::printf("%-66s %8.2f ms\n", "  of that until the cluster has placed the session, p50",
               quantile(figures.placed_ms, 0.5));
-  std::printf("%-58s %8.1f ms\n", "  until the module is open at the host, p50",
+  std::printf("%-66s %8.2f ms\n", "  until the module is open at the host, p50",
               quantile(figures.ready_ms, 0.5));
   judge("a tenant's first session, p50", tenant_p50, "ms", 100);
-  std::printf("%-58s %8.1f ms\n", "  the same, of tenants that come one upon the other, p50",
+  std::printf("%-66s %8.2f ms\n", "  the same, of tenants that come one upon the other, p50",
               quantile(figures.crowd_ms, 0.5));
   judge("an idle session beside its guests' memory", figures.idle_bytes / 1024, "KiB", 256);
-  std::printf("%-58s %8.1f KiB\n", "  its guests' memory", figures.guest_bytes / 1024);
-  if (options.json.empty()) return {};
-  std::ofstream out(options.json);
-  out << nlohmann::json{{"open_p50_ms", open_p50},
-                        {"open_p99_ms", open_p99},
-                        {"tenant_first_p50_ms", tenant_p50},
-                        {"tenant_crowd_p50_ms", quantile(figures.crowd_ms, 0.5)},
-                        {"idle_session_bytes", figures.idle_bytes},
-                        {"idle_session_guest_bytes", figures.guest_bytes}}
-             .dump(1)
-      << "\n";
-  if (out.flush()) return {};
-  return fail(Errc::internal, "cannot write " + options.json);
+  std::printf("%-66s %8.2f KiB\n", "  its guests' memory", figures.guest_bytes / 1024);
+  write_json(options.json, nlohmann::json{{"open_p50_ms", open_p50},
+                                          {"open_p99_ms", open_p99},
+                                          {"tenant_first_p50_ms", tenant_p50},
+                                          {"tenant_crowd_p50_ms", quantile(figures.crowd_ms, 0.5)},
+                                          {"idle_session_bytes", figures.idle_bytes},
+                                          {"idle_session_guest_bytes", figures.guest_bytes}});
+  return {};
 }
 
 }  // namespace
