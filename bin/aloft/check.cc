@@ -36,6 +36,7 @@ void add_check_command(CLI::App& app, Context& context) {
       "-p BUILD_DIR: tells which functions of a program can be offloaded, and why others "
       "cannot (aloft check --help)");
   command->set_help_flag();
+  command->fallthrough(false);
   command->allow_extras();
   command->prefix_command();
   command->callback([&context, command] {

@@ -126,7 +126,13 @@ Result<void> write_outputs(const ModuleCommand& command, const Module& module) {
     auto done = write_file(command.depfile, depfile(base.string() + ".manifest.json", files));
     if (!done) return done;
   }
-  return write_file(base.string() + ".manifest.json", make_manifest(module));
+  const fs::path manifest = base.string() + ".manifest.json";
+  if (auto done = write_file(manifest, make_manifest(module)); !done) return done;
+  // Newer than what it was read from, though it says the same: to make, a rule whose file has kept
+  // its time has changed none of its outputs.
+  std::error_code ignored;
+  fs::last_write_time(manifest, fs::file_time_type::clock::now(), ignored);
+  return {};
 }
 
 Result<std::string> manifest_in(const fs::path& file) {
