@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -81,7 +82,13 @@ TEST_F(DoorTest, clients_are_served_and_seen_with_their_address) {
 TEST_F(DoorTest, every_address_of_a_name_is_listened_on_at_one_port) {
   serve("localhost:0");
   EXPECT_FALSE(ping(channel("127.0.0.1")).empty());
-  EXPECT_FALSE(ping(channel("localhost")).empty());
+  addrinfo* other = nullptr;
+  addrinfo hints{};
+  hints.ai_family = AF_INET6;
+  if (::getaddrinfo("localhost", nullptr, &hints, &other) != 0)
+    GTEST_SKIP() << "this machine's name has one address";
+  ::freeaddrinfo(other);
+  EXPECT_FALSE(ping(channel("[::1]")).empty());
 }
 
 TEST_F(DoorTest, those_who_say_nothing_or_leave_without_a_word_keep_nobody_out) {
