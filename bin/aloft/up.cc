@@ -21,6 +21,8 @@
 #include "daemon.h"
 #include "identity/certificate.h"
 #include "identity/cluster_folder.h"
+#include "oci/registry.h"
+#include "oci/repository.h"
 
 namespace aloft::cli {
 namespace {
@@ -146,7 +148,9 @@ Result<void> up(const Options& options) {
     auto pushed = run_own({"module", "push", "--repository", repository.string(), module.string()});
     if (!pushed) return pushed;
   }
-  fs::create_directories(repository, error);
+  // An empty one where nothing has been put yet: what is pushed later is found.
+  if (auto made = oci::open_repository(repository.string(), {}, oci::Missing::make); !made)
+    return std::unexpected(made.error());
 
   sigset_t signals;
   ::sigemptyset(&signals);

@@ -23,9 +23,11 @@ std::string program(const char* name) { return binary_dir() / "bin" / name; }
 
 class ClusterTest : public ::testing::Test {
  protected:
-  void start_cluster() {
-    auto up = Process::start({program("aloft"), "up", "--dir", state_.path(), "--listen",
-                              "127.0.0.1:0", "--module", binary_dir() / "modules" / "detect.wasm"});
+  void start_cluster(const std::vector<std::string>& modules = {detect()}) {
+    std::vector<std::string> command{program("aloft"), "up",       "--dir",
+                                     state_.path(),    "--listen", "127.0.0.1:0"};
+    for (const std::string& module : modules) command.insert(command.end(), {"--module", module});
+    auto up = Process::start(std::move(command));
     ASSERT_TRUE(up.has_value()) << up.error().message;
     up_.emplace(std::move(*up));
     const auto line = up_->wait_for_line("is up, its manager at ", 60s);
@@ -34,6 +36,7 @@ class ClusterTest : public ::testing::Test {
     manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
   }
 
+  [[nodiscard]] static std::string detect() { return binary_dir() / "modules" / "detect.wasm"; }
   [[nodiscard]] std::string credentials() const { return state_ / "cluster"; }
 
   // Of aloft-detect, for the tenant that `aloft cluster init` made.
@@ -93,6 +96,18 @@ TEST_F(ClusterTest, the_demonstration_hops_on_it_and_loses_nothing) {
 
   up_->signal(SIGINT);
   EXPECT_EQ(up_->wait(20s), 0) << up_->transcript();
+}
+
+TEST_F(ClusterTest, starts_with_an_empty_repository_and_serves_what_is_pushed_later) {
+  ASSERT_NO_FATAL_FAILURE(start_cluster({}));
+  auto push = Process::start(
+      {program("aloft"), "module", "push", "--repository", state_ / "repository", detect()});
+  ASSERT_TRUE(push.has_value());
+  ASSERT_EQ(push->wait(20s), 0) << push->transcript();
+  auto application = Process::start(demo({"--frames", "20", "--place", "remote"}));
+  ASSERT_TRUE(application.has_value());
+  EXPECT_EQ(application->wait(100s), 0) << application->transcript() << up_->transcript();
+  expect_nothing_lost(20);
 }
 
 TEST_F(ClusterTest, a_session_goes_on_when_the_manager_is_killed) {
