@@ -7,11 +7,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,6 +57,16 @@ std::string rounded(double seconds) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f s", seconds);
   return text.data();
+}
+
+// Whether PATH leads to such a program.
+bool is_installed(const std::string& program) {
+  const char* const path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access((fs::path(folder) / program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 // What this waits for: a signal, or a change of a file.
@@ -224,7 +236,10 @@ class Session {
     const std::string source = project_.source().string();
     const std::string build = project_.build().string();
     if (!fs::exists(project_.build() / "CMakeCache.txt")) {
-      const auto configured = run_build({"cmake", "-S", source, "-B", build});
+      std::vector<std::string> command{"cmake", "-S", source, "-B", build};
+      if (std::getenv("CMAKE_GENERATOR") == nullptr && is_installed("ninja"))
+        command.insert(command.end(), {"-G", "Ninja"});  // a machine may have no make
+      const auto configured = run_build(std::move(command));
       if (!configured || *configured != Built::done) return configured;
     }
     return noting_interfaces(run_build({"cmake", "--build", build, "--parallel"}));
