@@ -1,6 +1,5 @@
 // The side that listens: takes connections, lets their owner decide about each, and hands over its
 // endpoint.
-#include <cerrno>
 #include <list>
 #include <memory>
 #include <string>
@@ -34,13 +33,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // connections and says nothing has them all, soon, but a peer that does say something is through
 // long before its own is the oldest.
 constexpr std::size_t kMaxHandshakes = 256;
-// Where the process is out of descriptors, the next one is tried after this.
+// Where the socket cannot be waited for, that is tried again after this.
 constexpr std::chrono::milliseconds kAcceptPause{100};
-// Who comes and goes without a word, again and again, takes little of the calls' time: after one of
-// those, or this many that were there at once, all others wait for so long.
-constexpr std::size_t kMaxGone = 32;
-constexpr std::chrono::milliseconds kGonePause{10};
-constexpr std::chrono::milliseconds kNoPause{0};
 
 Address address_of(const tcp::endpoint& endpoint) {
   return {endpoint.address().to_string(), endpoint.port()};
@@ -104,7 +98,10 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
     while (acceptor_) {
       const auto [error] = co_await socket_.async_wait(tcp::acceptor::wait_read, kAwait);
       if (!acceptor_) break;
-      const auto wait = error ? kAcceptPause : take_all();
+      const auto wait =
+          error ? kAcceptPause : wire::take_peers(socket_.native_handle(), [this](Descriptor peer) {
+            take_in(std::move(peer));
+          });
       if (wait == wait.zero()) continue;
       pause.expires_after(wait);
       (void)co_await pause.async_wait(kAwait);
@@ -125,24 +122,6 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   [[nodiscard]] IoThread::Impl& io() { return io_; }
 
  private:
-  // Those who are there. Returns how long to leave the next ones waiting.
-  std::chrono::milliseconds take_all() {
-    std::size_t gone = 0;
-    while (gone < kMaxGone) {
-      Descriptor peer(
-          ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!peer && (errno == EINTR || errno == ECONNABORTED)) continue;
-      if (!peer && errno != EAGAIN && errno != EWOULDBLOCK) return kAcceptPause;
-      if (!peer) return gone > 0 ? kGonePause : kNoPause;
-      if (wire::went_without_a_word(peer.get())) {
-        ++gone;
-      } else {
-        take_in(std::move(peer));
-      }
-    }
-    return kGonePause;
-  }
-
   void take_in(Descriptor socket) {
     boost::system::error_code error;
     tcp::socket connection(io_.context);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -9,11 +10,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/wake_up.h"
 #include "wire/silent_peers.h"
 
 namespace aloft::rpc {
@@ -22,26 +21,18 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-// Where the process is out of descriptors, the next connection is tried after this.
-constexpr int kPauseMs = 100;
-// Who comes and goes without a word, again and again, takes little of the processor: after one of
-// those, or this many that were there at once, all others wait for so long.
-constexpr int kMaxGone = 32;
-constexpr int kGonePauseMs = 10;
-
 }  // namespace
 
 struct Door::Impl {
   Result<void> listen(const std::string& address);
   void run();
-  // Those who are there. Returns for how many milliseconds to leave the next ones waiting.
-  int take(int listener) const;
+  void take(int listener, Descriptor peer) const;
 
   asio::io_context io;
   std::vector<tcp::acceptor> listeners;
   std::uint16_t port = 0;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server;
-  Descriptor end{::eventfd(0, EFD_CLOEXEC)};
+  WakeUp end;
   std::thread thread;
 };
 
@@ -88,36 +79,28 @@ Result<void> Door::Impl::listen(const std::string& address) {
   return {};
 }
 
-int Door::Impl::take(int listener) const {
-  int gone = 0;
-  while (gone < kMaxGone) {
-    Descriptor peer(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!peer && (errno == EINTR || errno == ECONNABORTED)) continue;
-    if (!peer && errno != EAGAIN && errno != EWOULDBLOCK) return kPauseMs;
-    if (!peer) break;
-    if (wire::went_without_a_word(peer.get())) {
-      ++gone;
-      continue;
-    }
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-    connection.listener_fd = listener;
-    connection.fd = peer.release();
-    server->HandleNewConnection(&connection);
-  }
-  return gone > 0 ? kGonePauseMs : 0;
+void Door::Impl::take(int listener, Descriptor peer) const {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+  connection.listener_fd = listener;
+  connection.fd = peer.release();
+  server->HandleNewConnection(&connection);
 }
 
 void Door::Impl::run() {
-  std::vector<pollfd> all{{end.get(), POLLIN, 0}};
+  std::vector<pollfd> all{{end.descriptor(), POLLIN, 0}};
   for (auto& listener : listeners) all.push_back({listener.native_handle(), POLLIN, 0});
   for (;;) {
     if (::poll(all.data(), all.size(), -1) < 0 && errno != EINTR) return;
     if (all[0].revents != 0) return;
-    int pause = 0;
+    std::chrono::milliseconds pause{0};
     for (std::size_t i = 1; i < all.size(); ++i) {
-      if (all[i].revents != 0) pause = std::max(pause, take(all[i].fd));
+      if (all[i].revents == 0) continue;
+      const int listener = all[i].fd;
+      pause = std::max(pause, wire::take_peers(listener, [&](Descriptor peer) {
+                         take(listener, std::move(peer));
+                       }));
     }
-    if (pause > 0 && ::poll(all.data(), 1, pause) > 0) return;
+    if (pause.count() > 0 && ::poll(all.data(), 1, static_cast<int>(pause.count())) > 0) return;
   }
 }
 
@@ -146,7 +129,7 @@ void Door::open() {
 
 void Door::close() {
   if (!impl_->thread.joinable()) return;
-  (void)::eventfd_write(impl_->end.get(), 1);
+  impl_->end.wake();
   impl_->thread.join();
   impl_->listeners.clear();
 }

@@ -151,6 +151,20 @@ Result<void> run(const Target& target, std::span<const std::byte> arguments,
   return give(call, result);
 }
 
+// What `act` does with the function of that name, in the scopes that the options ask for.
+template <class Act>
+Result<void> with_function(const aloft_runtime& runtime, const char* function,
+                           const aloft_call_options* options, const Act& act) {
+  const auto target = find(runtime, function);
+  if (!target) return std::unexpected(target.error());
+  if ((*target)->function->object != nullptr)
+    return fail(Errc::invalid_argument, "it is a method: use aloft_object_call");
+  const auto wanted = wanted_of(options, **target, runtime);
+  if (!wanted) return std::unexpected(wanted.error());
+  const Scopes scopes(*wanted);
+  return act(**target);
+}
+
 }  // namespace
 
 aloft_code aloft_call(aloft_runtime* runtime, const char* function, const uint8_t* arguments,
@@ -161,14 +175,9 @@ aloft_code aloft_call(aloft_runtime* runtime, const char* function, const uint8_
     if (runtime == nullptr) return is_null("runtime");
     if (function == nullptr) return is_null("function");
     if (result == nullptr) return is_null("result");
-    const auto target = find(*runtime, function);
-    if (!target) return std::unexpected(target.error());
-    if ((*target)->function->object != nullptr)
-      return fail(Errc::invalid_argument, "it is a method: use aloft_object_call");
-    const auto wanted = wanted_of(options, **target, *runtime);
-    if (!wanted) return std::unexpected(wanted.error());
-    const Scopes scopes(*wanted);
-    return run(**target, bytes_of(arguments, size), result);
+    return with_function(*runtime, function, options, [&](const Target& target) {
+      return run(target, bytes_of(arguments, size), result);
+    });
   });
 }
 
@@ -180,17 +189,12 @@ aloft_code aloft_call_start(aloft_runtime* runtime, const char* function, const 
     if (runtime == nullptr) return is_null("runtime");
     if (function == nullptr) return is_null("function");
     if (future == nullptr) return is_null("future");
-    const auto target = find(*runtime, function);
-    if (!target) return std::unexpected(target.error());
-    if ((*target)->function->object != nullptr)
-      return fail(Errc::invalid_argument, "it is a method: use aloft_object_call");
-    const auto wanted = wanted_of(options, **target, *runtime);
-    if (!wanted) return std::unexpected(wanted.error());
-    const Scopes scopes(*wanted);
-    const auto bytes = bytes_of(arguments, size);
-    *future = new aloft_future(**target, *runtime, Bytes(bytes.begin(), bytes.end()));
-    aloft::detail::start((*future)->call);
-    return {};
+    return with_function(*runtime, function, options, [&](const Target& target) -> Result<void> {
+      const auto bytes = bytes_of(arguments, size);
+      *future = new aloft_future(target, *runtime, Bytes(bytes.begin(), bytes.end()));
+      aloft::detail::start((*future)->call);
+      return {};
+    });
   });
 }
 
