@@ -4,11 +4,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,6 +27,7 @@
 #include "host/compile_job.h"
 #include "host/execution_handler.h"
 #include "host/listening_socket.h"
+#include "host/record_door.h"
 #include "host/supervisor.h"
 #include "host/tenant_worker.h"
 #include "inference/engine.h"
@@ -95,21 +99,68 @@ host::ExecutionHandlerOptions handler_options(const Options& options) {
   return handler;
 }
 
+// A worker's part in `aloft record`. Without it the edge is as good.
+class RecordHelp {
+ public:
+  // `socket` may be null.
+  void begin(const host::RecordSocket* socket, const host::RecordDoorOptions& options,
+             host::CallRecording& recording) {
+    const std::lock_guard lock(mutex_);
+    if (socket == nullptr || is_over_) return;
+    auto door = host::RecordDoor::open(options, *socket, recording);
+    if (door) {
+      door_ = *std::move(door);
+    } else {
+      spdlog::warn("`aloft record` cannot ask: {}", door.error().message);
+    }
+  }
+  // Whoever is here is sent to the next worker.
+  void end() {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+    door_.reset();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool is_over_ = false;
+  std::unique_ptr<host::RecordDoor> door_;
+};
+
 // A worker process, from its start to its end.
 int work(const Options& options, const host::ListeningSocket& socket,
-         host::SupervisorLink& supervisor) {
-  auto handler = host::ExecutionHandler::create(
-      handler_options(options),
-      {.hand_over = [&] { supervisor.hand_over(); }, .end = [] { ::_exit(0); }});
+         const host::RecordSocket* record, host::SupervisorLink& supervisor) {
+  RecordHelp record_help;  // ends with the process, before or after the handler
+  auto handler =
+      host::ExecutionHandler::create(handler_options(options), {.hand_over =
+                                                                    [&] {
+                                                                      record_help.end();
+                                                                      supervisor.hand_over();
+                                                                    },
+                                                                .end = [] { ::_exit(0); }});
   if (!handler) return say_error(handler.error().message);
   supervisor.ready();
   if (supervisor.wait_for_order() == host::SupervisorLink::Order::end) ::_exit(0);
   if (auto serving = (*handler)->serve(socket.duplicate()); !serving)
     return say_error(serving.error().message);
+  std::error_code ignored;
+  record_help.begin(record,
+                    {.edge = socket.address().to_string(),
+                     .repository = std::filesystem::absolute(options.repository, ignored).string()},
+                    (*handler)->recording());
   while (supervisor.wait_for_order() != host::SupervisorLink::Order::end) {
   }
+  record_help.end();
   (*handler)->close({Errc::unreachable, "going away: the edge ends"}, kEndLimit);
   ::_exit(0);  // a call that does not end is not waited for
+}
+
+// Null where there cannot be one.
+std::unique_ptr<host::RecordSocket> open_record_socket() {
+  auto socket = host::RecordSocket::open();
+  if (socket) return *std::move(socket);
+  spdlog::warn("`aloft record` cannot ask: {}", socket.error().message);
+  return nullptr;
 }
 
 // As aloft-host starts it, which people never do: for one tenant, or to compile a module.
@@ -239,8 +290,11 @@ int main(int argc, char** argv) {
   if (!socket) return say_error(socket.error().message);
 
   ops::start_logging("aloft-exec", "info", ops::LogFormat::text);
+  const auto record_socket = open_record_socket();
   return host::supervise(
-      [&](host::SupervisorLink& supervisor) { return work(options, *socket, supervisor); },
+      [&](host::SupervisorLink& supervisor) {
+        return work(options, *socket, record_socket.get(), supervisor);
+      },
       [&] {
         std::printf("aloft-exec: listening on %s\n", socket->address().to_string().c_str());
         std::fflush(stdout);

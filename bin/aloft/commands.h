@@ -40,6 +40,8 @@ void add_new_command(CLI::App& app, Context& context);  // aloft new
 
 void add_dev_command(CLI::App& app, Context& context);  // aloft dev
 
+void add_record_command(CLI::App& app, Context& context);  // aloft record
+
 void add_replay_command(CLI::App& app, Context& context);  // aloft replay
 
 }  // namespace aloft::cli

@@ -14,13 +14,12 @@
 
 #include "aloft/v1/offload_manager.grpc.pb.h"
 #include "commands.h"
-#include "device/explain/folder.h"
+#include "device/explain/ask.h"
 #include "manager_client.h"
 
 namespace aloft::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using namespace std::chrono_literals;
 
@@ -42,8 +41,7 @@ bool is_process(const std::string& text) {
 }
 
 Result<Json> ask_program(pid_t pid) {
-  const fs::path socket = device::explain_socket(device::explain_folder(), pid);
-  const auto text = device::ask_to_explain(socket, kPatience);
+  const auto text = device::ask_to_explain(pid, device::About::decisions, kPatience);
   if (!text) {
     return fail(text.error().code, text.error().message +
                                        " (a program explains itself to its own user, with "
@@ -51,14 +49,15 @@ Result<Json> ask_program(pid_t pid) {
   }
   Json document = Json::parse(*text, nullptr, false);
   if (!document.is_object() || !document.contains("decisions"))
-    return fail(Errc::protocol, "what answers at " + socket.string() + " is no program of aloft's");
+    return fail(Errc::protocol,
+                "what answers for process " + std::to_string(pid) + " is no program of aloft's");
   return document;
 }
 
 // Those that answer.
 std::vector<Json> programs() {
   std::vector<Json> found;
-  for (const pid_t pid : device::explained_processes(device::explain_folder())) {
+  for (const pid_t pid : device::explained_processes()) {
     if (auto document = ask_program(pid)) found.push_back(*std::move(document));
   }
   return found;

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   aloft::cli::add_check_command(app, context);
   aloft::cli::add_new_command(app, context);
   aloft::cli::add_dev_command(app, context);
+  aloft::cli::add_record_command(app, context);
   aloft::cli::add_replay_command(app, context);
   try {
     app.parse(argc, argv);

@@ -360,7 +360,7 @@ void add_replay_command(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* const command = app.add_subcommand(
       "replay",
-      "runs a call again that an edge has recorded (aloft-exec --record), and compares; "
+      "runs a call again that an edge has recorded (aloft record), and compares; "
       "status 1: it came out differently");
   command->add_option("call", options->call, "the recorded call, FOLDER/NUMBER.aloftcall")
       ->required();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "commands.h"
-#include "device/explain/folder.h"
+#include "device/explain/ask.h"
 #include "trace_spans.h"
 
 namespace aloft::cli {
@@ -27,8 +27,7 @@ struct Options {
 };
 
 Result<Timeline> ask_program(pid_t pid) {
-  const auto text =
-      device::ask_to_explain(device::timeline_socket(device::explain_folder(), pid), kPatience);
+  const auto text = device::ask_to_explain(pid, device::About::timeline, kPatience);
   if (!text) {
     return fail(text.error().code, text.error().message +
                                        " (a program tells its own user of its calls, with "
@@ -40,7 +39,7 @@ Result<Timeline> ask_program(pid_t pid) {
 Result<Timeline> choose_program(pid_t pid) {
   if (pid != 0) return ask_program(pid);
   std::vector<Timeline> found;
-  for (const pid_t each : device::explained_processes(device::explain_folder())) {
+  for (const pid_t each : device::explained_processes()) {
     if (auto told = ask_program(each)) found.push_back(*std::move(told));
   }
   if (found.size() == 1) return std::move(found.front());
@@ -79,8 +78,7 @@ Result<void> trace(const Context& context, const Options& options) {
   std::printf("the last %zu calls of %s, process %lld\n", timeline->calls.size(),
               timeline->program.c_str(), static_cast<long long>(timeline->pid));
   if (!options.events.empty())
-    std::printf("  %s: open it at ui.perfetto.dev, or in chrome://tracing\n",
-                options.events.c_str());
+    std::printf("  %s: open it at ui.perfetto.dev\n", options.events.c_str());
   if (!options.otlp.empty())
     std::printf("  %s: for a collector of OpenTelemetry (POST /v1/traces)\n", options.otlp.c_str());
   return {};

@@ -213,7 +213,7 @@ class Runtime::Impl {
   }
 
   void let_explain() {
-    using About = device::ExplainSocket::About;
+    using device::About;
     auto made = device::ExplainSocket::listen(About::decisions, [this] { return explanation(); });
     if (made) {
       explain_ = *std::move(made);

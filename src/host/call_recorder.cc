@@ -1,12 +1,16 @@
 #include "host/call_recorder.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace aloft::host {
 namespace {
@@ -20,15 +24,28 @@ std::uint64_t micros(std::chrono::nanoseconds time) {
       std::chrono::duration_cast<std::chrono::microseconds>(time).count());
 }
 
+// A folder that others use is not closed to them: somebody would have named it by mistake.
+Result<void> make_folder(const fs::path& folder) {
+  const auto refuse = [&](const std::string& why) {
+    return fail(Errc::refused, folder.string() + ": calls cannot be kept there: " + why);
+  };
+  std::error_code error;
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), error);
+  if (error) return refuse(error.message());
+  if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) return refuse(std::strerror(errno));
+  struct stat found = {};
+  if (::stat(folder.c_str(), &found) != 0) return refuse(std::strerror(errno));
+  if (!S_ISDIR(found.st_mode)) return refuse("it is no folder");
+  if (found.st_uid != ::geteuid() || (found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    return refuse("others may enter it; name a folder that is not there yet, or chmod 700 it");
+  if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) return refuse(std::strerror(errno));
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CallRecorder>> CallRecorder::open(RecorderOptions options) {
-  std::error_code error;
-  fs::create_directories(options.folder, error);
-  if (!error) fs::permissions(options.folder, fs::perms::owner_all, error);
-  if (error)
-    return fail(Errc::refused,
-                options.folder.string() + ": calls cannot be kept there: " + error.message());
+  if (auto made = make_folder(options.folder); !made) return std::unexpected(made.error());
   std::unique_ptr<CallRecorder> recorder(new CallRecorder(std::move(options)));
   recorder->take_over();
   return recorder;
@@ -104,6 +121,7 @@ void CallRecorder::keep(runtime::RecordedCall call) {
   if (options_.redact && !options_.redact(call)) return;
   if (call.size() > options_.bytes) return;
   const std::lock_guard lock(mutex_);
+  if (is_closed_) return;
   make_room(call.size());
   const fs::path file = options_.folder / fmt::format("{:08}{}", ++last_, kExtension);
   const Result<void> written = runtime::write_recorded_call(file, call);
@@ -112,10 +130,22 @@ void CallRecorder::keep(runtime::RecordedCall call) {
     const std::uintmax_t size = fs::file_size(file, error);
     kept_.push_back({file, error ? call.size() : size});
     bytes_ += kept_.back().bytes;
-  } else if (!is_failing_) {
-    spdlog::warn("a call is not recorded: {}", written.error().message);
+    ++counts_.recorded;
+  } else {
+    if (!is_failing_) spdlog::warn("a call is not recorded: {}", written.error().message);
+    ++counts_.lost;
+    counts_.why_lost = written.error().message;
   }
   is_failing_ = !written;
+}
+
+CallRecorder::Counts CallRecorder::close() {
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
+  counts_.calls = kept_.size();
+  counts_.bytes = bytes_;
+  if (!kept_.empty()) counts_.last = kept_.back().file;
+  return counts_;
 }
 
 }  // namespace aloft::host

@@ -41,7 +41,7 @@ struct RecorderOptions {
 class CallRecorder {
  public:
   // Takes over what an earlier process left in the folder, within the same limits. Errors: refused
-  // (the folder cannot be made or written).
+  // (the folder cannot be made or written, or it is one that others can enter).
   [[nodiscard]] static Result<std::unique_ptr<CallRecorder>> open(RecorderOptions options);
 
   // What is known before the call runs: `arguments` are copied, since the guest may write over
@@ -54,6 +54,18 @@ class CallRecorder {
             std::chrono::nanoseconds ran);
   void keep(runtime::RecordedCall call, const Error& error, const std::string& backtrace,
             std::chrono::nanoseconds ran);
+
+  struct Counts {
+    std::uint64_t recorded = 0;  // since open(), also those whose place another has taken
+    std::uint64_t lost = 0;      // that could not be written
+    std::string why_lost;        // the last of them
+    std::size_t calls = 0;       // that are in the folder, also of earlier processes
+    std::uint64_t bytes = 0;     // of these files
+    std::filesystem::path last;  // the newest of them; empty: there is none
+  };
+  // Nothing is kept from here on.
+  [[nodiscard]] Counts close();
+  [[nodiscard]] const std::filesystem::path& folder() const { return options_.folder; }
 
  private:
   struct Kept {
@@ -71,6 +83,8 @@ class CallRecorder {
   std::uint64_t bytes_ = 0;
   std::uint64_t last_ = 0;
   bool is_failing_ = false;
+  bool is_closed_ = false;
+  Counts counts_;  // recorded, lost, why_lost
 };
 
 }  // namespace aloft::host

@@ -294,11 +294,10 @@ void EndRunner::run(const Job& job) {
   if (over) over_(*this);
 }
 
-std::optional<runtime::RecordedCall> EndRunner::record(const Execute& message,
+std::optional<runtime::RecordedCall> EndRunner::record(const CallRecorder& recorder,
+                                                       const Execute& message,
                                                        Clock::time_point deadline) {
-  if (context_.recorder == nullptr) return {};
-  auto call =
-      context_.recorder->begin(*context_.module, context_.exports[message.method], *message.body);
+  auto call = recorder.begin(*context_.module, context_.exports[message.method], *message.body);
   if (!call || !call->object) return call;
   auto state = instance_->save_state(deadline);
   if (!state) return {};  // what is wrong with it shows when it is asked for
@@ -314,7 +313,10 @@ EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_poi
     return fail(Errc::invalid_argument,
                 "the module was opened without a function " + std::to_string(message.method));
   }
-  std::optional<runtime::RecordedCall> recorded = record(message, deadline);
+  const std::shared_ptr<CallRecorder> recorder =
+      context_.recording == nullptr ? nullptr : context_.recording->now();
+  std::optional<runtime::RecordedCall> recorded;
+  if (recorder) recorded = record(*recorder, message, deadline);
   const auto address = put(*message.body);
   if (!address) return std::unexpected(address.error());
   const auto begun = Clock::now();
@@ -328,14 +330,13 @@ EndRunner::Outcome EndRunner::call_guest(const Execute& message, Clock::time_poi
     const Error error = explain(message.sequence, called.error());
     if (recorded) {
       const auto* const trap = std::get_if<runtime::Trap>(&called.error());
-      context_.recorder->keep(*std::move(recorded), error,
-                              trap == nullptr ? std::string() : trap->backtrace_text(),
-                              Clock::now() - begun);
+      recorder->keep(*std::move(recorded), error,
+                     trap == nullptr ? std::string() : trap->backtrace_text(),
+                     Clock::now() - begun);
     }
     return std::unexpected(error);
   }
-  if (recorded)
-    context_.recorder->keep(*std::move(recorded), called->segments, Clock::now() - begun);
+  if (recorded) recorder->keep(*std::move(recorded), called->segments, Clock::now() - begun);
   return take_out(*called);
 }
 

@@ -37,7 +37,7 @@
 #include <vector>
 
 #include "channel/movable_end.h"
-#include "host/call_recorder.h"
+#include "host/call_recording.h"
 #include "host/end_binding.h"
 #include "host/guest_services.h"
 #include "host/held_bytes.h"
@@ -61,7 +61,7 @@ struct EndContext {
   std::chrono::milliseconds end_grace{2000};  // for what was told to end
   std::uint64_t max_body = 0;                 // bytes of a result or a state
   CallCounters counters{};                    // of its calls
-  CallRecorder* recorder = nullptr;           // null: no call is kept. Borrowed
+  const CallRecording* recording = nullptr;   // null: no call is kept. Borrowed
   std::shared_ptr<const void> memory{};       // claimed of the session's, as long as this lives
 };
 
@@ -114,7 +114,8 @@ class EndRunner final : public BoundEnd,
   using Job = std::variant<Execute, Save, Load>;
   using Outcome = Result<channel::SharedBytes>;
   // A method's call before it runs, with the state that it runs on; none: it is not kept.
-  [[nodiscard]] std::optional<runtime::RecordedCall> record(const Execute& message,
+  [[nodiscard]] std::optional<runtime::RecordedCall> record(const CallRecorder& recorder,
+                                                            const Execute& message,
                                                             Clock::time_point deadline);
 
   // BoundEnd

@@ -94,9 +94,7 @@ Result<void> ExecutionHandler::start() {
                                          ModelStoreOptions{.folder = options_.cache / "models"});
   ends_ = std::make_unique<EndTable>(options_.ends);
   if (options_.record) {
-    auto recorder = CallRecorder::open(*options_.record);
-    if (!recorder) return std::unexpected(recorder.error());
-    recorder_ = *std::move(recorder);
+    if (auto begun = recording_.begin(*options_.record); !begun) return begun;
   }
   services_ = {.repository = repository_.get(),
                .models = models_.get(),
@@ -104,7 +102,7 @@ Result<void> ExecutionHandler::start() {
                .ends = ends_.get(),
                .counts = &counts_,
                .figures = &figures_,
-               .recorder = recorder_.get(),
+               .recording = &recording_,
                .wasm_engine = runtime::Engine::description(),
                .inference_engine = inference_->description(),
                .limits = options_.session};

@@ -34,7 +34,7 @@
 #include "channel/tcp.h"
 #include "host/call_counts.h"
 #include "host/call_figures.h"
-#include "host/call_recorder.h"
+#include "host/call_recording.h"
 #include "host/end_table.h"
 #include "host/gate.h"
 #include "host/model_store.h"
@@ -99,6 +99,8 @@ class ExecutionHandler final : private channel::Acceptor {
   [[nodiscard]] CallFigures& figures() { return figures_; }
   // The movable ends at this edge.
   [[nodiscard]] EndTable& ends() { return *ends_; }
+  // Whether calls are kept: as ExecutionHandlerOptions::record says, until it is told otherwise.
+  [[nodiscard]] CallRecording& recording() { return recording_; }
   // Of the calls that end at this edge.
   [[nodiscard]] CallCounts& counts() { return counts_; }
 
@@ -124,7 +126,7 @@ class ExecutionHandler final : private channel::Acceptor {
   std::shared_ptr<runtime::Engine> engine_;
   std::unique_ptr<Repository> repository_;
   std::unique_ptr<ModelStore> models_;
-  std::unique_ptr<CallRecorder> recorder_;
+  CallRecording recording_;
   CallFigures figures_;
   std::unique_ptr<EndTable> ends_;
   CallCounts counts_;

@@ -369,11 +369,11 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
     slot.home = current_;
   }
   services_.begin(reply.call_id, slot.call.digest_tensors ? TensorDigests::yes : TensorDigests::no);
+  const std::shared_ptr<CallRecorder> recorder =
+      context_.recording == nullptr ? nullptr : context_.recording->now();
   std::optional<runtime::RecordedCall> record;
-  if (context_.recorder != nullptr) {
-    record =
-        context_.recorder->begin(*context_.module, context_.exports[slot.call.function], slot.body);
-  }
+  if (recorder)
+    record = recorder->begin(*context_.module, context_.exports[slot.call.function], slot.body);
   const auto started = Clock::now();
   runtime::CallResult<runtime::Reply> called;
   {
@@ -391,7 +391,7 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
   // An interruption that comes when its call is over would strike the next one.
   spent_ = stop.stop_requested() || !current_->usable();
   if (called) {
-    if (record) context_.recorder->keep(*std::move(record), called->segments, ran);
+    if (record) recorder->keep(*std::move(record), called->segments, ran);
     slot.descriptor = called->descriptor;
     return std::move(called->segments);
   }
@@ -405,7 +405,7 @@ std::vector<std::span<const std::byte>> InstanceWorker::call_guest(Slot& slot,
   if ((code == Errc::trapped || code == Errc::protocol) && !services_.last_words().empty()) {
     reply.error->message = services_.last_words();
   }
-  if (record) context_.recorder->keep(*std::move(record), *reply.error, reply.trap_backtrace, ran);
+  if (record) recorder->keep(*std::move(record), *reply.error, reply.trap_backtrace, ran);
   return {};
 }
 

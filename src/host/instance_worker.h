@@ -56,7 +56,7 @@
 #include "function/coded_arguments.h"
 #include "function/protocol.h"
 #include "host/call_counters.h"
-#include "host/call_recorder.h"
+#include "host/call_recording.h"
 #include "host/guest_services.h"
 #include "host/held_bytes.h"
 #include "host/session_rights.h"
@@ -81,11 +81,11 @@ struct WorkerContext {
   std::chrono::milliseconds end_grace{2000};  // for a call that was told to end
   CallCounters counters{};                    // of its calls
   ops::LogFields log_fields{};                // of the session
-  HeldBytes* held = nullptr;         // for bodies whose pictures are encoded; null: none are taken.
-                                     // Borrowed
-  CallRecorder* recorder = nullptr;  // null: no call is kept. Borrowed
-  EndMemory* end_memory = nullptr;   // what instances of movable ends take theirs from; null: not
-                                     // limited. Borrowed
+  HeldBytes* held = nullptr;  // for bodies whose pictures are encoded; null: none are taken.
+                              // Borrowed
+  const CallRecording* recording = nullptr;  // null: no call is kept. Borrowed
+  EndMemory* end_memory = nullptr;  // what instances of movable ends take theirs from; null: not
+                                    // limited. Borrowed
 };
 
 // A call that was told to end, or whose time is over, and that still runs.

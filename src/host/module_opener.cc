@@ -195,7 +195,7 @@ Result<std::unique_ptr<OpenedModule>> ModuleOpener::make(const function::OpenMod
                      .end_grace = limits.end_grace,
                      .log_fields = log_fields(rights_),
                      .held = services_.ends == nullptr ? nullptr : &services_.ends->held(),
-                     .recorder = services_.recorder};
+                     .recording = services_.recording};
   if (services_.counts != nullptr) opened->context.counters.judged = services_.counts->of(*digest);
   if (services_.figures != nullptr)
     opened->context.counters.shown = services_.figures->of(request.name, *digest);

@@ -45,7 +45,7 @@ struct SessionLimits {
 
 class EndTable;
 class CallCounts;
-class CallRecorder;
+class CallRecording;
 
 // What all sessions share. Borrowed by them.
 struct SessionServices {
@@ -53,11 +53,11 @@ struct SessionServices {
   ModelStore* models = nullptr;
   const Quarantine* quarantine = nullptr;
   EndTable* ends = nullptr;
-  CallCounts* counts = nullptr;      // null: calls are not counted
-  CallFigures* figures = nullptr;    // the same
-  CallRecorder* recorder = nullptr;  // null: no call is kept
-  std::string wasm_engine;           // for ModuleOpened
-  std::string inference_engine;      // for ModuleOpened
+  CallCounts* counts = nullptr;              // null: calls are not counted
+  CallFigures* figures = nullptr;            // the same
+  const CallRecording* recording = nullptr;  // null: no call is kept
+  std::string wasm_engine;                   // for ModuleOpened
+  std::string inference_engine;              // for ModuleOpened
   SessionLimits limits;
 };
 

@@ -60,7 +60,7 @@ void SessionEnds::attach(function::EndHead head, const OpenedModule* module,
                            .end_grace = of.end_grace,
                            .max_body = table_.limits().body,
                            .counters = of.counters,
-                           .recorder = of.recorder,
+                           .recording = of.recording,
                            .memory = std::move(memory)},
                           head.terms);
   if (!added) return refuse(added.error());

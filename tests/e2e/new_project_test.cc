@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/eventually.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
@@ -84,6 +85,16 @@ TEST(NewProject, runs_at_the_edge_and_takes_each_change_while_it_runs) {
   ASSERT_TRUE(dev->wait_for_line("primes_below(1000000) = 78498, at the edge", kLimit))
       << dev->transcript();
   EXPECT_EQ(status_of({"ctest", "--test-dir", "build"}, there), 0);
+
+  // What it calls, for `aloft replay`: the edge that aloft dev has started keeps it.
+  auto recorder = Process::start(
+      {program("aloft"), "record", std::to_string(dev->pid()), "--out", "calls"}, there);
+  ASSERT_TRUE(recorder) << recorder.error().message;
+  ASSERT_TRUE(recorder->wait_for_error("are kept in calls", kLimit)) << recorder->transcript();
+  const fs::path first = project / "calls/00000001.aloftcall";
+  EXPECT_TRUE(testing::eventually(kLimit, [&] { return fs::exists(first); }));
+  recorder->signal(SIGINT);
+  EXPECT_EQ(recorder->wait(kLimit), 0) << recorder->transcript();
 
   // A change of what the function computes.
   const std::string source = read(project / "primes.cc");

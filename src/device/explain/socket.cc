@@ -7,11 +7,9 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/explain/folder.h"
-#include "device/explain/unix_address.h"
+#include "ops/user_socket.h"
 
 namespace aloft::device {
 
@@ -19,23 +17,17 @@ using std::chrono::steady_clock;
 
 Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(About about,
                                                              std::function<std::string()> explain) {
-  const auto folder = make_explain_folder();
+  const auto folder = ops::make_user_folder();
   if (!folder) return std::unexpected(folder.error());
-  const std::filesystem::path path = about == About::decisions
-                                         ? explain_socket(*folder, ::getpid())
-                                         : timeline_socket(*folder, ::getpid());
-  const auto address = unix_address(path);
-  if (!address) return std::unexpected(address.error());
-  (void)::unlink(path.c_str());  // of a process of this number that did not end well
-  Descriptor listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  std::filesystem::path path = explain_socket(*folder, ::getpid(), about);
+  auto listening = ops::listen_for_user(path);
+  if (!listening) return std::unexpected(listening.error());
   WakeUp stop;
-  if (!listening || !stop ||
-      ::bind(listening.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
-      ::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(listening.get(), 8) != 0) {
-    return fail(Errc::refused, "cannot listen at " + path.string() + ": " + std::strerror(errno));
-  }
-  return std::unique_ptr<ExplainSocket>(
-      new ExplainSocket(path, std::move(listening), std::move(stop), std::move(explain)));
+  if (!stop)
+    return fail(Errc::refused,
+                std::string("nothing is left to be woken by: ") + std::strerror(errno));
+  return std::unique_ptr<ExplainSocket>(new ExplainSocket(std::move(path), *std::move(listening),
+                                                          std::move(stop), std::move(explain)));
 }
 
 ExplainSocket::ExplainSocket(std::filesystem::path path, Descriptor listening, WakeUp stop,

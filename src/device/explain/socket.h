@@ -1,12 +1,11 @@
 // Answers whoever of this user asks what this process has decided, and why: `aloft explain`; and
 // when its last calls were: `aloft trace`.
 //
-// A socket each in the user's folder (folder.h). Whoever connects is given one JSON document, and
-// nothing is read from them. One is served at a time, for kPatience at most.
+// A socket each in the user's folder (ops/user_socket.h). Whoever connects is given one JSON
+// document, and nothing is read from them. One is served at a time, for kPatience at most.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -15,6 +14,7 @@
 
 #include "base/descriptor.h"
 #include "base/wake_up.h"
+#include "device/explain/ask.h"
 #include <aloft/result.h>
 
 namespace aloft::device {
@@ -24,7 +24,6 @@ class ExplainSocket {
  public:
   static constexpr std::chrono::seconds kPatience{2};
 
-  enum class About : std::uint8_t { decisions, timeline };
   // `explain` makes the document, on a thread of this. Errors: refused (the folder is not this
   // user's, the socket cannot be made), invalid_argument (its path is too long).
   [[nodiscard]] static Result<std::unique_ptr<ExplainSocket>> listen(
