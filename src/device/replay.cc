@@ -1,12 +1,14 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "function/binding.h"
 #include "runtime/recorded_call.h"
 #include <aloft/detail/binding.h>
+#include <aloft/detail/object_link.h>
 #include <aloft/replay.h>
 #include <aloft/result.h>
 
@@ -27,11 +29,23 @@ Result<const FunctionDescriptor*> find(const runtime::RecordedCall& call) {
                                             " with the types that were called");
 }
 
-Result<std::vector<std::byte>> run(const FunctionDescriptor& function,
+// The object of a method, with the state that it had.
+Result<std::unique_ptr<detail::NativeObject>> make_object(const FunctionDescriptor& function,
+                                                          const runtime::RecordedCall& call) {
+  auto object = function.object->native(nullptr);
+  if (auto loaded = object->load(call.state); !loaded) {
+    return fail(Errc::signature_mismatch, "the recorded state is none of this program's " +
+                                              std::string(function.object->qualified_name) + ": " +
+                                              loaded.error().message);
+  }
+  return object;
+}
+
+Result<std::vector<std::byte>> run(const FunctionDescriptor& function, void* object,
                                    const runtime::RecordedCall& call) {
   const function::InPlaceScope in_place;
   try {
-    return function.run_encoded(nullptr, call.arguments);
+    return function.run_encoded(object, call.arguments);
   } catch (const std::exception& thrown) {
     return fail(Errc::trapped, thrown.what());
   }
@@ -42,13 +56,18 @@ Result<runtime::RecordedCall> replay(const char* file) {
   if (!call) return call;
   const auto function = find(*call);
   if (!function) return std::unexpected(function.error());
-  if (call->object || (*function)->run_encoded == nullptr) {
-    return fail(Errc::refused, call->function +
-                                   " is a method: a program cannot make its object by itself; "
-                                   "replay it without --native");
+  if ((*function)->run_encoded == nullptr) {
+    return fail(Errc::refused,
+                call->function + " has no native code in this program; replay it without --native");
+  }
+  std::unique_ptr<detail::NativeObject> object;
+  if ((*function)->object != nullptr) {
+    auto made = make_object(**function, *call);
+    if (!made) return std::unexpected(made.error());
+    object = *std::move(made);
   }
   const auto begun = Clock::now();
-  auto result = run(**function, *call);
+  auto result = run(**function, object ? object->object() : nullptr, *call);
   call->run_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
   call->error.reset();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using host::RecorderOptions;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr auto kSoon = 60s;
@@ -139,12 +141,45 @@ TEST_F(Recording, a_method_is_run_again_on_the_state_that_it_had) {
     EXPECT_TRUE(call->object);
     EXPECT_FALSE(call->state.empty());
     EXPECT_THAT(replay(file, 0), HasSubstr("the same"));
+    // Natively as well: the program makes an object of that state.
+    EXPECT_THAT(replay(file, 0, {"--native", (binary_dir() / "replay/tally_replay").string()}),
+                AllOf(HasSubstr("(natively)"), HasSubstr("the same")));
   }
-  EXPECT_THAT(replay(kept[0], 1, {"--native", (binary_dir() / "replay/tally_replay").string()}),
-              HasSubstr("is a method"));
+  auto other = runtime::read_recorded_call(kept[0]);
+  ASSERT_TRUE(other) << other.error().message;
+  other->state.resize(1);
+  ASSERT_TRUE(runtime::write_recorded_call(kept_.path() / "other", *other));
+  EXPECT_THAT(replay(kept_.path() / "other", 1,
+                     {"--native", (binary_dir() / "replay/tally_replay").string()}),
+              HasSubstr("none of this program's tally::Tally"));
   // What another version makes of the same call is something else: it says which it is.
   EXPECT_THAT(replay(kept[3], 1, {"--module", (modules() / "tally_2.wasm").string()}),
               HasSubstr("another version of the module"));
+}
+
+// The debugger as it is when somebody types at it.
+TEST_F(Recording, a_call_runs_under_gdb_which_stops_in_its_source) {
+  start({});
+  {
+    RawUe ue(address_);
+    ASSERT_TRUE(ue.wait_up(kSoon));
+    const auto module = ue.open(hostile_, {});
+    ASSERT_TRUE(module) << module.error().message;
+    EXPECT_EQ(ue.call(*module, "hostile::divide", arguments(7, 0)).error(), Errc::trapped);
+  }
+  ASSERT_EQ(files().size(), 1U);
+  std::ofstream(kept_.path() / "typed") << "break hostile::divide_aloft_here\nrun\n"
+                                           "continue\nquit\n";
+  auto gdb = Process::start(
+      {"sh", "-c", R"("$0" replay "$1" --native "$2" --gdb < "$3")",
+       (binary_dir() / "bin/aloft").string(), files()[0].string(),
+       (binary_dir() / "replay/hostile_replay").string(), (kept_.path() / "typed").string()},
+      {.environment = {{"DEBUGINFOD_URLS", ""}, {"HOME", kept_.path()}}});
+  ASSERT_TRUE(gdb) << gdb.error().message;
+  EXPECT_EQ(gdb->wait(kSoon), 0) << gdb->transcript();
+  EXPECT_THAT(gdb->standard_output(),
+              AllOf(HasSubstr("Breakpoint 1, hostile::divide_aloft_here"),
+                    HasSubstr("hostile.cc:22"), HasSubstr("Program received signal SIGFPE")));
 }
 
 TEST_F(Recording, is_bounded_and_goes_on_where_an_earlier_process_ended) {

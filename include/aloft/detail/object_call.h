@@ -30,6 +30,7 @@ template <class T, class Access = ObjectAccess>
 class NativeObjectOf final : public NativeObject {
  public:
   explicit NativeObjectOf(T& object) : object_(object) {}
+  explicit NativeObjectOf(std::unique_ptr<T> own) : own_(std::move(own)), object_(*own_) {}
 
   void save(codec::Writer& writer) const override {
     std::apply([&](const auto&... field) { codec::write_arguments(writer, field...); },
@@ -47,6 +48,7 @@ class NativeObjectOf final : public NativeObject {
 
   // For ObjectClass::native.
   [[nodiscard]] static std::unique_ptr<NativeObject> make(void* object) {
+    if (object == nullptr) return std::make_unique<NativeObjectOf>(std::make_unique<T>());
     return std::make_unique<NativeObjectOf>(*static_cast<T*>(object));
   }
 
@@ -56,6 +58,7 @@ class NativeObjectOf final : public NativeObject {
     return {};
   }
 
+  std::unique_ptr<T> own_;
   T& object_;
 };
 

@@ -27,7 +27,8 @@ struct ObjectClass {
   std::uint32_t index = 0;          // in ModuleDescriptor::objects, and in the guest
   // SHA-256 of the state's field types: states of one hash can be taken over. 64 hex digits.
   std::string_view state_hash;
-  // `object`, of this class, without its type; it must outlive what is made.
+  // `object`, of this class, without its type; it must outlive what is made. Null: an object of its
+  // own, as the class's default constructor makes it.
   std::unique_ptr<NativeObject> (*native)(void* object) = nullptr;
 };
 
