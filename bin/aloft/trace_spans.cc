@@ -88,7 +88,9 @@ std::uint64_t process_of(const Span& span) {
   return span.side == Side::device ? kDevice : kDevice + 1 + span.edge;
 }
 
-double microseconds(std::int64_t ns) { return static_cast<double>(ns) / 1000; }
+// A tenth of a nanosecond more: a reader that cuts off what is less than one would else make some
+// lengths a nanosecond shorter than what is within them, and drop that.
+double microseconds(std::int64_t ns) { return (static_cast<double>(ns) + 0.1) / 1000; }
 
 // A track for each call that is under way at a time: slices of one track are nested or apart.
 std::vector<std::uint64_t> tracks(const std::vector<CallTrace>& calls) {
@@ -109,22 +111,15 @@ Json named(const char* what, std::uint64_t process, std::uint64_t track, const s
       {"ph", "M"}, {"name", what}, {"pid", process}, {"tid", track}, {"args", {{"name", name}}}};
 }
 
-// An arrow from one span to another.
-void add_arrow(Json& events, const Span& from, const Span& to, std::uint64_t track,
-               std::uint64_t id, std::int64_t zero) {
-  Json event{{"ph", "s"},
-             {"cat", "link"},
-             {"name", "link"},
-             {"id", id},
-             {"pid", process_of(from)},
-             {"tid", track},
-             {"ts", microseconds(from.begin - zero)}};
-  events.push_back(event);
-  event["ph"] = "f";
-  event["bp"] = "e";
-  event["pid"] = process_of(to);
-  event["ts"] = microseconds(to.begin - zero);
-  events.push_back(std::move(event));
+// An arrow from a span to a later one, of which none has another: from its very slice, which a
+// place in time would not say where several begin at once. One that takes no time has no direction.
+void add_arrow(Json& from, Json& to, std::uint64_t number) {
+  if (from.at("ts") >= to.at("ts")) return;
+  char id[20];
+  std::snprintf(id, sizeof id, "0x%llx", static_cast<unsigned long long>(number));
+  from["bind_id"] = to["bind_id"] = id;
+  from["flow_out"] = true;
+  to["flow_in"] = true;
 }
 
 // --- OTLP
@@ -201,28 +196,34 @@ std::string to_trace_events(const Timeline& timeline) {
   for (std::size_t i = 0; i < timeline.calls.size(); ++i) {
     const CallTrace& call = timeline.calls[i];
     const std::uint64_t track = track_of[i];
+    std::vector<Json> slices;
     for (const Span& span : call.spans) {
       const std::uint64_t process = process_of(span);
       if (process != kDevice && !std::exchange(seen[{process, 0}], true))
         events.push_back(named("process_name", process, 0, "edge " + std::to_string(span.edge)));
       if (!std::exchange(seen[{process, track}], true))
         events.push_back(named("thread_name", process, track, "calls " + std::to_string(track)));
-      Json event{{"ph", "X"},
-                 {"name", span.name},
-                 {"pid", process},
-                 {"tid", track},
-                 {"ts", microseconds(span.begin - zero)},
-                 {"dur", microseconds(span.end - span.begin)}};
-      if (!span.facts.empty()) event["args"] = span.facts;
-      events.push_back(std::move(event));
+      slices.push_back({{"ph", "X"},
+                        {"cat", "call"},
+                        {"name", span.name},
+                        {"pid", process},
+                        {"tid", track},
+                        {"ts", microseconds(span.begin - zero)},
+                        {"dur", microseconds(span.end - span.begin)}});
+      if (!span.facts.empty()) slices.back()["args"] = span.facts;
     }
-    const auto named_span = [&](const char* name) {
-      return std::ranges::find(call.spans, name, &Span::name);
+    // A function may have such a name as well: its own slice is the first of each side.
+    const auto part_after = [&](std::size_t first, const char* name) -> Json& {
+      return *std::find_if(slices.begin() + static_cast<std::ptrdiff_t>(first) + 1, slices.end(),
+                           [&](const Json& slice) { return slice.at("name") == name; });
     };
     const auto there = std::ranges::find(call.spans, Side::edge, &Span::side);
-    if (there == call.spans.end()) continue;
-    add_arrow(events, *named_span("to the edge"), *there, track, ++arrow, zero);
-    add_arrow(events, *named_span("guest"), *named_span("reply"), track, ++arrow, zero);
+    if (there != call.spans.end()) {
+      const auto first = static_cast<std::size_t>(there - call.spans.begin());
+      add_arrow(part_after(0, "to the edge"), slices[first], ++arrow);
+      add_arrow(part_after(first, "guest"), part_after(0, "reply"), ++arrow);
+    }
+    for (Json& slice : slices) events.push_back(std::move(slice));
   }
   return Json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(events)}}.dump() + "\n";
 }

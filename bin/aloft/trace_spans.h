@@ -43,7 +43,7 @@ struct Timeline {
 // Errors: protocol (it is no such document).
 [[nodiscard]] Result<Timeline> read_timeline(const std::string& document);
 
-// The trace event format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: a process for
+// The trace event format, which Perfetto (ui.perfetto.dev) opens: a process for
 // the device and for each edge, a track for each call that is under way at a time, arrows to the
 // edge and back.
 [[nodiscard]] std::string to_trace_events(const Timeline& timeline);

@@ -1,9 +1,16 @@
 // `aloft trace`: when an edge was at a call, on the device's clock; the files as they are written;
 // and the command as it is typed, asking this process. tests/e2e/trace_test.cc has a real edge.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -78,6 +85,14 @@ constexpr const char* kTold = R"({"pid": 12, "program": "app",
     {"number": 9, "function": "a::near", "place": "here", "start_ns": 950000, "end_ns": 990000,
      "error": "trapped"}]})";
 
+// Nanoseconds of a time in a file, as its readers take it: to the nearest one, or what is less cut
+// off.
+enum class Reader : std::uint8_t { rounds, cuts };
+std::int64_t ns_of(const json& microseconds, Reader reader) {
+  const double ns = microseconds.get<double>() * 1000;
+  return reader == Reader::rounds ? std::llround(ns) : static_cast<std::int64_t>(ns);
+}
+
 TEST(TraceSpans, are_slices_that_nest_on_tracks_of_device_and_edge) {
   const auto timeline = cli::read_timeline(kTold);
   ASSERT_TRUE(timeline.has_value());
@@ -86,20 +101,121 @@ TEST(TraceSpans, are_slices_that_nest_on_tracks_of_device_and_edge) {
   for (const json& event : events) {
     if (event.at("ph") != "X") continue;
     slices.push_back(event.at("pid").dump() + "/" + event.at("tid").dump() + " " +
-                     event.at("name").get<std::string>() + " " + event.at("ts").dump() + "+" +
-                     event.at("dur").dump());
+                     event.at("name").get<std::string>() + " " +
+                     std::to_string(ns_of(event.at("ts"), Reader::cuts) / 1000) + "+" +
+                     std::to_string(ns_of(event.at("dur"), Reader::cuts) / 1000));
   }
-  EXPECT_THAT(slices, ::testing::ElementsAre("1/1 a::far 0.0+800.0", "1/1 encode 10.0+40.0",
-                                             "1/1 to the edge 50.0+150.0",
-                                             "1/1 at the edge 200.0+500.0", "1/1 reply 700.0+50.0",
-                                             "1/1 decode 750.0+50.0", "3/1 a::far 200.0+500.0",
-                                             "3/1 queue 200.0+20.0", "3/1 guest 220.0+480.0",
-                                             "3/1 inference 260.0+400.0", "1/2 a::near 100.0+200.0",
-                                             "1/2 run 110.0+190.0", "1/1 a::near 850.0+40.0"));
+  EXPECT_THAT(slices, ::testing::ElementsAre(
+                          "1/1 a::far 0+800", "1/1 encode 10+40", "1/1 to the edge 50+150",
+                          "1/1 at the edge 200+500", "1/1 reply 700+50", "1/1 decode 750+50",
+                          "3/1 a::far 200+500", "3/1 queue 200+20", "3/1 guest 220+480",
+                          "3/1 inference 260+400", "1/2 a::near 100+200", "1/2 run 110+190",
+                          "1/1 a::near 850+40"));
   const auto there = std::ranges::find_if(
       events, [](const json& event) { return event.at("ph") == "X" && event.at("pid") == 3; });
   EXPECT_EQ(there->at("args").at("clock_may_be_earlier_us"), 150);
   EXPECT_EQ(there->at("args").at("clock_may_be_later_us"), 50);
+}
+
+// Calls of any lengths to the nanosecond, of which parts may take no time at all.
+std::string told_at_random(std::uint32_t seed) {
+  std::mt19937 random(seed);
+  const auto up_to = [&](std::int64_t most) {
+    return random() % 4 == 0 ? 0 : static_cast<std::int64_t>(random()) % (most + 1);
+  };
+  json calls = json::array();
+  std::int64_t now = 1'000'000;
+  for (int number = 1; number <= 300; ++number) {
+    const std::int64_t encode = now + up_to(999);
+    const std::int64_t sent = encode + up_to(12'345);
+    const std::int64_t begin = sent + up_to(99'999);
+    const std::int64_t decode = up_to(999);
+    const std::int64_t queue = up_to(9'999);
+    const std::int64_t run = up_to(1'234'567);
+    const std::int64_t answered = begin + decode + queue + run + up_to(99'999);
+    const std::int64_t end = answered + up_to(999);
+    calls.push_back({{"number", number},
+                     {"function", "guest"},
+                     {"place", "edge"},
+                     {"edge", number % 2},
+                     {"start_ns", now},
+                     {"end_ns", end},
+                     {"encode_ns", encode},
+                     {"sent_ns", sent},
+                     {"answered_ns", answered},
+                     {"edge_begin_ns", begin},
+                     {"decode_ns", decode},
+                     {"queue_ns", queue},
+                     {"run_ns", run},
+                     {"inference_ns", up_to(run)}});
+    now += up_to(900'000);
+  }
+  return json{{"pid", 1},
+              {"program", "app"},
+              {"clock", {{"steady_ns", 0}, {"unix_ns", 0}}},
+              {"calls", calls}}
+      .dump();
+}
+
+// As Perfetto's importer takes slices of a track: those that begin at once by their lengths, the
+// longest first; one that is neither within the one before nor beside it is dropped.
+void expect_none_is_dropped(const std::vector<json>& track, Reader reader) {
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < track.size(); ++i)
+    order.emplace_back(ns_of(track[i].at("ts"), reader), -ns_of(track[i].at("dur"), reader), i);
+  std::ranges::sort(order);
+  std::vector<std::int64_t> ends;  // of those that are open
+  for (const auto& [begin, minus_length, i] : order) {
+    while (!ends.empty() && ends.back() <= begin) ends.pop_back();
+    const std::int64_t end = begin - minus_length;
+    EXPECT_TRUE(ends.empty() || end <= ends.back()) << track[i];
+    ends.push_back(end);
+  }
+}
+
+TEST(TraceSpans, are_all_taken_by_perfetto_with_arrows_between_the_slices_that_are_meant) {
+  for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    const auto timeline = cli::read_timeline(told_at_random(seed));
+    ASSERT_TRUE(timeline.has_value());
+    const auto events = json::parse(cli::to_trace_events(*timeline)).at("traceEvents");
+    std::map<std::pair<int, int>, std::vector<json>> tracks;
+    std::map<std::string, std::pair<json, json>> arrows;
+    std::size_t there = 0;
+    for (const json& event : events) {
+      if (event.at("ph") == "M") continue;
+      ASSERT_EQ(event.at("ph"), "X");
+      tracks[{event.at("pid").get<int>(), event.at("tid").get<int>()}].push_back(event);
+      there += event.at("name") == "queue" ? 1 : 0;
+      if (!event.contains("bind_id")) continue;
+      auto& arrow = arrows[event.at("bind_id").get<std::string>()];
+      json& at = event.value("flow_out", false) ? arrow.first : arrow.second;
+      EXPECT_TRUE(at.is_null()) << "one beginning and one end: " << event;
+      EXPECT_NE(event.value("flow_out", false), event.value("flow_in", false)) << event;
+      at = event;
+    }
+    for (const auto& [track, slices] : tracks) {
+      for (const Reader reader : {Reader::rounds, Reader::cuts})
+        expect_none_is_dropped(slices, reader);
+    }
+    EXPECT_EQ(there, 300U);
+    EXPECT_GT(arrows.size(), 300U) << "one there and one back, but for those that take no time";
+    for (const auto& [id, arrow] : arrows) {
+      const auto& [from, to] = arrow;
+      ASSERT_FALSE(from.is_null() || to.is_null()) << id;
+      EXPECT_LT(ns_of(from.at("ts"), Reader::cuts), ns_of(to.at("ts"), Reader::cuts));
+      if (from.at("pid") == 1) {
+        EXPECT_EQ(from.at("name"), "to the edge");
+        EXPECT_EQ(to.at("name"), "guest") << "which is the function's name here";
+        EXPECT_TRUE(to.at("args").contains("clock_may_be_later_us"));
+      } else {
+        EXPECT_EQ(from.at("name"), "guest");
+        EXPECT_FALSE(from.contains("args")) << "the part that has that name";
+        EXPECT_EQ(to.at("name"), "reply");
+        EXPECT_EQ(to.at("pid"), 1);
+      }
+    }
+  }
 }
 
 TEST(TraceSpans, are_spans_of_opentelemetry_with_parents_and_resources) {
