@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/infer_line.h"
+#include "inference/processors.h"
 #include "inference/service/service.h"
 #include "ops/log.h"
 
@@ -46,6 +47,9 @@ class InferWorker {
           inference::SharedMemory::open(std::move(journal), service::CrashJournal::kBytes);
       if (!memory) return std::unexpected(memory.error());
       journal_.emplace(*std::move(memory));
+    }
+    if (*device == inference::Device::cpu) {
+      if (auto looked = inference::look_at_processors(); !looked) return looked;
     }
     InferReady ready;
     if (auto confined = confine(*device, ready); !confined) return confined;

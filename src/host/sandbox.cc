@@ -95,13 +95,13 @@ Result<void> own_root(const SandboxOptions& options) {
                 MS_REMOUNT | MS_BIND | MS_RDONLY | plain | flags_of(place), nullptr) != 0)
       return cannot("show the folder " + from.string());
   }
-  for (const fs::path& device : options.devices) {
-    const std::string place = root + device.string();
+  for (const fs::path& shown : options.files) {
+    const std::string place = root + shown.string();
     fs::create_directories(fs::path(place).parent_path(), error);
     const int file = ::open(place.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
     if (file >= 0) ::close(file);
-    if (::mount(device.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0)
-      return cannot("show the device " + device.string());
+    if (::mount(shown.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0)
+      return cannot("show " + shown.string());
   }
   if (!options.scratch.empty()) {
     const std::string place = root + "/" + options.scratch;
@@ -188,15 +188,18 @@ void show_accelerator(SandboxOptions& options, const fs::path& libraries) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/dev", error)) {
     if (entry.path().filename().string().starts_with("nvidia") && entry.is_character_file(error))
-      options.devices.push_back(entry.path());
+      options.files.push_back(entry.path());
   }
   const auto show = [&](const fs::path& folder) {
     if (folder.empty() || !fs::is_directory(folder, error)) return;
     options.shown.push_back({folder, folder.relative_path().string(), SandboxOptions::Use::load});
   };
   // The links of a merged /usr lead into what is shown.
-  for (const char* const folder : {"/usr", "/lib", "/lib64", "/etc/ld.so.conf.d", "/proc/driver"})
+  for (const char* const folder :
+       {"/usr", "/lib", "/lib64", "/etc/ld.so.conf.d", "/proc/driver", "/sys/devices/system/cpu"})
     show(folder);
+  const fs::path processors = "/proc/cpuinfo";
+  if (fs::exists(processors, error)) options.files.push_back(processors);
   show(libraries);
 }
 

@@ -46,7 +46,7 @@ struct SandboxOptions {
   };
   std::filesystem::path root;  // an empty folder, to mount on; nothing is left in it
   std::vector<Shown> shown{};  // read-only
-  std::vector<std::filesystem::path> devices{};  // of an accelerator: there under the same path
+  std::vector<std::filesystem::path> files{};  // devices, above all: there under the same path
   std::string scratch = "scratch";  // a folder in memory that can be written; empty: none
   std::uint64_t scratch_bytes = std::uint64_t{64} << 20U;
   std::optional<uid_t> user{};  // of the process, and its group; root alone can change to it
@@ -71,8 +71,9 @@ struct Confined {
 // has to end.
 [[nodiscard]] Result<Confined> enter_sandbox(const SandboxOptions& options);
 
-// Adds what NVIDIA's driver needs to be seen: its devices, the system's libraries, and `libraries`,
-// where those of the engine lie; empty: beside what is running.
+// Adds what an engine on NVIDIA's accelerators needs to be seen: the devices, the system's
+// libraries, and `libraries`, where those of the engine lie (empty: beside what is running); and
+// what it looks up of the processors.
 void show_accelerator(SandboxOptions& options, const std::filesystem::path& libraries);
 
 // From here on this process can have this much more memory that it can write to; what it has

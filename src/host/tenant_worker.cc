@@ -18,6 +18,7 @@
 #include "channel/tls.h"
 #include "host/execution_handler.h"
 #include "host/gate.h"
+#include "inference/processors.h"
 #include "inference/remote/remote_engine.h"
 #include "ops/log.h"
 
@@ -41,6 +42,9 @@ class TenantWorker {
         channel::TlsContext::Clients::with_a_key);
     if (!tls) return std::unexpected(std::move(tls).error());
     ::tzset();
+    if (setup_.inference_process.empty()) {
+      if (auto looked = inference::look_at_processors(); !looked) return looked;
+    }
     auto confined =
         enter_sandbox({.root = setup_.root,
                        .shown = {{setup_.modules, "modules"}, {setup_.compiled, "compiled"}},

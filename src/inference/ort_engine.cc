@@ -13,6 +13,7 @@
 #include "inference/onnx_check.h"
 #include "inference/ort.h"
 #include "inference/ort_execution.h"
+#include "inference/processors.h"
 #include "inference/tensor.h"
 
 namespace aloft::inference {
@@ -209,17 +210,23 @@ class OrtEngine final : public Engine {
   const std::shared_ptr<WorkQueue> queue_;
 };
 
-Result<std::unique_ptr<Engine>> make(const EngineOptions& options, std::vector<std::string> gpus,
-                                     std::string note) {
+using OrtEnvHandle = ort::Handle<OrtEnv>;
+
+Result<OrtEnvHandle> make_env() {
   if (ort::api() == nullptr) {
     return fail(Errc::internal, "ONNX Runtime " + ort::version() +
                                     " is older than the interface aloft was built for (" +
                                     std::to_string(ORT_API_VERSION) + ")");
   }
-  auto env = ort::make<OrtEnv>([](auto** out) {
+  return ort::make<OrtEnv>([](auto** out) {
     return ort::api()->CreateEnvWithCustomLogger(&discard_log, nullptr, ORT_LOGGING_LEVEL_FATAL,
                                                  "aloft", out);
   });
+}
+
+Result<std::unique_ptr<Engine>> make(const EngineOptions& options, std::vector<std::string> gpus,
+                                     std::string note) {
+  auto env = make_env();
   if (!env) return std::unexpected(env.error());
   return std::make_unique<OrtEngine>(std::shared_ptr<OrtEnv>(env->release(), ort::Release{}),
                                      options, std::move(gpus), std::move(note));
@@ -256,6 +263,12 @@ Result<std::unique_ptr<Engine>> make_engine(const EngineOptions& options) {
   // What to do about it is for those who insist.
   const std::string& why = engine.error().message;
   return make(options, {}, " (auto: " + why.substr(0, why.find("; ")) + ")");
+}
+
+Result<void> look_at_processors() {
+  // It is the first environment that looks; what it saw stays when that is gone.
+  if (const auto env = make_env(); !env) return std::unexpected(env.error());
+  return {};
 }
 
 }  // namespace aloft::inference
