@@ -70,6 +70,10 @@ int main(int argc, char** argv) {
           "--sarif", [&] { check.format = ReportFormat::sarif; }, "Writes SARIF 2.1.0")
       ->excludes(json);
   judge->add_option("--output,-o", check.output, "The file to write; else standard output");
+  judge
+      ->add_option("--jobs,-j", check.jobs,
+                   "Sources read at once, each in some 100 MB; else one for each processor")
+      ->check(CLI::Range(1, 1024));
   judge->add_option("--sysroot", check.sysroot,
                     "Headers of the guest; else those that are installed");
   judge->add_option("--resource-dir", check.resource_dir, "The compiler's own headers")

@@ -60,11 +60,12 @@ void configure(const fs::path& folder) {
   write(folder / "compile_commands.json", all.dump(2));
 }
 
-Result<ProgramReport> check(const fs::path& build) {
+Result<ProgramReport> check(const fs::path& build, unsigned jobs = 0) {
   return check_program({.build_folder = build,
                         .root = {},
                         .sysroot = testing::binary_dir() / "wasi-sysroot",
                         .resource_dir = ALOFT_TEST_RESOURCE_DIR,
+                        .jobs = jobs,
                         .progress = {}});
 }
 
@@ -153,6 +154,7 @@ TEST_F(Program, is_told_of_as_json_with_the_same_figures) {
   const Json json = Json::parse(to_json(*report_));
   EXPECT_EQ(json["functions"].size(), report_->functions.size());
   EXPECT_EQ(json["sources"], 5);
+  EXPECT_EQ(json["not_cpp"], Json::array({"legacy.c"}));
   EXPECT_EQ(json["unread"].size(), 1U);
   const Json& summary = json["summary"];
   EXPECT_EQ(summary["ready"].get<std::size_t>() + summary["file_of_its_own"].get<std::size_t>() +
@@ -171,10 +173,49 @@ TEST_F(Program, is_told_of_as_sarif_that_the_published_schema_allows) {
   write(folder.path() / "good.sarif", text);
   EXPECT_EQ(schema_errors(folder.path() / "good.sarif"), "");
   Json changed = Json::parse(text);
+  EXPECT_NE(changed["runs"][0]["invocations"].dump().find("legacy.c"), std::string::npos);
   ASSERT_GT(changed["runs"][0]["results"].size(), 10U);
   changed["runs"][0]["results"][0]["level"] = "grave";
   write(folder.path() / "bad.sarif", changed.dump());
   EXPECT_NE(schema_errors(folder.path() / "bad.sarif").find("grave"), std::string::npos);
+}
+
+// Sources that share a header, each of which sees it in a way of its own: its function is told of
+// as the first source sees it, the only one that nothing is against.
+TEST(ProgramCheck, says_the_same_however_many_sources_are_read_at_once) {
+  constexpr int kSources = 40;
+  const TempDir folder;
+  write(folder.path() / "shared.h", R"(#pragma once
+inline int shared(int number) {
+#if COUNTS
+  static int calls = 0;
+  calls += COUNTS;
+#endif
+  return number + 1;
+}
+)");
+  Json all = Json::array();
+  for (int i = 0; i < kSources; ++i) {
+    const std::string name = "source" + std::to_string(i);
+    write(folder.path() / (name + ".cc"),
+          "#include \"shared.h\"\nint " + name + "(int n) { return shared(n); }\n");
+    all.push_back(
+        {{"directory", folder.path().string()},
+         {"arguments", {"c++", "-std=c++20", "-DCOUNTS=" + std::to_string(i), "-c", name + ".cc"}},
+         {"file", name + ".cc"}});
+  }
+  write(folder.path() / "compile_commands.json", all.dump());
+  const auto one = check(folder.path(), 1);
+  ASSERT_TRUE(one) << one.error().message;
+  const std::string text = to_text(*one);
+  EXPECT_EQ(std::ranges::count(one->functions, Verdict::ready, &CheckedFunction::verdict), kSources)
+      << text;
+  for (int round = 0; round < 5; ++round) {
+    const auto many = check(folder.path(), 16);
+    ASSERT_TRUE(many) << many.error().message;
+    EXPECT_EQ(to_text(*many), text);
+    EXPECT_EQ(to_json(*many), to_json(*one));
+  }
 }
 
 TEST(ProgramCheck, says_what_is_wrong_with_a_folder_that_has_no_list_of_commands) {
@@ -187,6 +228,11 @@ TEST(ProgramCheck, says_what_is_wrong_with_a_folder_that_has_no_list_of_commands
   const auto bad = check(folder.path());
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, Errc::invalid_argument);
+  write(folder.path() / "compile_commands.json",
+        R"([{"directory": "/", "arguments": ["cc", "-c", "a.c"], "file": "a.c"}])");
+  const auto c_alone = check(folder.path());
+  ASSERT_FALSE(c_alone);
+  EXPECT_NE(c_alone.error().message.find("only /a.c and the like"), std::string::npos);
   write(folder.path() / "compile_commands.json", "[]");
   const auto empty = check(folder.path());
   ASSERT_FALSE(empty);

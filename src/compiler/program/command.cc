@@ -81,6 +81,7 @@ Result<void> run_check(const CheckCommand& command) {
                          .root = command.root,
                          .sysroot = own ? own->folder() : command.sysroot,
                          .resource_dir = command.resource_dir,
+                         .jobs = command.jobs,
                          .progress = {}};
   if (::isatty(STDERR_FILENO) != 0) request.progress = show_progress;
   const Result<ProgramReport> report = check_program(request);

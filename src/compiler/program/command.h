@@ -18,6 +18,7 @@ struct CheckCommand {
   std::string resource_dir;
   std::filesystem::path output;  // empty: standard output
   ReportFormat format = ReportFormat::text;
+  unsigned jobs = 0;    // sources read at once; 0: one for each processor
   std::string version;  // of this program
 };
 

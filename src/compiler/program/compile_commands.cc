@@ -121,7 +121,7 @@ struct DisposeCommands {
 
 }  // namespace
 
-Result<std::vector<CompileCommand>> read_compile_commands(const fs::path& folder) {
+Result<CompileCommands> read_compile_commands(const fs::path& folder) {
   std::error_code ignored;
   const std::string file = (folder / kDatabase).string();
   if (!fs::exists(file, ignored)) {
@@ -136,22 +136,33 @@ Result<std::vector<CompileCommand>> read_compile_commands(const fs::path& folder
     return fail(Errc::invalid_argument, file + ": this is not a list of compile commands");
   const std::unique_ptr<void, DisposeCommands> commands(
       clang_CompilationDatabase_getAllCompileCommands(database.get()));
-  std::vector<CompileCommand> result;
+  CompileCommands result;
   std::set<std::string> seen;
   for (unsigned i = 0; i < clang_CompileCommands_getSize(commands.get()); ++i) {
     CXCompileCommand command = clang_CompileCommands_getCommand(commands.get(), i);
     const fs::path at = to_string(clang_CompileCommand_getDirectory(command));
     const fs::path source = to_string(clang_CompileCommand_getFilename(command));
     CompileCommand made{(fs::absolute(folder) / at / source).lexically_normal().string(), {}, {}};
-    if (std::ranges::find(kExtensions, source.extension().string()) == kExtensions.end()) continue;
     if (!seen.insert(made.file).second) continue;
+    if (std::ranges::find(kExtensions, source.extension().string()) == kExtensions.end()) {
+      result.not_cpp.push_back(std::move(made.file));
+      continue;
+    }
     std::vector<std::string> arguments;
     for (unsigned n = 0; n < clang_CompileCommand_getNumArgs(command); ++n)
       arguments.push_back(to_string(clang_CompileCommand_getArg(command, n)));
     Flags(fs::absolute(folder) / at, made).add(arguments);
-    result.push_back(std::move(made));
+    result.cpp.push_back(std::move(made));
   }
-  if (result.empty()) return fail(Errc::invalid_argument, file + ": it names no C++ source");
+  if (result.cpp.empty()) {
+    return fail(Errc::invalid_argument,
+                file + ": it names no C++ source" +
+                    (result.not_cpp.empty()
+                         ? ""
+                         : ", only " + result.not_cpp.front() +
+                               " and the like; tagged functions are C++, and may call into a "
+                               "library in C that is built for guests (aloft_add_guest_library)"));
+  }
   return result;
 }
 

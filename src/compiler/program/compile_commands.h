@@ -21,10 +21,13 @@ struct CompileCommand {
   std::vector<std::string> guest;  // those of them that mean something to a guest's compiler
 };
 
-// The C++ sources that the database in `folder` names, each with its first command, in its order.
-// Errors: not_found (no database there), invalid_argument (it cannot be read, or has no C++
-// source).
-[[nodiscard]] Result<std::vector<CompileCommand>> read_compile_commands(
-    const std::filesystem::path& folder);
+struct CompileCommands {
+  std::vector<CompileCommand> cpp;   // each source with its first command, in the database's order
+  std::vector<std::string> not_cpp;  // sources in C and other languages, absolute, in its order
+};
+
+// What the database in `folder` names. Errors: not_found (no database there), invalid_argument (it
+// cannot be read, or has no C++ source).
+[[nodiscard]] Result<CompileCommands> read_compile_commands(const std::filesystem::path& folder);
 
 }  // namespace aloft::compiler

@@ -1,11 +1,14 @@
 #include "compiler/program/program_check.h"
 
 #include <algorithm>
-#include <array>
+#include <atomic>
+#include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -74,10 +77,27 @@ struct GuestReading {
   std::map<unsigned, std::string> signatures;  // by the offset of the function's name
 };
 
+// Does `work` on each of `count` things, several at once, each thread with an index of its own.
+void for_each_at_once(std::size_t count, unsigned jobs,
+                      const std::function<void(std::size_t, const Index&)>& work) {
+  std::atomic<std::size_t> next = 0;
+  const auto take = [&] {
+    const Index index;
+    for (std::size_t i = next++; i < count; i = next++) work(i, index);
+  };
+  std::vector<std::jthread> others;
+  for (std::size_t n = 1; n < std::min<std::size_t>(jobs, count); ++n) others.emplace_back(take);
+  take();
+}
+
 class Program {
  public:
-  Program(const ProgramRequest& request, std::vector<CompileCommand> commands)
-      : request_(request), commands_(std::move(commands)), library_(request.sysroot) {
+  Program(const ProgramRequest& request, CompileCommands commands)
+      : request_(request),
+        jobs_(request.jobs != 0 ? request.jobs : std::max(1U, std::thread::hardware_concurrency())),
+        commands_(std::move(commands.cpp)),
+        not_cpp_(std::move(commands.not_cpp)),
+        library_(request.sysroot) {
     for (std::size_t i = 0; i < commands_.size(); ++i) by_file_.emplace(commands_[i].file, i);
   }
 
@@ -86,22 +106,15 @@ class Program {
     ProgramReport report;
     report.root = request_.root.empty() ? common_folder(commands_) : fs::absolute(request_.root);
     report.sources = commands_.size();
-    for (std::size_t i = 0; i < commands_.size(); ++i) {
-      if (request_.progress) request_.progress(i, commands_.size(), commands_[i].file);
-      Result<UnitFacts> unit = read_unit(index_, commands_[i].file, host_flags(i), &known_);
-      if (!unit) return std::unexpected(unit.error());
-      if (!unit->errors.empty()) report.unread.push_back(unread(unit->errors.front()));
-      for (FunctionFacts& each : unit->functions) {
-        std::string symbol = each.symbol;
-        functions_.try_emplace(std::move(symbol), std::move(each));
-      }
-    }
-    for (const auto& [symbol, facts] : functions_) {
+    report.not_cpp = not_cpp_;
+    if (auto read = read_all(report.unread); !read) return std::unexpected(read.error());
+    for (const auto& [symbol, of_source] : functions_) {
+      const FunctionFacts& facts = of_source.facts;
       if (!facts.is_function || !is_below(facts.where.file, report.root)) continue;
-      Result<CheckedFunction> checked = judge(facts);
-      if (!checked) return std::unexpected(checked.error());
-      report.functions.push_back(*std::move(checked));
+      report.functions.push_back(judge_here(facts));
     }
+    if (auto judged = judge_as_guests(report.functions); !judged)
+      return std::unexpected(judged.error());
     std::ranges::sort(report.functions, {}, [](const CheckedFunction& each) {
       return std::tuple(each.where.file, each.where.offset, each.name);
     });
@@ -109,6 +122,47 @@ class Program {
   }
 
  private:
+  struct OfSource {
+    std::size_t source = 0;  // in commands_
+    FunctionFacts facts;
+  };
+
+  enum class ReadAs : std::uint8_t { host, guest };
+  void tell(ReadAs as, const std::string& file) {
+    if (!request_.progress) return;
+    const std::lock_guard lock(mutex_);
+    request_.progress(as == ReadAs::guest ? commands_.size() : begun_++, commands_.size(), file);
+  }
+
+  // Fills functions_: of one that several sources have, what the first in their order says.
+  Result<void> read_all(std::vector<Diagnostic>& errors) {
+    std::vector<std::optional<Error>> failed(commands_.size());
+    std::vector<std::optional<Diagnostic>> not_understood(commands_.size());
+    FirstSources first;
+    for_each_at_once(commands_.size(), jobs_, [&](std::size_t source, const Index& index) {
+      tell(ReadAs::host, commands_[source].file);
+      const SourceInOrder order{first, source};
+      Result<UnitFacts> unit = read_unit(index, commands_[source].file, host_flags(source), &order);
+      if (!unit) {
+        failed[source] = unit.error();
+        return;
+      }
+      if (!unit->errors.empty()) not_understood[source] = unread(unit->errors.front());
+      const std::lock_guard lock(mutex_);
+      for (FunctionFacts& each : unit->functions) {
+        std::string symbol = each.symbol;
+        const auto known = functions_.find(symbol);
+        if (known == functions_.end() || source < known->second.source)
+          functions_.insert_or_assign(std::move(symbol), OfSource{source, std::move(each)});
+      }
+    });
+    for (std::size_t source = 0; source < commands_.size(); ++source) {
+      if (failed[source]) return std::unexpected(*failed[source]);
+      if (not_understood[source]) errors.push_back(*std::move(not_understood[source]));
+    }
+    return {};
+  }
+
   static Diagnostic unread(Diagnostic error) {
     error.rule = Rule::unread;
     error.notes.insert(
@@ -139,7 +193,8 @@ class Program {
     return flags;
   }
 
-  Result<CheckedFunction> judge(const FunctionFacts& facts) {
+  // What this machine has against it. `ready` is what is still to be judged as a guest.
+  CheckedFunction judge_here(const FunctionFacts& facts) {
     CheckedFunction checked{.name = facts.name,
                             .where = facts.where,
                             .signature = facts.signature,
@@ -149,13 +204,36 @@ class Program {
     follow(facts, checked.sources, reached);
     checked.reasons.insert(checked.reasons.end(), reached.all().begin(), reached.all().end());
     const bool is_refused = facts.signature.empty() || reached.has_errors();
-    if (!is_refused) {
-      const Result<Verdict> verdict = judge_as_guest(facts, checked);
-      if (!verdict) return std::unexpected(verdict.error());
-      checked.verdict = *verdict;
-    }
-    if (checked.verdict == Verdict::no) checked.signature.clear();
+    if (is_refused)
+      checked.signature.clear();
+    else
+      checked.verdict = Verdict::ready;
     return checked;
+  }
+
+  // Judges on those that nothing on this machine speaks against.
+  Result<void> judge_as_guests(std::vector<CheckedFunction>& functions) {
+    std::vector<std::string> needed;
+    for (const CheckedFunction& each : functions) {
+      if (each.verdict != Verdict::ready) continue;
+      needed.push_back(each.where.file);
+      needed.insert(needed.end(), each.sources.begin(), each.sources.end());
+    }
+    std::ranges::sort(needed);
+    needed.erase(std::ranges::unique(needed).begin(), needed.end());
+    std::vector<Result<GuestReading>> readings(needed.size());
+    for_each_at_once(needed.size(), jobs_, [&](std::size_t i, const Index& index) {
+      readings[i] = as_guest(needed[i], index);
+    });
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      if (!readings[i]) return std::unexpected(readings[i].error());
+      guests_.emplace(std::move(needed[i]), *std::move(readings[i]));
+    }
+    for (CheckedFunction& each : functions) {
+      if (each.verdict == Verdict::ready) each.verdict = judge_as_guest(each);
+      if (each.verdict == Verdict::no) each.signature.clear();
+    }
+    return {};
   }
 
   // All that `from` reaches: the sources that define it, and what is against it.
@@ -178,8 +256,8 @@ class Program {
       for (const Callee& callee : current.body.callees) {
         const auto definition = functions_.find(callee.symbol);
         if (definition != functions_.end()) {
-          if (visited.insert(definition->second.symbol).second)
-            pending.push_back(&definition->second);
+          const FunctionFacts& called = definition->second.facts;
+          if (visited.insert(called.symbol).second) pending.push_back(&called);
         } else if (std::optional<Diagnostic> missing = judge_missing(callee)) {
           add(*std::move(missing));
         }
@@ -197,8 +275,8 @@ class Program {
       return Diagnostic{callee.use,
                         Severity::error,
                         "'" + callee.name +
-                            "' is called, and no C++ source of the program defines "
-                            "it",
+                            "' is called, and no C++ source of the program defines it" +
+                            (not_cpp_.empty() ? "" : " (sources in other languages are not read)"),
                         {{callee.use, std::string(kRemedy)}},
                         Rule::undefined};
     }
@@ -212,68 +290,66 @@ class Program {
   }
 
   // The verdict on a function that nothing on this machine speaks against.
-  Result<Verdict> judge_as_guest(const FunctionFacts& facts, CheckedFunction& checked) {
+  Verdict judge_as_guest(CheckedFunction& checked) const {
     for (const std::string& source : checked.sources) {
-      const Result<const GuestReading*> guest = as_guest(source);
-      if (!guest) return std::unexpected(guest.error());
-      if ((*guest)->error) {
-        Diagnostic reason = *(*guest)->error;
-        reason.message =
-            "what else is in this source does not compile for a guest: " + reason.message;
-        reason.notes = {
-            {reason.where, "move '" + facts.name + "' and what it calls to a source of its own"}};
-        reason.rule = Rule::guest_file;
-        checked.reasons.push_back(std::move(reason));
-        return Verdict::file_of_its_own;
-      }
+      const GuestReading& guest = guests_.at(source);
+      if (!guest.error) continue;
+      Diagnostic reason = *guest.error;
+      reason.message =
+          "what else is in this source does not compile for a guest: " + reason.message;
+      reason.notes = {
+          {reason.where, "move '" + checked.name + "' and what it calls to a source of its own"}};
+      reason.rule = Rule::guest_file;
+      checked.reasons.push_back(std::move(reason));
+      return Verdict::file_of_its_own;
     }
-    const Result<const GuestReading*> own = as_guest(facts.where.file);
-    if (!own) return std::unexpected(own.error());
-    const auto twin = (*own)->signatures.find(facts.where.offset);
-    if (twin != (*own)->signatures.end() && twin->second == facts.signature) return Verdict::ready;
+    const GuestReading& own = guests_.at(checked.where.file);
+    const auto twin = own.signatures.find(checked.where.offset);
+    if (twin != own.signatures.end() && twin->second == checked.signature) return Verdict::ready;
     checked.reasons.push_back(
-        {facts.where,
+        {checked.where,
          Severity::error,
-         "the types of '" + facts.name + "' are not the same on this machine and in a guest",
-         {{facts.where, "use types of fixed width (std::int32_t, std::int64_t)"},
-          {facts.where, "here: " + facts.signature},
-          {facts.where, "in a guest: " + (twin == (*own)->signatures.end() ? "no such function"
-                                                                           : twin->second)}},
+         "the types of '" + checked.name + "' are not the same on this machine and in a guest",
+         {{checked.where, "use types of fixed width (std::int32_t, std::int64_t)"},
+          {checked.where, "here: " + checked.signature},
+          {checked.where,
+           "in a guest: " + (twin == own.signatures.end() ? "no such function" : twin->second)}},
          Rule::widths});
     return Verdict::no;
   }
 
-  Result<const GuestReading*> as_guest(const std::string& source) {
-    const auto [entry, is_new] = guests_.try_emplace(source);
-    if (!is_new) return &entry->second;
+  Result<GuestReading> as_guest(const std::string& source, const Index& index) {
+    GuestReading reading;
     const auto at = by_file_.find(source);
     if (at == by_file_.end()) {  // a source that another includes
-      entry->second.error = Diagnostic{{source, 0, 0, 0},
-                                       Severity::error,
-                                       "it is included by another source",
-                                       {},
-                                       Rule::guest_file};
-      return &entry->second;
+      reading.error = Diagnostic{{source, 0, 0, 0},
+                                 Severity::error,
+                                 "it is included by another source",
+                                 {},
+                                 Rule::guest_file};
+      return reading;
     }
-    if (request_.progress) request_.progress(commands_.size(), commands_.size(), source);
-    Result<UnitFacts> unit = read_unit(index_, source, guest_flags(at->second), nullptr);
+    tell(ReadAs::guest, source);
+    Result<UnitFacts> unit = read_unit(index, source, guest_flags(at->second), nullptr);
     if (!unit) return std::unexpected(unit.error());
-    if (!unit->errors.empty()) entry->second.error = std::move(unit->errors.front());
+    if (!unit->errors.empty()) reading.error = std::move(unit->errors.front());
     for (FunctionFacts& each : unit->functions) {
       if (!each.is_in_header)
-        entry->second.signatures.emplace(each.where.offset, std::move(each.signature));
+        reading.signatures.emplace(each.where.offset, std::move(each.signature));
     }
-    return &entry->second;
+    return reading;
   }
 
   const ProgramRequest& request_;
-  std::vector<CompileCommand> commands_;
+  const unsigned jobs_;
+  const std::vector<CompileCommand> commands_;
+  const std::vector<std::string> not_cpp_;
   GuestLibrary library_;
-  Index index_;
   std::map<std::string, std::size_t> by_file_;
-  std::set<std::string> known_;                     // functions of headers
-  std::map<std::string, FunctionFacts> functions_;  // by symbol
-  std::map<std::string, GuestReading> guests_;      // by source
+  std::mutex mutex_;                           // of the next two while sources are read
+  std::map<std::string, OfSource> functions_;  // by symbol
+  std::size_t begun_ = 0;
+  std::map<std::string, GuestReading> guests_;  // by source
 };
 
 }  // namespace
@@ -286,7 +362,7 @@ Result<ProgramReport> check_program(const ProgramRequest& request) {
                     ": no headers of guests there; install wasi-libc and libc++-19-dev-wasm32, or "
                     "pass --sysroot");
   }
-  Result<std::vector<CompileCommand>> commands = read_compile_commands(request.build_folder);
+  Result<CompileCommands> commands = read_compile_commands(request.build_folder);
   if (!commands) return std::unexpected(commands.error());
   return Program(request, *std::move(commands)).run();
 }

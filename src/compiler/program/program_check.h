@@ -38,7 +38,8 @@ struct CheckedFunction {
 
 struct ProgramReport {
   std::filesystem::path root;
-  std::size_t sources = 0;
+  std::size_t sources = 0;                 // in C++: all of them are read
+  std::vector<std::string> not_cpp;        // in C and other languages: none of them is
   std::vector<Diagnostic> unread;          // one for each source that does not compile here
   std::vector<CheckedFunction> functions;  // by file and place
 };
@@ -49,12 +50,14 @@ struct ProgramRequest {
                                        // that all sources have in common
   std::filesystem::path sysroot;       // of guests
   std::string resource_dir;            // the compiler's own headers
-  // Told before each source is read: how many were, how many are to be, and its name.
+  unsigned jobs = 0;                   // sources read at once; 0: one for each processor
+  // Told before each source is read: how many were begun, how many are to be, and its name. One
+  // call at a time, from several threads.
   std::function<void(std::size_t done, std::size_t all, const std::string& file)> progress;
 };
 
 // Errors: as read_compile_commands(); not_found (no sysroot); internal (libclang itself failed).
-// Thread rule: one thread.
+// Thread rule: one thread. What it says does not depend on how many sources are read at once.
 [[nodiscard]] Result<ProgramReport> check_program(const ProgramRequest& request);
 
 }  // namespace aloft::compiler

@@ -36,6 +36,22 @@ const std::string& remedy(const Diagnostic& reason) {
   return reason.notes.empty() ? kNone : reason.notes.front().message;
 }
 
+// Empty where all sources are C++.
+std::string not_read(const ProgramReport& report) {
+  if (report.not_cpp.empty()) return {};
+  constexpr std::size_t kNamed = 5;
+  const std::size_t count = report.not_cpp.size();
+  std::string text = std::to_string(count) +
+                     (count == 1 ? " source that is not C++ is" : " sources that are not C++ are") +
+                     " not read:";
+  for (std::size_t i = 0; i < std::min(count, kNamed); ++i)
+    text += " " + relative(report, report.not_cpp[i]);
+  if (count > kNamed) text += " and " + std::to_string(count - kNamed) + " more";
+  return text +
+         "; a module can call what is in them once that is built for guests, too "
+         "(aloft_add_guest_library)";
+}
+
 std::string_view word(Verdict verdict) {
   switch (verdict) {
     case Verdict::ready: return "ready";
@@ -187,9 +203,10 @@ std::string to_text(const ProgramReport& report) {
   const Summary summary = summarize(report);
   const auto& [ready, own, no] = summary.verdicts;
   out += std::to_string(report.functions.size()) + " functions below " + report.root.string() +
-         " in " + std::to_string(report.sources) + " sources: " + std::to_string(ready) +
+         " in " + std::to_string(report.sources) + " C++ sources: " + std::to_string(ready) +
          " can be offloaded as they are, " + std::to_string(own) + " from a source of their own, " +
          std::to_string(no) + " cannot\n";
+  if (!report.not_cpp.empty()) out += not_read(report) + "\n";
   std::vector<std::pair<Rule, std::size_t>> rules(summary.rules.begin(), summary.rules.end());
   std::ranges::sort(rules, [](const auto& one, const auto& other) {
     return std::tuple(other.second, one.first) < std::tuple(one.second, other.first);
@@ -216,11 +233,14 @@ std::string to_json(const ProgramReport& report) {
                          {"sources", std::move(sources)},
                          {"reasons", to_json(report, each.reasons)}});
   }
+  Json not_cpp = Json::array();
+  for (const std::string& source : report.not_cpp) not_cpp.push_back(relative(report, source));
   const Summary summary = summarize(report);
   Json rules = Json::object();
   for (const auto& [rule, count] : summary.rules) rules[std::string(text_of(rule).id)] = count;
   Json all = {{"root", report.root.string()},
               {"sources", report.sources},
+              {"not_cpp", std::move(not_cpp)},
               {"unread", to_json(report, report.unread)},
               {"functions", std::move(functions)},
               {"summary",
@@ -251,6 +271,11 @@ std::string to_sarif(const ProgramReport& report, const std::string& version) {
               {"columnKind", "utf16CodeUnits"},
               {"originalUriBaseIds", {{"SRCROOT", std::move(root)}}},
               {"results", std::move(results)}};
+  if (!report.not_cpp.empty()) {
+    const Json note = {{"level", "note"}, {"message", {{"text", not_read(report)}}}};
+    run["invocations"] = Json::array(
+        {{{"executionSuccessful", true}, {"toolExecutionNotifications", Json::array({note})}}});
+  }
   Json log = {{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
               {"version", "2.1.0"},
               {"runs", Json::array({std::move(run)})}};

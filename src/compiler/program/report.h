@@ -12,9 +12,10 @@ namespace aloft::compiler {
 // Lines that editors can jump from, and a count. Files are told as from the report's root.
 [[nodiscard]] std::string to_text(const ProgramReport& report);
 
-// {"root", "sources", "unread": [...], "functions": [{"name", "file", "line", "column", "verdict",
-// "signature", "sources", "reasons": [{"rule", "severity", "file", "line", "column", "message",
-// "remedy"}]}], "summary": {"ready", "file_of_its_own", "no", "rules": {id: functions}}}
+// {"root", "sources", "not_cpp": [files], "unread": [...], "functions": [{"name", "file", "line",
+// "column", "verdict", "signature", "sources", "reasons": [{"rule", "severity", "file", "line",
+// "column", "message", "remedy"}]}], "summary": {"ready", "file_of_its_own", "no", "rules": {id:
+// functions}}}
 [[nodiscard]] std::string to_json(const ProgramReport& report);
 
 // One result a reason, and one for each function that can be offloaded as it is. `version` is the

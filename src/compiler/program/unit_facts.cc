@@ -42,9 +42,16 @@ FunctionFacts facts_of(const std::string& symbol, CXCursor definition) {
 
 }  // namespace
 
+bool FirstSources::may_be_first(const std::string& symbol, std::size_t source) {
+  const std::lock_guard lock(mutex_);
+  const auto [entry, is_new] = first_.try_emplace(symbol, source);
+  if (!is_new && entry->second < source) return false;
+  entry->second = source;
+  return true;
+}
+
 Result<UnitFacts> read_unit(const Index& index, const std::string& file,
-                            const std::vector<std::string>& arguments,
-                            std::set<std::string>* known) {
+                            const std::vector<std::string>& arguments, const SourceInOrder* order) {
   const Result<TranslationUnit> unit = TranslationUnit::parse(index, file, arguments);
   if (!unit) return std::unexpected(unit.error());
   UnitFacts facts{.file = file, .errors = {}, .functions = {}};
@@ -53,7 +60,9 @@ Result<UnitFacts> read_unit(const Index& index, const std::string& file,
   collect_definitions(unit->root(), definitions);
   for (const auto& [symbol, definition] : definitions) {
     if (!has_body(definition)) continue;  // = default, = delete
-    if (!in_main_file(definition) && (known == nullptr || !known->insert(symbol).second)) continue;
+    const bool is_wanted = in_main_file(definition) ||
+                           (order != nullptr && order->first.may_be_first(symbol, order->number));
+    if (!is_wanted) continue;
     facts.functions.push_back(facts_of(symbol, definition));
   }
   return facts;

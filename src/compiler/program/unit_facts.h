@@ -2,8 +2,10 @@
 // tree is gone: a program has more sources than their trees have room for.
 #pragma once
 
-#include <set>
+#include <cstddef>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "compiler/body_check.h"
@@ -31,11 +33,28 @@ struct UnitFacts {
   std::vector<FunctionFacts> functions;
 };
 
-// Reads `file`. Functions of headers whose symbols are in `known` are left out; the others are
-// added to it. Where it is null, all of them are left out. Errors: internal (libclang itself
-// failed).
+// Which source of a program is the first in its order to have a function of a header, as far as is
+// known while many are read at once. Thread rule: any thread.
+class FirstSources {
+ public:
+  // False: a source before this one has it, and what this one says of it is not needed.
+  [[nodiscard]] bool may_be_first(const std::string& symbol, std::size_t source);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::size_t> first_;  // by symbol
+};
+
+// A source by its place in the program's order.
+struct SourceInOrder {
+  FirstSources& first;
+  std::size_t number = 0;
+};
+
+// Reads `file`. Functions of headers are left out where another source was before, or where `order`
+// is null. Errors: internal (libclang itself failed). Thread rule: one thread an index.
 [[nodiscard]] Result<UnitFacts> read_unit(const Index& index, const std::string& file,
                                           const std::vector<std::string>& arguments,
-                                          std::set<std::string>* known);
+                                          const SourceInOrder* order);
 
 }  // namespace aloft::compiler
