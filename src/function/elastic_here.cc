@@ -65,8 +65,12 @@ Result<SharedBytes> ElasticEnd::Here::done(const Job& job) const {
 
 Result<SharedBytes> ElasticEnd::Here::run(const Job& job) const {
   const auto functions = end_.setup_.module->functions;
-  if (job.method >= functions.size() || functions[job.method].run_encoded == nullptr)
+  if (job.method >= functions.size())
     return fail(Errc::not_found, "the module has no such function here");
+  if (functions[job.method].run_encoded == nullptr) {
+    return fail(Errc::refused, std::string(functions[job.method].qualified_name) +
+                                   " has no native version: move it to an edge");
+  }
   detail::NativeObject* const object = end_.setup_.object;
   auto result =
       functions[job.method].run_encoded(object == nullptr ? nullptr : object->object(), *job.body);

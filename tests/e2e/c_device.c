@@ -4,73 +4,10 @@
      c_device SCENARIO MODULES EDGE     of a folder of modules and HOST:PORT */
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "c_checks.h"
 #include <aloft/aloft_cluster.h>
-
-static const char* modules;
-static const char* edge;
-
-/* Ends the program with a line that says which claim does not hold. */
-#define CHECK(claim)                                                     \
-  do {                                                                   \
-    if (!(claim)) {                                                      \
-      fprintf(stderr, "error: line %d: not so: %s\n", __LINE__, #claim); \
-      exit(1);                                                           \
-    }                                                                    \
-  } while (0)
-#define CHECK_CODE(expected, call)                                                          \
-  do {                                                                                      \
-    const aloft_code is = (call);                                                           \
-    if (is != (expected)) {                                                                 \
-      fprintf(stderr, "error: line %d: %s: %s: %s\n", __LINE__, #call, aloft_code_name(is), \
-              aloft_error_message(error));                                                  \
-      exit(1);                                                                              \
-    }                                                                                       \
-  } while (0)
-
-/* Takes the error that is there: its text has these words. */
-static void expect_words(aloft_error** error, const char* words) {
-  CHECK(*error != NULL);
-  if (strstr(aloft_error_message(*error), words) == NULL) {
-    fprintf(stderr, "error: not about '%s': %s\n", words, aloft_error_message(*error));
-    exit(1);
-  }
-  aloft_error_free(*error);
-  *error = NULL;
-}
-
-static aloft_module* open_module(const char* name) {
-  char path[4096];
-  aloft_error* error = NULL;
-  aloft_module* module = NULL;
-  snprintf(path, sizeof path, "%s/%s.wasm", modules, name);
-  CHECK_CODE(ALOFT_OK, aloft_module_open(path, &module, &error));
-  return module;
-}
-
-static aloft_runtime* make_runtime(aloft_module* module, const char* policy) {
-  aloft_error* error = NULL;
-  aloft_runtime* runtime = NULL;
-  aloft_options* options = aloft_options_new();
-  aloft_options_add_module(options, module);
-  aloft_options_add_edge(options, edge);
-  if (policy != NULL) aloft_options_set_policy(options, policy);
-  CHECK_CODE(ALOFT_OK, aloft_runtime_new(options, &runtime, &error));
-  aloft_options_free(options);
-  return runtime;
-}
-
-static void wait_ready(aloft_runtime* runtime) {
-  aloft_error* error = NULL;
-  CHECK_CODE(ALOFT_OK, aloft_runtime_wait(runtime, 30000, &error));
-}
-
-static void expect_bytes(const aloft_result* result, const char* bytes, size_t size) {
-  CHECK(aloft_result_size(result) == size);
-  CHECK(memcmp(aloft_result_data(result), bytes, size) == 0);
-}
 
 /* tally::version(5) is 1 in the module, and 42 in this program. */
 static const uint8_t five[] = {0x91, 0x05};
@@ -402,26 +339,14 @@ static void in_a_cluster(void) {
 }
 
 int main(int argc, char** argv) {
-  static const struct {
-    const char* name;
-    void (*run)(void);
-  } scenarios[] = {{"at_the_edge", at_the_edge},
-                   {"with_a_native_version", with_a_native_version},
-                   {"without_an_edge", without_an_edge},
-                   {"mistakes", mistakes},
-                   {"objects", objects},
-                   {"begun_calls", begun_calls},
-                   {"in_a_cluster", in_a_cluster}};
-  CHECK(argc == 4);
+  static const scenario scenarios[] = {{"at_the_edge", at_the_edge},
+                                       {"with_a_native_version", with_a_native_version},
+                                       {"without_an_edge", without_an_edge},
+                                       {"mistakes", mistakes},
+                                       {"objects", objects},
+                                       {"begun_calls", begun_calls},
+                                       {"in_a_cluster", in_a_cluster},
+                                       {NULL, NULL}};
   CHECK(aloft_api_version() == ALOFT_C_API_VERSION);
-  modules = argv[2];
-  edge = argv[3];
-  for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; ++i) {
-    if (strcmp(scenarios[i].name, argv[1]) != 0) continue;
-    scenarios[i].run();
-    printf("ok\n");
-    return 0;
-  }
-  fprintf(stderr, "error: there is no scenario %s\n", argv[1]);
-  return 2;
+  return play(argc, argv, scenarios);
 }

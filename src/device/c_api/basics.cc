@@ -32,8 +32,7 @@ size_t aloft_result_size(const aloft_result* result) {
   return result == nullptr ? 0 : result->bytes.size();
 }
 int32_t aloft_result_place(const aloft_result* result) {
-  return result == nullptr ? ALOFT_HERE
-                           : static_cast<int32_t>(result->record.location.number()) - 1;
+  return result == nullptr ? ALOFT_HERE : aloft::c_api::number_of(result->record.location);
 }
 const char* aloft_result_reason(const aloft_result* result) {
   return result == nullptr ? "" : result->reason.c_str();

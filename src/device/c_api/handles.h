@@ -18,6 +18,7 @@
 #include "device/c_api/loaded_module.h"
 #include <aloft/aloft.h>
 #include <aloft/call_record.h>
+#include <aloft/place.h>
 #include <aloft/result.h>
 #include <aloft/runtime.h>
 
@@ -76,6 +77,11 @@ aloft_code guarded(aloft_error** error, const Body& body) noexcept {
 
 [[nodiscard]] inline std::unexpected<Error> is_null(const char* what) {
   return fail(Errc::invalid_argument, std::string(what) + " is NULL");
+}
+
+// ALOFT_HERE, or the number of an edge.
+[[nodiscard]] constexpr std::int32_t number_of(Location place) {
+  return static_cast<std::int32_t>(place.number()) - 1;
 }
 
 [[nodiscard]] inline std::span<const std::byte> bytes_of(const uint8_t* data, size_t size) {

@@ -99,6 +99,35 @@ OneRuntime::~OneRuntime() {
   if (held_) taken.store(false);
 }
 
+Result<const Target*> find_target(const aloft_runtime& runtime, const char* name) {
+  const auto found = runtime.targets.find(std::string_view(name));
+  if (found != runtime.targets.end()) return &found->second;
+  std::string names;
+  for (const auto& [known, target] : runtime.targets)
+    names.append(names.empty() ? "" : ", ").append(known);
+  return fail(Errc::not_found, "the runtime has no function '" + std::string(name) + "'" +
+                                   (names.empty() ? std::string(", for it has no module "
+                                                                "(aloft_options_add_module)")
+                                                  : "; these are: " + names));
+}
+
+Result<const Target*> find_method(const aloft_runtime& runtime,
+                                  const detail::ObjectClass& object_class, const char* name) {
+  auto found = find_target(runtime, name);
+  if (found && (*found)->function->object != &object_class)
+    return fail(Errc::invalid_argument, "it is no method of the object's class");
+  return found;
+}
+
+Result<Location> place_of(std::int32_t number, const aloft_runtime& runtime) {
+  if (number == ALOFT_HERE) return Location::here();
+  if (number >= 0 && static_cast<std::size_t>(number) < runtime.runtime->edge_count())
+    return Location::edge(static_cast<std::uint32_t>(number));
+  return fail(Errc::invalid_argument, "the runtime has no place " + std::to_string(number) +
+                                          ": ALOFT_HERE, or an edge below " +
+                                          std::to_string(runtime.runtime->edge_count()));
+}
+
 }  // namespace aloft::c_api
 
 aloft_code aloft_runtime_new(const aloft_options* options, aloft_runtime** runtime,

@@ -16,6 +16,8 @@
 #include "device/c_api/loaded_module.h"
 #include <aloft/call_record.h>
 #include <aloft/detail/binding.h>
+#include <aloft/detail/object_link.h>
+#include <aloft/place.h>
 #include <aloft/runtime.h>
 
 namespace aloft::c_api {
@@ -55,3 +57,17 @@ struct aloft_runtime {
 
   explicit aloft_runtime(aloft::c_api::OneRuntime claimed) : one(std::move(claimed)) {}
 };
+
+namespace aloft::c_api {
+
+// Errors: not_found, which says what there is.
+[[nodiscard]] Result<const Target*> find_target(const aloft_runtime& runtime, const char* name);
+// Errors: besides, invalid_argument (a function, or a method of another class).
+[[nodiscard]] Result<const Target*> find_method(const aloft_runtime& runtime,
+                                                const detail::ObjectClass& object_class,
+                                                const char* name);
+
+// ALOFT_HERE or an edge's number. Errors: invalid_argument (the runtime has no such place).
+[[nodiscard]] Result<Location> place_of(std::int32_t number, const aloft_runtime& runtime);
+
+}  // namespace aloft::c_api
