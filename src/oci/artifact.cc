@@ -133,7 +133,10 @@ Result<Artifact> find_artifact(Repository& repository, Kind kind, const Digest& 
   auto manifest = repository.resolve(content_tag(content));
   if (!manifest) {
     if (manifest.error().code == Errc::not_found)
-      return fail(Errc::not_found, "no " + what + "; `aloft module push` puts it there");
+      return fail(Errc::not_found, "no " + what +
+                                       ": put there what the program was built with "
+                                       "(aloft module push --repository " +
+                                       repository.name() + " MODULE.wasm)");
     return std::unexpected(manifest.error());
   }
   auto artifact = as_artifact(*std::move(manifest));

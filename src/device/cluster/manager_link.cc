@@ -36,6 +36,20 @@ std::shared_ptr<grpc::Channel> channel_to(const std::string& address,
   return grpc::CreateCustomChannel(address, credentials.channel, arguments);
 }
 
+// What kept a connection from being made, and what to do: gRPC says it in its own terms, which are
+// for its own authors.
+std::string why_unreachable(const std::string& said) {
+  if (said.contains("Connection refused"))
+    return "nobody listens there: start it (aloft up, aloft-manager), or correct the address";
+  if (said.contains("CERTIFICATE_VERIFY_FAILED")) {
+    return "its certificate is not of the authority that this device trusts: are these the keys of "
+           "its cluster?";
+  }
+  if (said.contains("DNS resolution failed"))
+    return "there is no such name in the network: correct the address";
+  return said;
+}
+
 }  // namespace
 
 void Calls::cancel() {
@@ -75,6 +89,11 @@ CallFailure failure_of(const grpc::Status& status, const grpc::ClientContext& co
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return {Then::later, {Errc::overloaded, message}, retry_after(context)};
     case grpc::StatusCode::CANCELLED: return {Then::stopped, {Errc::cancelled, message}, {}};
+    case grpc::StatusCode::UNAVAILABLE:
+      return {Then::next_manager,
+              {Errc::unreachable,
+               "manager " + manager + ": " + why_unreachable(status.error_message())},
+              {}};
     default: return {Then::next_manager, {Errc::unreachable, message}, {}};
   }
 }
