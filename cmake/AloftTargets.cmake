@@ -67,7 +67,8 @@ endfunction()
 #            [ONE_PROCESS])
 #
 # A GoogleTest program; each of its tests is one test of ctest. Every test carries its folder's name as a label.
-#   LABELS       `asan` adds it to the sanitizer run of `./dev test`
+#   LABELS       `asan` adds it to the sanitizer run of `./dev test`, `asan-full` to that of `./dev test --full`: what takes
+#                much to build beside what it reads of strangers
 #   NEEDS        targets to build first: programs and modules that the test runs
 #   TIMEOUT      for each test; 60 s where none is given
 #   RUN_SERIAL   runs while no other test does: for what measures time
