@@ -41,7 +41,8 @@ std::shared_ptr<grpc::Channel> channel_to(const std::string& address,
 std::string why_unreachable(const std::string& said) {
   if (said.contains("Connection refused"))
     return "nobody listens there: start it (aloft up, aloft-manager), or correct the address";
-  if (said.contains("CERTIFICATE_VERIFY_FAILED")) {
+  // As OpenSSL and BoringSSL say it.
+  if (said.contains("certificate verify failed") || said.contains("CERTIFICATE_VERIFY_FAILED")) {
     return "its certificate is not of the authority that this device trusts: are these the keys of "
            "its cluster?";
   }
