@@ -3,9 +3,10 @@
 #include <string>
 
 #include "runtime/engine_impl.h"
+#include "runtime/host_linker.h"
 #include "runtime/module_impl.h"
 #include "runtime/wasi.h"
-#include "runtime/wasi_nn.h"
+#include "runtime/wasi_nn_functions.h"
 
 namespace aloft::runtime {
 namespace {
@@ -72,7 +73,8 @@ Result<std::shared_ptr<Engine>> Engine::create(const EngineOptions& options) {
   }
   impl->engine.reset(engine);
   impl->linker.reset(wasmtime_linker_new(engine));
-  for (auto defined : {define_wasi(*impl->linker), define_wasi_nn(*impl->linker)}) {
+  for (auto defined : {define_host_functions(*impl->linker, kWasiModule, wasi_functions()),
+                       define_host_functions(*impl->linker, kWasiNnModule, wasi_nn_functions())}) {
     if (!defined) return std::unexpected(defined.error());
   }
   impl->epochs.emplace(engine);

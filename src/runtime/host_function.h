@@ -1,6 +1,5 @@
-// How a host function is defined: its type, and its body as a plain function of the calling
-// instance and the raw arguments. A C++ exception never crosses the guest's frames. Private to this
-// folder.
+// How a host function is defined: its type, and its body as a plain function of the calling guest
+// and the arguments. A C++ exception never crosses the guest's frames.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +7,20 @@
 #include <span>
 #include <string_view>
 
-#include "runtime/instance_impl.h"
-#include "runtime/wasmtime_handles.h"
-#include <aloft/result.h>
+#include "runtime/guest_context.h"
 
 namespace aloft::runtime {
 
+// An argument as the guest gave it: which of the two it is, the definition's `parameters` say.
+union HostArgument {
+  std::int32_t i32;
+  std::int64_t i64;
+};
+
 // What a host function answers: the errno that the guest sees, or nothing when the call must end
-// here (the instance knows why: Instance::Impl::stop_reason, or host_error).
+// here, and why (GuestContext::host_error where it is the host's doing).
 using HostResult = std::expected<std::int32_t, TrapKind>;
-using HostFunction = HostResult (*)(Instance::Impl& instance,
-                                    std::span<const wasmtime_val_raw_t> arguments);
+using HostFunction = HostResult (*)(GuestContext& guest, std::span<const HostArgument> arguments);
 
 enum class HostReturn : std::uint8_t { number, nothing };  // an i32, or no result at all
 
@@ -29,11 +31,10 @@ struct HostDefinition {
   HostReturn returns = HostReturn::number;
 };
 
-// Defines all of them in `module`. Their bodies live forever.
-[[nodiscard]] Result<void> define_host_functions(wasmtime_linker_t& linker, std::string_view module,
-                                                 std::span<const HostDefinition> definitions);
+// No host function has more parameters.
+inline constexpr std::size_t kMaxHostArguments = 9;
 
-[[nodiscard]] inline std::uint32_t unsigned_argument(const wasmtime_val_raw_t& value) {
+[[nodiscard]] inline std::uint32_t unsigned_argument(const HostArgument& value) {
   return static_cast<std::uint32_t>(value.i32);
 }
 

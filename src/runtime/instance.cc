@@ -1,14 +1,11 @@
 #include "runtime/instance.h"
 
-#include <cstring>
 #include <utility>
 
 #include "runtime/instance_impl.h"
 
 namespace aloft::runtime {
 namespace {
-
-constexpr std::uint32_t kMaxReplySegments = 4096;
 
 TrapKind kind_of(wasmtime_trap_code_t code) {
   switch (code) {
@@ -63,33 +60,10 @@ std::unexpected<CallFailure> failed(Error error) {
 
 }  // namespace
 
-std::optional<std::span<std::byte>> Instance::Impl::slice(std::uint32_t address,
-                                                          std::uint64_t size) {
-  if (!exported_memory) return std::nullopt;
-  const std::size_t all = wasmtime_memory_data_size(context, &*exported_memory);
-  if (address > all || size > all - address) return std::nullopt;
-  auto* base = reinterpret_cast<std::byte*>(wasmtime_memory_data(context, &*exported_memory));
-  return std::span(base + address, static_cast<std::size_t>(size));
-}
-
-std::optional<std::uint32_t> Instance::Impl::read_u32(std::uint32_t address) {
-  const auto bytes = slice(address, sizeof(std::uint32_t));
-  if (!bytes) return std::nullopt;
-  std::uint32_t value = 0;  // both sides are little endian
-  std::memcpy(&value, bytes->data(), sizeof value);
-  return value;
-}
-
-bool Instance::Impl::write_u32(std::uint32_t address, std::uint32_t value) {
-  const auto bytes = slice(address, sizeof value);
-  if (bytes) std::memcpy(bytes->data(), &value, sizeof value);
-  return bytes.has_value();
-}
-
-std::optional<TrapKind> Instance::Impl::must_stop() const {
-  if (stop.stop_requested()) return TrapKind::interrupted;
-  if (std::chrono::steady_clock::now() >= deadline) return TrapKind::out_of_time;
-  return std::nullopt;
+std::span<std::byte> Instance::Impl::linear_memory() {
+  if (!exported_memory) return {};
+  return {reinterpret_cast<std::byte*>(wasmtime_memory_data(context, &*exported_memory)),
+          wasmtime_memory_data_size(context, &*exported_memory)};
 }
 
 CallResult<void> Instance::Impl::start(const InstanceLimits& limits, Deadline until) {
@@ -205,25 +179,6 @@ CallResult<std::uint32_t> Instance::Impl::invoke(std::string_view name,
   return results == 0 ? 0 : static_cast<std::uint32_t>(values[0].i32);
 }
 
-CallResult<Reply> Instance::Impl::read_reply(std::uint32_t descriptor) {
-  // The guest may rewrite its descriptor at any time: each field is read once, then checked.
-  Reply reply{.descriptor = descriptor, .segments = {}};
-  const auto count = read_u32(descriptor);
-  if (!count || *count > kMaxReplySegments)
-    return failed(Errc::protocol, "the guest's result has no valid descriptor");
-  const auto table =
-      slice(descriptor, sizeof(std::uint32_t) + std::uint64_t{*count} * 2 * sizeof(std::uint32_t));
-  if (!table) return failed(Errc::protocol, "the guest's result has no valid descriptor");
-  for (std::uint32_t i = 0; i < *count; ++i) {
-    std::uint32_t place[2];
-    std::memcpy(place, table->data() + sizeof(std::uint32_t) + i * sizeof place, sizeof place);
-    const auto segment = slice(place[0], place[1]);
-    if (!segment) return failed(Errc::protocol, "the guest's result lies outside its memory");
-    reply.segments.push_back(*segment);
-  }
-  return reply;
-}
-
 Trap Instance::Impl::make_trap(const wasmtime_error_t* error, const wasm_trap_t* trap) {
   Trap made;
   if (trap != nullptr) {
@@ -334,12 +289,7 @@ CallResult<std::int32_t> Instance::run(std::string_view export_name, Deadline de
   return static_cast<std::int32_t>(*value);
 }
 
-std::span<std::byte> Instance::memory() {
-  if (!impl_->exported_memory) return {};
-  return {
-      reinterpret_cast<std::byte*>(wasmtime_memory_data(impl_->context, &*impl_->exported_memory)),
-      wasmtime_memory_data_size(impl_->context, &*impl_->exported_memory)};
-}
+std::span<std::byte> Instance::memory() { return impl_->linear_memory(); }
 
 void Instance::interrupt() { impl_->stop.request_stop(); }
 

@@ -6,16 +6,13 @@
 // the host therefore believes nothing it reads from it.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
-#include "runtime/call_failure.h"
+#include "runtime/guest_context.h"
 #include "runtime/host_services.h"
 
 namespace aloft::runtime {
@@ -28,22 +25,11 @@ struct InstanceLimits {
   std::uint32_t table_elements = 20'000;
 };
 
-using Deadline = std::chrono::steady_clock::time_point;
-
-template <class T>
-using CallResult = std::expected<T, CallFailure>;
-
 // A buffer that the guest has set aside. `bytes` is valid as long as the instance lives and the
 // buffer is not freed.
 struct GuestBuffer {
   std::uint32_t address = 0;  // in linear memory
   std::span<std::byte> bytes;
-};
-
-// A call's encoded result in guest memory, valid until release() or the instance's end.
-struct Reply {
-  std::uint32_t descriptor = 0;  // what release() takes
-  std::vector<std::span<const std::byte>> segments;
 };
 
 // Thread rule: one thread at a time, except interrupt(). After a Trap only destruction makes sense:

@@ -1,38 +1,26 @@
 // An instance's insides, as its host functions see them. Private to this folder.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 
-#include "runtime/guest_output.h"
+#include "runtime/guest_context.h"
 #include "runtime/instance.h"
 #include "runtime/module_impl.h"
-#include "runtime/wasi_nn.h"
 #include "runtime/wasmtime_handles.h"
 
 namespace aloft::runtime {
 
-struct Instance::Impl {
+struct Instance::Impl final : GuestContext {
   Impl(std::shared_ptr<const Module> of, HostServices& host)
-      : module(std::move(of)),
-        services(host),
-        output(host, GuestStream::standard_output),
-        error_output(host, GuestStream::standard_error) {}
+      : GuestContext(host), module(std::move(of)) {}
+  // Executions may still borrow guest memory.
+  ~Impl() override { nn.contexts.clear(); }
 
-  // --- for host functions
-  // ------------------------------------------------------------------------------------- `size`
-  // bytes of guest memory at `address`; nothing when they are not all inside it.
-  [[nodiscard]] std::optional<std::span<std::byte>> slice(std::uint32_t address,
-                                                          std::uint64_t size);
-  [[nodiscard]] std::optional<std::uint32_t> read_u32(std::uint32_t address);
-  [[nodiscard]] bool write_u32(std::uint32_t address, std::uint32_t value);
-  // Why the call must not go on: its deadline passed, or it was interrupted.
-  [[nodiscard]] std::optional<TrapKind> must_stop() const;
+  [[nodiscard]] std::span<std::byte> linear_memory() override;
 
   // --- for Instance
   // -------------------------------------------------------------------------------------------
@@ -46,20 +34,10 @@ struct Instance::Impl {
   [[nodiscard]] CallResult<std::uint32_t> invoke(std::string_view name,
                                                  std::span<const std::uint32_t> arguments,
                                                  std::size_t results, Deadline until);
-  // What a result's descriptor in guest memory says. Errors: protocol.
-  [[nodiscard]] CallResult<Reply> read_reply(std::uint32_t descriptor);
   [[nodiscard]] Trap make_trap(const wasmtime_error_t* error, const wasm_trap_t* trap);
 
   std::shared_ptr<const Module> module;
-  HostServices& services;
-  GuestOutput output;
-  GuestOutput error_output;
-  std::stop_source stop;                // requested once, by interrupt()
-  Deadline deadline{};                  // of the call that runs
-  std::optional<TrapKind> stop_reason;  // set by whoever ended the call
-  std::uint32_t exit_status = 0;        // where stop_reason is `exited`
-  std::optional<Error> host_error;      // what the host lacks for the call, which ended it: no trap
-  bool dead = false;                    // trapped: its memory is in no known state
+  bool dead = false;  // trapped: its memory is in no known state
 
   StoreHandle store;
   wasmtime_context_t* context = nullptr;
@@ -72,7 +50,6 @@ struct Instance::Impl {
     std::size_t results;
   };
   std::map<std::string, KnownFunction, std::less<>> functions;
-  NnTables nn;  // before the store in destruction: executions may still borrow guest memory
 };
 
 }  // namespace aloft::runtime

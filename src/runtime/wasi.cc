@@ -15,10 +15,9 @@
 namespace aloft::runtime {
 namespace {
 
-using Arguments = std::span<const wasmtime_val_raw_t>;
+using Arguments = std::span<const HostArgument>;
 
-HostResult write_u64(Instance::Impl& instance, const wasmtime_val_raw_t& address,
-                     std::uint64_t value) {
+HostResult write_u64(GuestContext& instance, const HostArgument& address, std::uint64_t value) {
   const auto bytes = instance.slice(unsigned_argument(address), sizeof value);
   if (!bytes) return kWasiFault;
   std::memcpy(bytes->data(), &value, sizeof value);
@@ -26,7 +25,7 @@ HostResult write_u64(Instance::Impl& instance, const wasmtime_val_raw_t& address
 }
 
 // args_sizes_get and environ_sizes_get(&count, &bytes): there are none.
-HostResult none_at_all(Instance::Impl& instance, Arguments arguments) {
+HostResult none_at_all(GuestContext& instance, Arguments arguments) {
   return instance.write_u32(unsigned_argument(arguments[0]), 0) &&
                  instance.write_u32(unsigned_argument(arguments[1]), 0)
              ? kWasiSuccess
@@ -34,23 +33,23 @@ HostResult none_at_all(Instance::Impl& instance, Arguments arguments) {
 }
 
 // args_get and environ_get(pointers, bytes): nothing to write. sched_yield() gives way.
-HostResult nothing_to_do(Instance::Impl& /*instance*/, Arguments /*arguments*/) {
+HostResult nothing_to_do(GuestContext& /*instance*/, Arguments /*arguments*/) {
   return kWasiSuccess;
 }
-HostResult sched_yield(Instance::Impl& instance, Arguments /*arguments*/) {
+HostResult sched_yield(GuestContext& instance, Arguments /*arguments*/) {
   std::this_thread::yield();
   if (const auto reason = instance.must_stop()) return std::unexpected(*reason);
   return kWasiSuccess;
 }
 
 // clock_res_get(clock, &nanoseconds)
-HostResult clock_res_get(Instance::Impl& instance, Arguments arguments) {
+HostResult clock_res_get(GuestContext& instance, Arguments arguments) {
   if (unsigned_argument(arguments[0]) > kWasiMonotonic) return kWasiInvalid;
   return write_u64(instance, arguments[1], 1);
 }
 
 // clock_time_get(clock, precision, &nanoseconds)
-HostResult clock_time_get(Instance::Impl& instance, Arguments arguments) {
+HostResult clock_time_get(GuestContext& instance, Arguments arguments) {
   const std::uint32_t clock = unsigned_argument(arguments[0]);
   if (clock > kWasiMonotonic) return kWasiInvalid;
   const std::chrono::nanoseconds now =
@@ -61,7 +60,7 @@ HostResult clock_time_get(Instance::Impl& instance, Arguments arguments) {
 }
 
 // random_get(buffer, size): in pieces, since a guest may ask for gigabytes and its time be up.
-HostResult random_get(Instance::Impl& instance, Arguments arguments) {
+HostResult random_get(GuestContext& instance, Arguments arguments) {
   constexpr std::size_t kPiece = 65536;
   auto rest = instance.slice(unsigned_argument(arguments[0]), unsigned_argument(arguments[1]));
   if (!rest) return kWasiFault;
@@ -75,7 +74,7 @@ HostResult random_get(Instance::Impl& instance, Arguments arguments) {
 }
 
 // proc_exit(status) ends the call; the instance takes no other.
-HostResult proc_exit(Instance::Impl& instance, Arguments arguments) {
+HostResult proc_exit(GuestContext& instance, Arguments arguments) {
   instance.exit_status = unsigned_argument(arguments[0]);
   return std::unexpected(TrapKind::exited);
 }
@@ -83,17 +82,17 @@ HostResult proc_exit(Instance::Impl& instance, Arguments arguments) {
 // What needs more than a stream: the descriptor, which is argument number `kIndex`, either does not
 // exist or is a stream, which cannot do it.
 template <std::size_t kIndex = 0>
-HostResult not_with_a_stream(Instance::Impl& /*instance*/, Arguments arguments) {
+HostResult not_with_a_stream(GuestContext& /*instance*/, Arguments arguments) {
   return unsigned_argument(arguments[kIndex]) < kWasiStreams ? kWasiNotSupported
                                                              : kWasiBadDescriptor;
 }
 
 // fd_prestat_get and fd_prestat_dir_name: a libc asks from 3 on until it hears this.
-HostResult not_preopened(Instance::Impl& /*instance*/, Arguments /*arguments*/) {
+HostResult not_preopened(GuestContext& /*instance*/, Arguments /*arguments*/) {
   return kWasiBadDescriptor;
 }
 
-HostResult not_supported(Instance::Impl& /*instance*/, Arguments /*arguments*/) {
+HostResult not_supported(GuestContext& /*instance*/, Arguments /*arguments*/) {
   return kWasiNotSupported;
 }
 
@@ -150,8 +149,6 @@ constexpr auto kFunctions = std::to_array<HostDefinition>({
 
 }  // namespace
 
-Result<void> define_wasi(wasmtime_linker_t& linker) {
-  return define_host_functions(linker, "wasi_snapshot_preview1", kFunctions);
-}
+std::span<const HostDefinition> wasi_functions() { return kFunctions; }
 
 }  // namespace aloft::runtime

@@ -5,14 +5,14 @@
 //   - output must reach HostServices on the thread of the call (wasi_streams.h),
 //   - a guest that sleeps must wake when its time is up or its call is given up (wasi_poll.h),
 //   - what a guest can reach is the sandbox, and this much of it can be read in one sitting.
-// Names, types and error numbers are those of the witx of wasi_snapshot_preview1. Private to this
-// folder.
+// Names, types and error numbers are those of the witx of wasi_snapshot_preview1.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 
-#include "runtime/wasmtime_handles.h"
-#include <aloft/result.h>
+#include "runtime/host_function.h"
 
 namespace aloft::runtime {
 
@@ -30,6 +30,8 @@ enum WasiErrno : std::int32_t {
 constexpr std::uint32_t kWasiRealtime = 0;
 constexpr std::uint32_t kWasiMonotonic = 1;
 
-[[nodiscard]] Result<void> define_wasi(wasmtime_linker_t& linker);
+inline constexpr std::string_view kWasiModule = "wasi_snapshot_preview1";
+// All of them. They live forever.
+[[nodiscard]] std::span<const HostDefinition> wasi_functions();
 
 }  // namespace aloft::runtime

@@ -3,13 +3,11 @@
 #include <array>
 #include <cstring>
 
-#include "runtime/host_function.h"
-#include "runtime/instance_impl.h"
+#include "runtime/wasi_nn_functions.h"
 
 namespace aloft::runtime {
 namespace {
 
-constexpr std::string_view kModule = "wasi_ephemeral_nn";
 constexpr std::uint32_t kMaxDims = 16;
 constexpr std::uint32_t kMaxNameBytes = 1024;
 
@@ -17,7 +15,7 @@ constexpr std::uint32_t kMaxNameBytes = 1024;
 enum Encoding : std::uint32_t { kOpenvino, kOnnx, kTensorflow, kPytorch, kTflite, kAutodetect };
 enum Target : std::uint32_t { kCpu, kGpu, kTpu };
 
-using Arguments = std::span<const wasmtime_val_raw_t>;
+using Arguments = std::span<const HostArgument>;
 
 HostResult answer(NnErrno code) { return static_cast<std::int32_t>(code); }
 
@@ -34,13 +32,13 @@ NnErrno errno_of(const Error& error) {
 }
 
 // Tells the guest's reader why, since an errno says little.
-HostResult answer(Instance::Impl& instance, const Error& error) {
+HostResult answer(GuestContext& instance, const Error& error) {
   instance.services.on_line(GuestStream::standard_error, "wasi-nn: " + error.message);
   return answer(errno_of(error));
 }
 
 // Enters a graph into the table and writes its handle to the guest.
-HostResult add_graph(Instance::Impl& instance, std::shared_ptr<inference::Graph> graph,
+HostResult add_graph(GuestContext& instance, std::shared_ptr<inference::Graph> graph,
                      std::uint32_t out, std::string name) {
   if (instance.nn.graphs.size() == NnTables::kMaxGraphs) return answer(NnErrno::too_large);
   const auto handle = static_cast<std::uint32_t>(instance.nn.graphs.size());
@@ -51,7 +49,7 @@ HostResult add_graph(Instance::Impl& instance, std::shared_ptr<inference::Graph>
 }
 
 // load(builders, count, encoding, target, &graph)
-HostResult load(Instance::Impl& instance, Arguments arguments) {
+HostResult load(GuestContext& instance, Arguments arguments) {
   const std::uint32_t builders = unsigned_argument(arguments[0]);
   const std::uint32_t count = unsigned_argument(arguments[1]);
   const std::uint32_t encoding = unsigned_argument(arguments[2]);
@@ -75,7 +73,7 @@ HostResult load(Instance::Impl& instance, Arguments arguments) {
 }
 
 // load_by_name(name, length, &graph)
-HostResult load_by_name(Instance::Impl& instance, Arguments arguments) {
+HostResult load_by_name(GuestContext& instance, Arguments arguments) {
   const std::uint32_t length = unsigned_argument(arguments[1]);
   if (length > kMaxNameBytes) return answer(NnErrno::too_large);
   const auto bytes = instance.slice(unsigned_argument(arguments[0]), length);
@@ -92,7 +90,7 @@ HostResult load_by_name(Instance::Impl& instance, Arguments arguments) {
 }
 
 // init_execution_context(graph, &context)
-HostResult init_execution_context(Instance::Impl& instance, Arguments arguments) {
+HostResult init_execution_context(GuestContext& instance, Arguments arguments) {
   const std::uint32_t graph = unsigned_argument(arguments[0]);
   if (graph >= instance.nn.graphs.size()) return answer(NnErrno::invalid_argument);
   if (instance.nn.contexts.size() == NnTables::kMaxContexts) return answer(NnErrno::too_large);
@@ -105,14 +103,14 @@ HostResult init_execution_context(Instance::Impl& instance, Arguments arguments)
   return answer(NnErrno::ok);
 }
 
-inference::Execution* find_context(Instance::Impl& instance, const wasmtime_val_raw_t& handle) {
+inference::Execution* find_context(GuestContext& instance, const HostArgument& handle) {
   const std::uint32_t index = unsigned_argument(handle);
   return index < instance.nn.contexts.size() ? instance.nn.contexts[index].get() : nullptr;
 }
 
 // set_input(context, index, &tensor); the tensor's bytes are read where they are, when computing.
 // tensor: {dims u32, dims_length u32, type u8, (padding 3), data u32, data_length u32}
-HostResult set_input(Instance::Impl& instance, Arguments arguments) {
+HostResult set_input(GuestContext& instance, Arguments arguments) {
   inference::Execution* context = find_context(instance, arguments[0]);
   if (context == nullptr) return answer(NnErrno::invalid_argument);
   const auto record = instance.slice(unsigned_argument(arguments[2]), 20);
@@ -141,7 +139,7 @@ HostResult set_input(Instance::Impl& instance, Arguments arguments) {
 }
 
 // compute(context)
-HostResult compute(Instance::Impl& instance, Arguments arguments) {
+HostResult compute(GuestContext& instance, Arguments arguments) {
   inference::Execution* context = find_context(instance, arguments[0]);
   if (context == nullptr) return answer(NnErrno::invalid_argument);
   const auto computed =
@@ -157,7 +155,7 @@ HostResult compute(Instance::Impl& instance, Arguments arguments) {
 }
 
 // get_output(context, index, buffer, size, &written)
-HostResult get_output(Instance::Impl& instance, Arguments arguments) {
+HostResult get_output(GuestContext& instance, Arguments arguments) {
   const inference::Execution* context = find_context(instance, arguments[0]);
   if (context == nullptr) return answer(NnErrno::invalid_argument);
   const auto output = context->output(unsigned_argument(arguments[1]));
@@ -174,17 +172,16 @@ HostResult get_output(Instance::Impl& instance, Arguments arguments) {
   return answer(NnErrno::ok);
 }
 
+constexpr std::array<HostDefinition, 6> kFunctions{
+    {{"load", "iiiii", &load},
+     {"load_by_name", "iii", &load_by_name},
+     {"init_execution_context", "ii", &init_execution_context},
+     {"set_input", "iii", &set_input},
+     {"compute", "i", &compute},
+     {"get_output", "iiiii", &get_output}}};
+
 }  // namespace
 
-Result<void> define_wasi_nn(wasmtime_linker_t& linker) {
-  constexpr std::array<HostDefinition, 6> kFunctions{
-      {{"load", "iiiii", &load},
-       {"load_by_name", "iii", &load_by_name},
-       {"init_execution_context", "ii", &init_execution_context},
-       {"set_input", "iii", &set_input},
-       {"compute", "i", &compute},
-       {"get_output", "iiiii", &get_output}}};
-  return define_host_functions(linker, kModule, kFunctions);
-}
+std::span<const HostDefinition> wasi_nn_functions() { return kFunctions; }
 
 }  // namespace aloft::runtime

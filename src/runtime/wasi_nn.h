@@ -1,5 +1,5 @@
 // wasi-nn for guests: the core ABI of `wasi_ephemeral_nn` (github.com/WebAssembly/wasi-nn, the witx
-// of the ephemeral phase), written once, above the inference engine. Private to this folder.
+// of the ephemeral phase), written once, above the inference engine.
 //
 // A handle is an index into a table of its instance. Graphs and execution contexts live as long as
 // the instance, which guests count on: wasi-nn has no call that closes one, so a guest makes a
@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "inference/engine.h"
-#include "runtime/wasmtime_handles.h"
 
 namespace aloft::runtime {
 
@@ -39,9 +38,5 @@ struct NnTables {
   std::map<std::string, std::uint32_t, std::less<>> graphs_by_name;
   std::vector<std::unique_ptr<inference::Execution>> contexts;
 };
-
-// Defines the six functions. Each finds its instance through the data of the calling store (an
-// Instance::Impl).
-[[nodiscard]] Result<void> define_wasi_nn(wasmtime_linker_t& linker);
 
 }  // namespace aloft::runtime

@@ -60,8 +60,7 @@ Subscription read(std::span<const std::byte> record, Clock::time_point now) {
 
 }  // namespace
 
-HostResult wasi_poll_oneoff(Instance::Impl& instance,
-                            std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_poll_oneoff(GuestContext& instance, std::span<const HostArgument> arguments) {
   const std::uint32_t count = unsigned_argument(arguments[2]);
   if (count == 0 || count > kMaxSubscriptions) return kWasiInvalid;
   const auto records =

@@ -8,7 +8,7 @@
 namespace aloft::runtime {
 
 // poll_oneoff(subscriptions, events, count, &events_written)
-[[nodiscard]] HostResult wasi_poll_oneoff(Instance::Impl& instance,
-                                          std::span<const wasmtime_val_raw_t> arguments);
+[[nodiscard]] HostResult wasi_poll_oneoff(GuestContext& instance,
+                                          std::span<const HostArgument> arguments);
 
 }  // namespace aloft::runtime

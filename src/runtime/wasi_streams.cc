@@ -22,7 +22,7 @@ constexpr std::uint64_t kRightToWrite = 1U << 6U;
 
 }  // namespace
 
-HostResult wasi_fd_write(Instance::Impl& instance, std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_write(GuestContext& instance, std::span<const HostArgument> arguments) {
   const std::uint32_t descriptor = unsigned_argument(arguments[0]);
   if (descriptor != kStandardOutput && descriptor != kStandardError) return kWasiBadDescriptor;
   const std::uint32_t count = unsigned_argument(arguments[2]);
@@ -52,14 +52,13 @@ HostResult wasi_fd_write(Instance::Impl& instance, std::span<const wasmtime_val_
              : kWasiFault;
 }
 
-HostResult wasi_fd_read(Instance::Impl& instance, std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_read(GuestContext& instance, std::span<const HostArgument> arguments) {
   if (unsigned_argument(arguments[0]) != kStandardInput) return kWasiBadDescriptor;
   return instance.write_u32(unsigned_argument(arguments[3]), 0) ? kWasiSuccess : kWasiFault;
 }
 
 // The status, 24 bytes: file type u8 at 0, flags u16 at 2, rights u64 at 8 and 16.
-HostResult wasi_fd_fdstat_get(Instance::Impl& instance,
-                              std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_fdstat_get(GuestContext& instance, std::span<const HostArgument> arguments) {
   const std::uint32_t descriptor = unsigned_argument(arguments[0]);
   if (descriptor >= kWasiStreams) return kWasiBadDescriptor;
   const auto status = instance.slice(unsigned_argument(arguments[1]), 24);
@@ -72,8 +71,7 @@ HostResult wasi_fd_fdstat_get(Instance::Impl& instance,
 }
 
 // The status, 64 bytes, all zero but for the file type u8 at 16.
-HostResult wasi_fd_filestat_get(Instance::Impl& instance,
-                                std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_filestat_get(GuestContext& instance, std::span<const HostArgument> arguments) {
   if (unsigned_argument(arguments[0]) >= kWasiStreams) return kWasiBadDescriptor;
   const auto status = instance.slice(unsigned_argument(arguments[1]), 64);
   if (!status) return kWasiFault;
@@ -82,13 +80,11 @@ HostResult wasi_fd_filestat_get(Instance::Impl& instance,
   return kWasiSuccess;
 }
 
-HostResult wasi_fd_close(Instance::Impl& /*instance*/,
-                         std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_close(GuestContext& /*instance*/, std::span<const HostArgument> arguments) {
   return unsigned_argument(arguments[0]) < kWasiStreams ? kWasiSuccess : kWasiBadDescriptor;
 }
 
-HostResult wasi_fd_seek(Instance::Impl& /*instance*/,
-                        std::span<const wasmtime_val_raw_t> arguments) {
+HostResult wasi_fd_seek(GuestContext& /*instance*/, std::span<const HostArgument> arguments) {
   return unsigned_argument(arguments[0]) < kWasiStreams ? kWasiNotSeekable : kWasiBadDescriptor;
 }
 

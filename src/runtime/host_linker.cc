@@ -1,18 +1,29 @@
-#include "runtime/host_function.h"
+#include "runtime/host_linker.h"
 
-#include <vector>
+#include <array>
+
+#include "runtime/instance_impl.h"
 
 namespace aloft::runtime {
 namespace {
 
 wasm_trap_t* trampoline(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
                         std::size_t count) noexcept {
-  const auto body = reinterpret_cast<HostFunction>(env);
+  const auto& definition = *static_cast<const HostDefinition*>(env);
   auto& instance =
       *static_cast<Instance::Impl*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
   constexpr std::string_view kFailed = "a host function failed";
   try {
-    const HostResult result = body(instance, std::span(values, count));
+    // The engine's values are larger: they have room for types that no host function takes.
+    std::array<HostArgument, kMaxHostArguments> arguments;
+    const std::size_t parameters = definition.parameters.size();
+    for (std::size_t i = 0; i < parameters; ++i) {
+      if (definition.parameters[i] == 'I')
+        arguments[i].i64 = values[i].i64;
+      else
+        arguments[i].i32 = values[i].i32;
+    }
+    const HostResult result = definition.body(instance, std::span(arguments).first(parameters));
     if (result) {
       if (count > 0) values[0].i32 = *result;
       return nullptr;
@@ -37,7 +48,7 @@ Result<void> define_host_function(wasmtime_linker_t& linker, std::string_view mo
   const TypeHandle type(wasm_functype_new(&inputs, &outputs));
   const ErrorHandle error{wasmtime_linker_define_func_unchecked(
       &linker, module.data(), module.size(), definition.name.data(), definition.name.size(),
-      type.get(), &trampoline, reinterpret_cast<void*>(definition.body), nullptr)};
+      type.get(), &trampoline, const_cast<HostDefinition*>(&definition), nullptr)};
   if (error) return fail(Errc::internal, "cannot define a host function: " + message_of(*error));
   return {};
 }
