@@ -35,6 +35,9 @@ int main(int argc, char** argv) {
       "--interface", module.interface,
       "In place of sources: the header that declares the functions of a module that is "
       "made in another language");
+  make->add_flag_callback(
+      "--home", [&] { module.home = Home::translated; },
+      "The functions of an --interface run on the device as well, by what `home` writes");
   make->add_option("source", module.sources, "C++ sources");
 
   SealCommand seal;
@@ -44,6 +47,16 @@ int main(int argc, char** argv) {
   close->add_option("--digest-header", seal.digest_header,
                     "The header to write that tells the native build the digest");
   close->add_option("linked", seal.linked, "The linked guest")->required();
+
+  HomeCommand home;
+  CLI::App* settle = app.add_subcommand(
+      "home", "Writes what stands around a guest that wasm2c translated to C for the device");
+  settle->add_option("--name", home.name, "Name of the module, and what wasm2c was given by -n")
+      ->required();
+  settle->add_option("--output", home.output, "The C file to write, in the folder of the other")
+      ->required();
+  settle->add_option("translated", home.translated, "What wasm2c wrote: FILE.c, beside FILE.h")
+      ->required();
 
   std::filesystem::path shown;
   CLI::App* show = app.add_subcommand("show", "Prints the manifest of a module file");
@@ -91,6 +104,8 @@ int main(int argc, char** argv) {
     done = std::unexpected(outcome.error());
   } else if (close->parsed()) {
     done = run_seal(seal);
+  } else if (settle->parsed()) {
+    done = run_home(home);
   } else if (judge->parsed()) {
     done = run_check(check);
   } else {

@@ -1,9 +1,11 @@
 # Guests in other languages than C++, built with the SDKs under guest/. docs/languages.md says what a guest contains.
 #
-#   aloft_c_guest(NAME SOURCES file... [INCLUDE_DIRECTORIES folder...])
+#   aloft_c_guest(NAME SOURCES file... [INCLUDE_DIRECTORIES folder...] [SCALAR])
 #   aloft_rust_guest(NAME ROOT file.rs [DEPENDS file...])
 #   aloft_go_guest(NAME PACKAGE folder)
 #   aloft_assemblyscript_guest(NAME ENTRY file.ts)
+#
+# (SCALAR: without SIMD, which a module with a home needs)
 #
 # each give a target NAME that builds the guest, and set ALOFT_GUEST_FILE to the file: for aloft_add_foreign_module(). The
 # compilers are ALOFT_GUEST_RUSTC, ALOFT_GUEST_GO and ALOFT_GUEST_ASC: programs that compile for a guest whatever they are
@@ -34,13 +36,16 @@ macro(_aloft_guest_folder name)
 endmacro()
 
 function(aloft_c_guest name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;INCLUDE_DIRECTORIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SCALAR" "" "SOURCES;INCLUDE_DIRECTORIES")
   _aloft_guest_folder(${name})
   get_property(guest_cc GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_CC)
   get_property(guest_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_FLAGS)
   get_property(sysroot GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_SYSROOT)
   get_property(link_flags GLOBAL PROPERTY ALOFT_MODULE_ALOFT_GUEST_LINK_FLAGS)
   set(flags -I${root}/guest/c/include)
+  if(arg_SCALAR)
+    list(REMOVE_ITEM guest_flags -msimd128)
+  endif()
   foreach(include IN LISTS arg_INCLUDE_DIRECTORIES)
     cmake_path(ABSOLUTE_PATH include NORMALIZE)
     list(APPEND flags -I${include})

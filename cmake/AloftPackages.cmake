@@ -83,7 +83,7 @@ string(JOIN ", " dev_depends "libaloft0 ${same}" "libaloft-cluster0 ${same}" cla
 aloft_package(DEV aloft-dev libdevel "${dev_depends}"
   "computation offloading: headers, aloft-cc and CMake configuration"
   "With find_package(aloft) and aloft_add_module(), C++ sources become native\ncode and a WebAssembly module for edge hosts. The header aloft/aloft.h is\nthe same library for C and for languages that can call C.")
-set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "cmake (>= 3.25), g++, ninja-build | make, aloft-edge")
+set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "cmake (>= 3.25), g++, ninja-build | make, wabt, aloft-edge")
 
 aloft_package(EDGESIDE aloft-edge net "libaloft0 ${same}, adduser"
   "computation offloading: managers, hosts and the command line"

@@ -11,6 +11,7 @@
 
 #include "compiler/diagnostics.h"
 #include "compiler/emit.h"
+#include "compiler/home_source.h"
 #include "compiler/interface_source.h"
 #include "compiler/module_reader.h"
 #include "compiler/seal.h"
@@ -66,6 +67,8 @@ Result<void> check(const ModuleCommand& command) {
   }
   if (command.sources.empty() == command.interface.empty())
     return fail(Errc::invalid_argument, "name the module's C++ sources, or --interface HEADER");
+  if (command.interface.empty() && command.home != Home::none)
+    return fail(Errc::invalid_argument, "--home is for an --interface: C++ sources have one");
   if (command.interface.empty() && command.sysroot.empty())
     return fail(Errc::invalid_argument, "a guest of C++ sources needs --sysroot");
   std::set<std::string> names;
@@ -172,7 +175,11 @@ Result<ModuleOutcome> run_module(const ModuleCommand& given) {
     request.guest_arguments.insert(request.guest_arguments.end(), command.guest_flags.begin(),
                                    command.guest_flags.end());
   } else {
-    const auto text = interface_source({command.interface, request.host_arguments}, diagnostics);
+    const auto text = interface_source({.header = command.interface,
+                                        .arguments = request.host_arguments,
+                                        .module = command.name,
+                                        .home = command.home},
+                                       diagnostics);
     if (!text) return std::unexpected(text.error());
     if (!*text) return ModuleOutcome{false, diagnostics.to_string()};
     const fs::path source = source_of_interface(command);
@@ -180,8 +187,9 @@ Result<ModuleOutcome> run_module(const ModuleCommand& given) {
     command.sources = {source};
   }
   request.sources = command.sources;
-  const Result<std::optional<Module>> module = read_module(request, diagnostics);
+  Result<std::optional<Module>> module = read_module(request, diagnostics);
   if (!module) return std::unexpected(module.error());
+  if (*module) (*module)->home = command.home;
   if (*module) {
     if (const Result<void> written = write_outputs(command, **module); !written)
       return std::unexpected(written.error());
@@ -202,6 +210,17 @@ Result<void> run_seal(const SealCommand& command) {
   const auto json = nlohmann::json::parse(*manifest, nullptr, /*allow_exceptions=*/false);
   return write_file(command.digest_header,
                     emit_digest_header(json.value("module", ""), sealed->digest));
+}
+
+Result<void> run_home(const HomeCommand& command) {
+  fs::path header = command.translated;
+  header.replace_extension(".h");
+  const Result<std::string> text = read_file(header);
+  if (!text) return std::unexpected(text.error());
+  const Result<std::string> source =
+      home_source(command.name, *text, command.translated.filename().string());
+  if (!source) return fail(source.error().code, header.string() + ": " + source.error().message);
+  return write_file(command.output, *source);
 }
 
 Result<std::string> run_show(const fs::path& file) {

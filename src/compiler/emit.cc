@@ -203,14 +203,19 @@ std::string emit_native(const Module& module, const Source& source, std::string_
   }
   std::string tail;
   if (!source.functions.empty()) {
-    tail = "\n" + std::string(kGenerated) +
-           "#include <cstddef>\n#include <memory>\n#include <span>\n#include <tuple>\n#include "
-           "<variant>\n#include <vector>\n\n#include <aloft/codec.h>\n#include "
-           "<aloft/detail/encoded_run.h>\n#include <aloft/dispatch.h>\n#include "
-           "<aloft/object.h>\n\n";
+    tail =
+        "\n" + std::string(kGenerated) +
+        "#include <cstddef>\n#include <memory>\n#include <span>\n#include <tuple>\n#include "
+        "<variant>\n#include <vector>\n\n#include <aloft/codec.h>\n#include "
+        "<aloft/detail/encoded_run.h>\n#include <aloft/dispatch.h>\n#include "
+        "<aloft/object.h>\n" +
+        std::string(module.home == Home::translated ? "#include <aloft/detail/translated_guest.h>\n"
+                                                    : "") +
+        "\n";
     tail += emit_fields(types_of(source));
     tail += "namespace " + internal_namespace(module.name) + " {\n" + std::string(kExterns) +
             (has_methods ? define_method() : "") + entries + "}\n";
+    if (module.home == Home::translated) tail += define_home(module.name);
     for (const Class& of : source.classes) tail += emit_class(module, of);
     tail += dispatch;
   }

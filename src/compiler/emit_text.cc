@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "compiler/home_source.h"
 
 namespace aloft::compiler {
 
@@ -110,6 +111,37 @@ std::string passed_on(const Function& function, Names names) {
 
 std::string internal_namespace(const std::string& module_name) {
   return "aloft_module_" + module_name;
+}
+
+namespace {
+
+constexpr std::string_view kCallHomeHead =
+    "template <unsigned N, class R, class... P> R call(P&&... arguments)";
+constexpr std::string_view kMethodHomeHead =
+    "template <unsigned N, class R, class T, class... P> R method(T& object, P&&... arguments)";
+
+}  // namespace
+
+// Below aloft, whose functions bodies may call wherever they are defined.
+std::string home_namespace(const std::string& module_name) {
+  return "aloft::detail::home_of_" + module_name;
+}
+
+std::string declare_home(const std::string& module_name) {
+  return "namespace " + home_namespace(module_name) + " {\n" + std::string(kCallHomeHead) + ";\n" +
+         std::string(kMethodHomeHead) + ";\n}\n";
+}
+
+std::string define_home(const std::string& module_name) {
+  const std::string function = "guest(), ::" + internal_namespace(module_name) + "::functions[N], ";
+  // Never destroyed: calls may come until the program has ended.
+  return "extern \"C\" const ::aloft_translated_module " + home_symbol(module_name) +
+         ";\nnamespace " + home_namespace(module_name) +
+         " {\nTranslatedGuest& guest() {\n  static auto* const made = new TranslatedGuest(::" +
+         home_symbol(module_name) + ");\n  return *made;\n}\n" + std::string(kCallHomeHead) +
+         " {\n  return call_translated<R>(" + function + "arguments...);\n}\n" +
+         std::string(kMethodHomeHead) + " {\n  return call_translated_method<R>(" + function +
+         "object, arguments...);\n}\n}\n";
 }
 
 std::string module_name_of(const Module& module) { return "::" + internal_namespace(module.name); }

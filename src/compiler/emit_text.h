@@ -23,6 +23,14 @@ inline constexpr std::string_view kExterns =
     "extern ::aloft::FunctionDescriptor functions[];\n"
     "extern const ::aloft::detail::ObjectClass objects[];\n";
 
+// What the bodies of a module with a home call: the guest, translated. It is declared before them
+// and defined behind them, where all types are known, in a namespace of the module's own.
+[[nodiscard]] std::string home_namespace(const std::string& module_name);
+inline constexpr std::string_view kCallHome = "call";
+inline constexpr std::string_view kMethodHome = "method";
+[[nodiscard]] std::string declare_home(const std::string& module_name);
+[[nodiscard]] std::string define_home(const std::string& module_name);
+
 // A string literal.
 [[nodiscard]] std::string literal(std::string_view text);
 [[nodiscard]] std::string line_directive(unsigned line, const std::string& file);

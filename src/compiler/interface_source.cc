@@ -32,13 +32,24 @@ std::string name_in_namespace(const Function& function) {
   return name + function.name;
 }
 
-std::string definition(const Function& function) {
+// Of the function with this number in the module.
+std::string body(const Function& function, const InterfaceRequest& request, std::size_t number) {
+  if (request.home == Home::none)
+    return "::aloft::detail::no_version_here(" + literal(function.qualified_name) + ");";
+  std::string arguments = function.method ? "*this" : "";
+  for (std::size_t i = 0; i < function.parameters.size(); ++i)
+    arguments += (arguments.empty() ? "aloft_" : ", aloft_") + std::to_string(i);
+  return "return ::" + home_namespace(request.module) +
+         "::" + std::string(function.method ? kMethodHome : kCallHome) + "<" +
+         std::to_string(number) + ", " + function.result.spelling + ">(" + arguments + ");";
+}
+
+std::string definition(const Function& function, const std::string& body) {
   const std::vector<Scope> around = namespaces(function);
   return open(around) + function.result.spelling + " " + name_in_namespace(function) + "(" +
          parameters(function) + ")" +
          (function.method && function.method->is_const ? " const" : "") +
-         (function.is_noexcept ? " noexcept" : "") + " {\n  ::aloft::detail::no_version_here(" +
-         literal(function.qualified_name) + ");\n}" + close(around) + "\n";
+         (function.is_noexcept ? " noexcept" : "") + " {\n  " + body + "\n}" + close(around) + "\n";
 }
 
 }  // namespace
@@ -52,8 +63,12 @@ Result<std::optional<std::string>> interface_source(const InterfaceRequest& requ
   for (CompileError& error : unit->errors()) diagnostics.add(std::move(error.diagnostic));
   if (diagnostics.has_errors()) return std::nullopt;
 
-  std::string text = std::string(kGenerated) + "#include " + literal(header) +
-                     "\n#include <aloft/detail/made_elsewhere.h>\n";
+  std::string text = std::string(kGenerated) + "#include " + literal(header) + "\n";
+  if (request.home == Home::none)
+    text += "#include <aloft/detail/made_elsewhere.h>\n";
+  else
+    text += declare_home(request.module);
+  std::size_t number = 0;
   std::set<std::string> seen;  // a declaration may be repeated
   visit_children(unit->root(), [&](CXCursor cursor) {
     if (!in_main_file(cursor)) return CXChildVisit_Continue;
@@ -69,7 +84,7 @@ Result<std::optional<std::string>> interface_source(const InterfaceRequest& requ
       return CXChildVisit_Continue;
     }
     if (const auto function = model_function(cursor, tag, Body::elsewhere, diagnostics))
-      text += definition(*function);
+      text += definition(*function, body(*function, request, number++));
     return CXChildVisit_Continue;
   });
   if (seen.empty()) {

@@ -80,8 +80,15 @@ struct Source {
   std::vector<Class> classes;       // whose first method it defines
 };
 
+// What the functions of a module in another language do in the device's process.
+enum class Home : std::uint8_t {
+  none,        // they have no version there
+  translated,  // they call the guest, which was translated to C (home_source.h)
+};
+
 struct Module {
   std::string name;
+  Home home = Home::none;
   std::vector<Source> sources;
   // The same files as the guest's compiler reads them: a type may have another name there
   // (std::int64_t).

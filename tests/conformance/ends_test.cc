@@ -13,7 +13,14 @@ using ::testing::HasSubstr;
 
 class Abort : public ConformanceTest {};
 class Trap : public ConformanceTest {};
-class Time : public ConformanceTest {};
+class Time : public ConformanceTest {
+ protected:
+  void SetUp() override {
+    if (guest_place() == Place::here)
+      GTEST_SKIP()
+          << "what runs natively cannot be interrupted, in whatever language it was written";
+  }
+};
 class Memory : public ConformanceTest {};
 class Stack : public ConformanceTest {};
 class Log : public ConformanceTest {};
@@ -22,7 +29,7 @@ class Nn : public ConformanceTest {};
 // That the module goes on to serve.
 void expect_served() {
   auto call = conformance::next_i32_async(41);
-  const auto result = result_at_edge(call);
+  const auto result = result_at_place(call);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(*result, 42);
 }
@@ -44,7 +51,7 @@ TEST_F(Trap, ends_its_own_call_alone) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, Errc::trapped) << result.error().message;
     auto call = conformance::quotient_async(-7, 2);
-    EXPECT_EQ(result_at_edge(call).value(), -3);
+    EXPECT_EQ(result_at_place(call).value(), -3);
   }
 }
 
@@ -71,7 +78,7 @@ TEST_F(Memory, is_bounded_for_a_guest_that_hoards_it) {
   const auto result = conformance::hoard_async(kPiece).get();
   // What it makes of an allocation that fails is the language's business.
   if (result)
-    EXPECT_LT(*result, 64U);
+    EXPECT_LT(*result, guest_place() == Place::here ? 256U : 64U);
   else
     EXPECT_EQ(result.error().code, Errc::trapped) << result.error().message;
   expect_served();
@@ -85,16 +92,17 @@ TEST_F(Stack, is_bounded_for_a_guest_that_calls_itself_without_end) {
 }
 
 TEST_F(Log, has_what_the_guest_says) {
-  auto call = conformance::say_async("a line from " + guest_language());
-  ASSERT_TRUE(result_at_edge(call));
-  EXPECT_TRUE(world_.wait_for_log("a line from " + guest_language()));
+  const std::string line = "a line from " + guest_language();  // outlives the call
+  auto call = conformance::say_async(line);
+  ASSERT_TRUE(result_at_place(call));
+  EXPECT_TRUE(world_.wait_for_log(line));
 }
 
 TEST_F(Nn, inferences_run_on_the_host) {
   for (int i = 0; i < 1000; ++i) {
     const float number = static_cast<float>(i) / 4.0F - 100.0F;
     auto call = conformance::infer_async(number);
-    const auto result = result_at_edge(call);
+    const auto result = result_at_place(call);
     ASSERT_TRUE(result) << result.error().message;
     ASSERT_EQ(*result, number * 2.0F);
   }

@@ -291,7 +291,7 @@ TEST_F(Image, values_of_every_format_come_back_as_their_negative) {
       negative.mutable_pixels()[at] = static_cast<std::uint8_t>(255 - image.pixels()[at]);
     }
     auto call = conformance::negative_async(image);
-    const auto result = result_at_edge(call);
+    const auto result = result_at_place(call);
     ASSERT_TRUE(result) << result.error().message;
     ASSERT_TRUE(same_images(*result, negative)) << width << "x" << height;
   }
@@ -299,13 +299,13 @@ TEST_F(Image, values_of_every_format_come_back_as_their_negative) {
 
 TEST_F(None, a_function_without_parameters_says_which_language_it_is) {
   auto call = conformance::language_async();
-  const auto result = result_at_edge(call);
+  const auto result = result_at_place(call);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(*result, guest_language());
 }
 TEST_F(None, a_function_without_a_result_ends) {
   auto call = conformance::say_async("nothing comes back");
-  const auto result = result_at_edge(call);
+  const auto result = result_at_place(call);
   EXPECT_TRUE(result) << result.error().message;
 }
 

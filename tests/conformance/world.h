@@ -35,6 +35,11 @@ namespace aloft::testing {
 // The language whose guest this program was linked with: also what conformance::language() answers
 // there.
 [[nodiscard]] const std::string& guest_language();
+// Where its calls run: at an edge, or in this process, where the guest was translated for it.
+[[nodiscard]] Place guest_place();
+[[nodiscard]] inline Location guest_location() {
+  return guest_place() == Place::here ? Location::here() : Location::edge(0);
+}
 [[nodiscard]] std::filesystem::path guest_module();
 
 // Two edges and the device. Everything is there as long as any test runs.
@@ -63,22 +68,23 @@ class World {
   std::unique_ptr<Runtime> runtime_;
 };
 
-// A fixture; one that fails shows what the edges wrote. Calls of its thread go to the first edge.
+// A fixture; one that fails shows what the edges wrote. Calls of its thread run where the program's
+// run.
 class ConformanceTest : public ::testing::Test {
  protected:
   void TearDown() override {
     if (HasFailure()) std::cerr << World::get().transcripts() << "\n";
   }
   World& world_ = World::get();
-  const PlaceScope scope_{Location::edge(0)};
+  const PlaceScope scope_{guest_location()};
 };
 
-// That the call ended well, and at an edge.
+// That the call ended well, and where it had to.
 template <class R>
-[[nodiscard]] Result<R> result_at_edge(Future<R>& call) {
+[[nodiscard]] Result<R> result_at_place(Future<R>& call) {
   Result<R> result = call.get();
-  if (result && call.record().place != Place::edge)
-    return fail(Errc::internal, "the call did not run at an edge");
+  if (result && call.record().place != guest_place())
+    return fail(Errc::internal, "the call ran at another place");
   return result;
 }
 
@@ -145,7 +151,7 @@ void expect_of_a_thousand(std::vector<Value> corners, const Make& make, const Ca
   };
   std::deque<Running> running;
   const auto finish_first = [&] {
-    auto result = result_at_edge(running.front().future);
+    auto result = result_at_place(running.front().future);
     ASSERT_TRUE(result) << result.error().message;
     ASSERT_TRUE(same(*result, expected(running.front().value)))
         << ::testing::PrintToString(running.front().value) << " gave "
