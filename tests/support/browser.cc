@@ -20,7 +20,11 @@ using namespace std::chrono_literals;
 }  // namespace
 
 Result<std::unique_ptr<Browser>> Browser::start() {
-  auto driver = Process::start({"chromedriver", "--port=0"});
+  // The profile is one that chromedriver makes and throws away: a browser with one that is to be
+  // kept it asks to end, and waits for that for half a minute or more where the browser is busy.
+  auto folder = std::make_unique<TempDir>();
+  auto driver = Process::start({"chromedriver", "--port=0"},
+                               {.environment = {{"TMPDIR", folder->path().string()}}});
   if (!driver) return std::unexpected(driver.error());
   const auto line = driver->wait_for_line("started successfully on port ", 60s);
   std::uint16_t port = 0;
@@ -30,14 +34,13 @@ Result<std::unique_ptr<Browser>> Browser::start() {
   }
   if (port == 0)
     return fail(Errc::internal, "chromedriver did not start:\n" + driver->transcript());
-  std::unique_ptr<Browser> browser(new Browser(std::move(*driver), port));
+  std::unique_ptr<Browser> browser(new Browser(std::move(folder), std::move(*driver), port));
   const json options{
       {"binary", "/usr/bin/chromium"},
       {"args",
        {"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--window-size=1400,1000", "--host-resolver-rules=MAP *.test 127.0.0.1",
-        "--user-data-dir=" + browser->profile_.path().string()}}};
+        "--window-size=1400,1000", "--host-resolver-rules=MAP *.test 127.0.0.1"}}};
   const json wanted{{"alwaysMatch",
                      {{"browserName", "chrome"},
                       {"timeouts", {{"script", 30'000}, {"pageLoad", 60'000}}},
@@ -45,6 +48,7 @@ Result<std::unique_ptr<Browser>> Browser::start() {
   const auto made = browser->ask("POST", "/session", {{"capabilities", wanted}});
   if (!made) return std::unexpected(made.error());
   browser->session_ = "/session/" + made->at("sessionId").get<std::string>();
+  browser->process_ = made->at("capabilities").value("goog:processID", 0);
   return browser;
 }
 

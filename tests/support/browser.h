@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
+#include <sys/types.h>
 
 #include "process.h"
 #include "temp_dir.h"
@@ -27,7 +29,7 @@ class Browser {
   // In it, every name ending in ".test" is 127.0.0.1. Errors: not_found (no chromedriver),
   // internal.
   [[nodiscard]] static Result<std::unique_ptr<Browser>> start();
-  ~Browser();  // ends the browser
+  ~Browser();  // ends the browser, whatever it is at
   Browser(const Browser&) = delete;
   Browser& operator=(const Browser&) = delete;
 
@@ -41,16 +43,19 @@ class Browser {
 
   // Whether the script, an expression, comes to be true within `patience`.
   [[nodiscard]] bool eventually(const std::string& expression, std::chrono::milliseconds patience);
+  [[nodiscard]] pid_t process() const { return process_; }
 
  private:
-  Browser(Process driver, std::uint16_t port) : driver_(std::move(driver)), port_(port) {}
+  Browser(std::unique_ptr<TempDir> folder, Process driver, std::uint16_t port)
+      : folder_(std::move(folder)), driver_(std::move(driver)), port_(port) {}
   Result<nlohmann::json> ask(const std::string& method, const std::string& path,
                              const nlohmann::json& body);
 
-  TempDir profile_;
+  std::unique_ptr<TempDir> folder_;  // for all files of both
   Process driver_;
   const std::uint16_t port_;
   std::string session_;  // "/session/ID"
+  pid_t process_ = 0;
 };
 
 }  // namespace aloft::testing
