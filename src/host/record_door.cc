@@ -50,7 +50,7 @@ Result<std::unique_ptr<RecordSocket>> RecordSocket::open() {
   const auto folder = ops::make_user_folder();
   if (!folder) return std::unexpected(folder.error());
   std::filesystem::path path = ops::user_socket(*folder, ::getpid(), kRecordSocket);
-  auto listening = ops::listen_for_user(path);
+  auto listening = ops::listen_for_user(*folder, ::getpid(), kRecordSocket);
   if (!listening) return std::unexpected(listening.error());
   return std::unique_ptr<RecordSocket>(new RecordSocket(std::move(path), *std::move(listening)));
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,18 @@ Result<sockaddr_un> address_of(const fs::path& path) {
     return fail(Errc::invalid_argument, "too long for the path of a socket: " + text);
   std::memcpy(address.sun_path, text.c_str(), text.size() + 1);
   return address;
+}
+
+// A process that is not there may be one of another container that shares the folder: then somebody
+// listens all the same.
+bool is_deserted(const fs::path& socket, pid_t process) {
+  if (::kill(process, 0) == 0 || errno != ESRCH) return false;
+  const auto address = address_of(socket);
+  const Descriptor asking(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return address && asking &&
+         ::connect(asking.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) !=
+             0 &&
+         errno == ECONNREFUSED;
 }
 
 }  // namespace
@@ -75,15 +88,23 @@ std::vector<pid_t> processes_with(const fs::path& folder, std::string_view kind)
   return processes;
 }
 
-Result<Descriptor> listen_for_user(const fs::path& socket) {
-  const auto address = address_of(socket);
+Result<Descriptor> listen_for_user(const fs::path& folder, pid_t pid, std::string_view kind) {
+  const fs::path socket = user_socket(folder, pid, kind);
+  // It gets its name when it listens: one that does not, nobody will ever listen at again.
+  const fs::path unnamed = folder / ("." + socket.filename().string());
+  const auto address = address_of(unnamed);
   if (!address) return std::unexpected(address.error());
-  (void)::unlink(socket.c_str());  // of a process of this number that did not end well
+  (void)::unlink(unnamed.c_str());  // of a process of this number that did not end well
   Descriptor listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listening ||
       ::bind(listening.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
-      ::chmod(socket.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(listening.get(), kBacklog) != 0) {
+      ::chmod(unnamed.c_str(), S_IRUSR | S_IWUSR) != 0 ||
+      ::listen(listening.get(), kBacklog) != 0 || ::rename(unnamed.c_str(), socket.c_str()) != 0) {
     return fail(Errc::refused, "cannot listen at " + socket.string() + ": " + std::strerror(errno));
+  }
+  for (const pid_t other : processes_with(folder, kind)) {
+    const fs::path left = user_socket(folder, other, kind);
+    if (is_deserted(left, other)) (void)::unlink(left.c_str());
   }
   return listening;
 }

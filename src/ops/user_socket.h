@@ -25,13 +25,15 @@ namespace aloft::ops {
 [[nodiscard]] std::filesystem::path user_socket(const std::filesystem::path& folder, pid_t pid,
                                                 std::string_view kind);
 // The processes that have one of this kind there, rising; also those that ended without removing
-// it.
+// it, until the next listen_for_user() of that kind there.
 [[nodiscard]] std::vector<pid_t> processes_with(const std::filesystem::path& folder,
                                                 std::string_view kind);
 
-// A socket there that listens, for this user alone; whatever has the path now is removed. Does not
-// block. Errors: refused (it cannot be made), invalid_argument (the path is too long for one).
-[[nodiscard]] Result<Descriptor> listen_for_user(const std::filesystem::path& socket);
+// A socket at user_socket() of these that listens, for this user alone, in place of what has the
+// path now. Does not block. Removes those of this kind that nobody listens at any more. Errors:
+// refused (it cannot be made), invalid_argument (the path is too long for one).
+[[nodiscard]] Result<Descriptor> listen_for_user(const std::filesystem::path& folder, pid_t pid,
+                                                 std::string_view kind);
 // A connection to it, which does not block. Errors: unreachable (nobody listens), invalid_argument.
 [[nodiscard]] Result<Descriptor> connect_to(const std::filesystem::path& socket);
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "inference/testing/onnx_writer.h"
 #include "runtime/recorded_call.h"
 #include "support/edge_fixture.h"
 #include "support/process.h"
@@ -200,6 +201,25 @@ TEST_F(Record, goes_on_with_the_worker_that_takes_over_from_one_that_crashed) {
   EXPECT_EQ(files().back().filename(), "00000003.aloftcall");
 }
 
+// An inference that ignores its end: the worker gives way, and tells what it has recorded before.
+TEST_F(Record, goes_on_with_the_worker_that_one_gives_way_to) {
+  RawUe ue(address());
+  ASSERT_NO_FATAL_FAILURE(open(ue));
+  auto recorder = record({});
+  ASSERT_TRUE(recorder);
+  answer(ue, 2);
+  const auto stubborn = ue.open(infer_, {{"model", inference::testing::stubborn_model()}});
+  ASSERT_TRUE(stubborn) << stubborn.error().message;
+  EXPECT_EQ(ue.call(*stubborn, "infer::run", arguments(1.0F), {.deadline = 300ms, .limit = kSoon})
+                .error(),
+            Errc::deadline_exceeded);
+  ASSERT_TRUE(recorder->wait_for_error("another worker", kSoon)) << recorder->transcript();
+  RawUe again(address());
+  ASSERT_NO_FATAL_FAILURE(open(again));
+  answer(again, 1);
+  EXPECT_THAT(interrupt(*recorder), HasSubstr("3 calls recorded; 3 are in "));
+}
+
 TEST_F(Record, says_what_was_recorded_when_the_edge_ends) {
   RawUe ue(address());
   ASSERT_NO_FATAL_FAILURE(open(ue));
@@ -211,6 +231,21 @@ TEST_F(Record, says_what_was_recorded_when_the_edge_ends) {
   EXPECT_THAT(recorder->standard_error(), HasSubstr("the edge has ended"));
   EXPECT_EQ(edge_->process().wait(kSoon), 0) << edge_->process().transcript();
   EXPECT_TRUE(fs::is_empty(user_.path() / "aloft")) << "its socket is gone";
+}
+
+// As after a machine that failed: sockets of edges that are no more.
+TEST_F(Record, finds_no_edge_that_was_killed_and_the_next_one_takes_its_socket_away) {
+  const std::string left = std::to_string(edge_->process().pid()) + ".record";
+  edge_->process().kill();
+  ASSERT_EQ(edge_->process().wait(kSoon), 128 + SIGKILL);
+  EXPECT_TRUE(fs::exists(user_.path() / "aloft" / left));
+  EXPECT_THAT(refusal({"record", "--out", folder().string()}, 3),
+              HasSubstr("no edge of this user runs here"));
+  start({});
+  EXPECT_FALSE(fs::exists(user_.path() / "aloft" / left));
+  auto recorder = record({});
+  ASSERT_TRUE(recorder);
+  EXPECT_THAT(interrupt(*recorder), HasSubstr("0 calls recorded"));
 }
 
 TEST_F(Record, says_why_it_cannot) {

@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 
 #include <poll.h>
 #include <unistd.h>
@@ -16,16 +15,18 @@ namespace {
 
 constexpr std::size_t kLargest = 16U << 20U;  // of an answer
 
-std::string_view kind_of(About about) { return about == About::decisions ? "sock" : "timeline"; }
-
 }  // namespace
 
+std::string_view socket_kind(About about) {
+  return about == About::decisions ? "sock" : "timeline";
+}
+
 std::filesystem::path explain_socket(const std::filesystem::path& folder, pid_t pid, About about) {
-  return ops::user_socket(folder, pid, kind_of(about));
+  return ops::user_socket(folder, pid, socket_kind(about));
 }
 
 std::vector<pid_t> explained_processes() {
-  return ops::processes_with(ops::user_folder(), kind_of(About::decisions));
+  return ops::processes_with(ops::user_folder(), socket_kind(About::decisions));
 }
 
 Result<std::string> ask_to_explain(pid_t pid, About about, std::chrono::milliseconds timeout) {

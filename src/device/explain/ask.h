@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -16,6 +17,8 @@ namespace aloft::device {
 
 enum class About : std::uint8_t { decisions, timeline };
 
+// As ops/user_socket.h has it.
+[[nodiscard]] std::string_view socket_kind(About about);
 [[nodiscard]] std::filesystem::path explain_socket(const std::filesystem::path& folder, pid_t pid,
                                                    About about);
 // The processes of this user that can be asked, rising; also those that ended without removing

@@ -20,7 +20,7 @@ Result<std::unique_ptr<ExplainSocket>> ExplainSocket::listen(About about,
   const auto folder = ops::make_user_folder();
   if (!folder) return std::unexpected(folder.error());
   std::filesystem::path path = explain_socket(*folder, ::getpid(), about);
-  auto listening = ops::listen_for_user(path);
+  auto listening = ops::listen_for_user(*folder, ::getpid(), socket_kind(about));
   if (!listening) return std::unexpected(listening.error());
   WakeUp stop;
   if (!stop)
