@@ -29,6 +29,7 @@ Result<Bytes> read_file(const std::string& path) {
 class NativeVessel final : public detail::NativeObject {
  public:
   explicit NativeVessel(Vessel& vessel) : vessel_(vessel) {}
+  explicit NativeVessel(std::unique_ptr<Vessel> own) : own_(std::move(own)), vessel_(*own_) {}
 
   void save(codec::Writer& writer) const override { writer.own_bytes(*vessel_.state()); }
   // The edge that it comes from has checked it.
@@ -39,10 +40,12 @@ class NativeVessel final : public detail::NativeObject {
   [[nodiscard]] void* object() override { return &vessel_; }
 
  private:
+  std::unique_ptr<Vessel> own_;
   Vessel& vessel_;
 };
 
 std::unique_ptr<detail::NativeObject> make_vessel(void* object) {
+  if (object == nullptr) return std::make_unique<NativeVessel>(std::make_unique<Vessel>(Bytes()));
   return std::make_unique<NativeVessel>(*static_cast<Vessel*>(object));
 }
 
