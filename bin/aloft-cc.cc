@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
   judge->add_option("--output,-o", check.output, "The file to write; else standard output");
   judge
       ->add_option("--jobs,-j", check.jobs,
-                   "Sources read at once, each in some 100 MB; else one for each processor")
+                   "Sources read at once, each in 100 to 200 MB; else one for each processor")
       ->check(CLI::Range(1, 1024));
   judge->add_option("--sysroot", check.sysroot,
                     "Headers of the guest; else those that are installed");
