@@ -84,6 +84,7 @@ class Site:
         self.write("code.css", subprocess.run(
             [sys.executable, "-m", "pygments", "-S", "default", "-f", "html", "-a", ".codehilite"],
             check=True, capture_output=True, text=True).stdout)
+        self.write("site.css", (pages.ROOT / "docs/site/site.css").read_text())
         self.configure()
         shutil.rmtree(self.out, ignore_errors=True)
         # Its configuration names a function of ours.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """header_filter.py HEADER   Prints a header as doxygen reads it: a comment above something, and one behind it, belong to it;
-what stands before `#pragma once` is about the file. Indented lines of comments are code. Namespaces `detail` are nobody's to use."""
+what stands before `#pragma once`, or the guard of a header for C, is about the file. Indented lines of comments are code. Namespaces
+`detail` are nobody's to use."""
 
 import re
 import sys
@@ -11,8 +12,10 @@ _BEHIND = re.compile(r"^((?:[^\"/]|\"(?:[^\"\\]|\\.)*\"|/(?!/))*\S)(\s+)// ?(.*)
 
 
 def words(text):
-    """Text, with nothing in it that doxygen takes for its own."""
-    return re.sub(r"[\\@<>#&]", lambda found: "\\" + found[0], text)
+    """Text, with nothing in it that doxygen takes for its own; what is in backticks it takes as it is."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") and len(part) > 1 else re.sub(r"[\\@<>#&]", lambda found: "\\" + found[0], part)
+                   for part in parts)
 
 
 def above(lines, is_file):
@@ -33,9 +36,28 @@ def above(lines, is_file):
     return "".join(out)
 
 
+def with_line_comments(lines):
+    """Comments of C as those of C++."""
+    out, inside = [], False
+    for line in lines:
+        if not inside:
+            behind = re.match(r"^(.*\S\s+)/\* (.*?) ?\*/$", line)
+            inside = not behind and line.lstrip().startswith("/*")
+            if not inside:
+                out.append(f"{behind[1]}// {behind[2]}" if behind else line)
+                continue
+            indent, text = re.match(r"^(\s*)/\* ?(.*)$", line).groups()
+        else:
+            text = line[len(indent) + 3:] if not line[:len(indent) + 3].strip() else line
+        ends = text.endswith("*/")
+        out.append(f"{indent}// {text.removesuffix('*/').rstrip()}".rstrip())
+        inside = not ends
+    return out
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
-        lines = file.read().split("\n")
+        lines = with_line_comments(file.read().split("\n"))
     block, before_pragma, column, hidden, end_of_friend = [], True, None, False, None
     for line in lines:
         hidden = hidden or line.startswith("namespace detail {")
@@ -64,7 +86,7 @@ def main():
             if before_pragma or line.strip():
                 print(above(block, before_pragma), end="")
             block = []
-        before_pragma = before_pragma and not line.startswith("#pragma once")
+        before_pragma = before_pragma and not re.match(r"#pragma once|#ifndef \w+_H$", line)
         behind = _BEHIND.match(line)
         if behind and not re.match(r"\s*#|.*\bnamespace\b", behind[1]) and not behind[3].startswith("NOLINT"):
             column = len(behind[1]) + len(behind[2])
