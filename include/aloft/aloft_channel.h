@@ -53,11 +53,11 @@ typedef struct aloft_channel_options {
    (uint64_t)32 << 20,             \
    ALOFT_HERE}
 
-/* To a function that is compiled into the program, or one of a module of the runtime's. A native
-   version that aloft_module_set_native gave is not for channels: such a function runs at edges, and
-   a message that is run here (the channel is here, or came back since its edge is lost) fails with
-   REFUSED. NULL for the options: as ALOFT_CHANNEL_OPTIONS_INIT. NOT_FOUND (no such function),
-   INVALID_ARGUMENT, and what kept it from going to `options->start`. */
+/* To a function that is compiled into the program, or one of a module of the runtime's. A message
+   that is run here (the channel is here, or came back since its edge is lost) is the native
+   version's; where there is none, it fails with REFUSED. NULL for the options: as
+   ALOFT_CHANNEL_OPTIONS_INIT. NOT_FOUND (no such function), INVALID_ARGUMENT, and what kept it from
+   going to `options->start`. */
 ALOFT_C_API aloft_code aloft_channel_open(aloft_runtime* runtime, const char* function,
                                           const aloft_channel_options* options,
                                           aloft_channel** channel, aloft_error** error);

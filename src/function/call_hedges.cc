@@ -84,7 +84,7 @@ void CallHedges::run(Hedge& hedge) {
     const inference::GraphScope graphs(graphs_, digest_tensors_ ? &digests : nullptr,
                                        hedge.stop.get_token());
     const InPlaceScope in_place;
-    ended.result = hedge.function.run_encoded(nullptr, hedge.arguments);
+    ended.result = hedge.function.run_encoded(hedge.function.context, hedge.arguments);
   }
   const std::lock_guard lock(mutex_);
   if (hedge.owner != nullptr) hedge.owner->on_hedge_ended(std::move(ended));

@@ -72,8 +72,8 @@ Result<SharedBytes> ElasticEnd::Here::run(const Job& job) const {
                                    " has no native version: move it to an edge");
   }
   detail::NativeObject* const object = end_.setup_.object;
-  auto result =
-      functions[job.method].run_encoded(object == nullptr ? nullptr : object->object(), *job.body);
+  auto result = functions[job.method].run_encoded(
+      object == nullptr ? functions[job.method].context : object->object(), *job.body);
   if (!result) return std::unexpected(std::move(result.error()));
   return std::make_shared<const channel::Bytes>(*std::move(result));
 }

@@ -46,6 +46,9 @@ TEST_F(CApi, calls_are_begun_cancelled_and_bounded_in_time) { plays("begun_calls
 TEST_F(CApi, results_of_a_channel_come_in_order_while_its_function_moves) {
   plays("to_a_function", "c_channel");
 }
+TEST_F(CApi, messages_of_a_channel_that_is_here_are_the_native_versions) {
+  plays("to_a_native_version", "c_channel");
+}
 TEST_F(CApi, a_channel_to_an_object_moves_with_its_state) { plays("to_an_object", "c_channel"); }
 TEST_F(CApi, a_channel_calls_its_receiver) { plays("with_a_receiver", "c_channel"); }
 TEST_F(CApi, each_mistake_with_a_channel_says_what_to_do) { plays("mistakes", "c_channel"); }

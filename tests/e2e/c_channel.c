@@ -93,6 +93,36 @@ static void to_a_function(void) {
   aloft_runtime_end(runtime);
 }
 
+/* A native version of tally::version: 42. */
+static void answer_42(void* context, const uint8_t* arguments, size_t size, aloft_reply* reply) {
+  static const uint8_t forty_two[] = {42};
+  (void)context;
+  CHECK(size == sizeof five && memcmp(arguments, five, size) == 0);
+  aloft_reply_set(reply, forty_two, sizeof forty_two);
+}
+
+static void to_a_native_version(void) {
+  aloft_error* error = NULL;
+  aloft_module* tally = open_module("tally");
+  CHECK_CODE(ALOFT_OK, aloft_module_set_native(tally, "tally::version", &answer_42, NULL, &error));
+  aloft_runtime* runtime = make_runtime(tally, NULL);
+  wait_ready(runtime);
+  aloft_channel* channel = to_version(runtime);
+  /* There, here, and there. */
+  for (uint64_t i = 1; i <= 3; ++i) {
+    if (i > 1) CHECK_CODE(ALOFT_OK, aloft_channel_move(channel, i == 2 ? ALOFT_HERE : 0, &error));
+    CHECK_CODE(ALOFT_OK, aloft_channel_send(channel, five, sizeof five, NULL, &error));
+    aloft_received* received = expect_received(channel, i);
+    CHECK(aloft_received_size(received) == 1);
+    CHECK(aloft_received_data(received)[0] == (i == 2 ? 42 : 1));
+    CHECK(aloft_received_place(received) == (i == 2 ? ALOFT_HERE : 0));
+    aloft_received_free(received);
+  }
+  aloft_channel_free(channel);
+  aloft_runtime_end(runtime);
+  aloft_module_close(tally);
+}
+
 static void to_an_object(void) {
   static const uint8_t state[] = {0x92, 0, 0};
   aloft_error* error = NULL;
@@ -215,10 +245,9 @@ static void mistakes(void) {
 }
 
 int main(int argc, char** argv) {
-  static const scenario scenarios[] = {{"to_a_function", to_a_function},
-                                       {"to_an_object", to_an_object},
-                                       {"with_a_receiver", with_a_receiver},
-                                       {"mistakes", mistakes},
-                                       {NULL, NULL}};
+  static const scenario scenarios[] = {
+      {"to_a_function", to_a_function}, {"to_a_native_version", to_a_native_version},
+      {"to_an_object", to_an_object},   {"with_a_receiver", with_a_receiver},
+      {"mistakes", mistakes},           {NULL, NULL}};
   return play(argc, argv, scenarios);
 }

@@ -28,9 +28,9 @@ namespace detail {
 struct ObjectClass;  // object_link.h
 
 // Runs a function natively on encoded arguments: decodes them, calls, encodes the result. `object`
-// is the one whose method it is (NativeObject::object()); null for a function. Calls of elastic
-// functions within it stay in place. Errors: protocol (these are no arguments of it), trapped (it
-// gave up by abort_call), internal (it threw something else).
+// is the one whose method it is (NativeObject::object()), or a function's own context. Calls of
+// elastic functions within it stay in place. Errors: protocol (these are no arguments of it),
+// trapped (it gave up by abort_call), internal (it threw something else).
 using EncodedRun = Result<std::vector<std::byte>> (*)(void* object,
                                                       std::span<const std::byte> arguments);
 
@@ -57,6 +57,7 @@ struct FunctionDescriptor {
   const detail::ObjectClass* object = nullptr;  // the class that it is a method of; null: none
   bool once = false;                            // has effects: never run twice
   detail::EncodedRun run_encoded = nullptr;
+  void* context = nullptr;                     // run_encoded of a function is handed it
   detail::LossBetween loss_between = nullptr;  // null: of a method
   detail::Identity identity{};  // set when the module registers (detail::identity_of)
 };

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include <aloft/codec.h>
+#include <aloft/detail/encoded_run.h>
 
 namespace aloft::c_api {
 namespace {
@@ -43,6 +44,12 @@ class NativeVessel final : public detail::NativeObject {
   std::unique_ptr<Vessel> own_;
   Vessel& vessel_;
 };
+
+// A function's EncodedRun: `native` is its context.
+Result<Bytes> run_native(void* native, std::span<const std::byte> arguments) {
+  const detail::InPlace in_place;
+  return (*static_cast<const Native*>(native))(arguments);
+}
 
 std::unique_ptr<detail::NativeObject> make_vessel(void* object) {
   if (object == nullptr) return std::make_unique<NativeVessel>(std::make_unique<Vessel>(Bytes()));
@@ -116,6 +123,15 @@ Result<void> LoadedModule::set_native(std::string_view function, Native native) 
   }
   natives_.insert_or_assign(std::string(function), std::move(native));
   return {};
+}
+
+void LoadedModule::use_natives() {
+  in_use_ = natives_;
+  for (auto& [name, native] : in_use_) {
+    const auto found = std::ranges::find(functions_, name, &FunctionDescriptor::qualified_name);
+    found->run_encoded = &run_native;
+    found->context = &native;
+  }
 }
 
 }  // namespace aloft::c_api

@@ -38,8 +38,8 @@ class Vessel final {
   std::atomic<std::shared_ptr<const Bytes>> state_;
 };
 
-// Neither copied nor moved: descriptors point at each other. Thread rule: set_native() from one
-// thread at a time, with nothing else; the rest from any.
+// Neither copied nor moved: descriptors point at each other. Thread rule: set_native() and
+// use_natives() from one thread at a time; the rest from any.
 class LoadedModule {
  public:
   // Errors: not_found, corrupt, invalid_argument (no manifest).
@@ -53,12 +53,11 @@ class LoadedModule {
   // Null: it has no such class.
   [[nodiscard]] const detail::ObjectClass* find_class(std::string_view name) const;
 
-  // Errors: invalid_argument (no such function, or a method).
+  // For what uses the module from the next use_natives() on. Errors: invalid_argument (no such
+  // function, or a method).
   [[nodiscard]] Result<void> set_native(std::string_view function, Native native);
-  // By qualified name.
-  [[nodiscard]] const std::map<std::string, Native, std::less<>>& natives() const {
-    return natives_;
-  }
+  // Gives the descriptors the natives that were set, while no runtime has the module.
+  void use_natives();
 
  private:
   LoadedModule(runtime::Manifest manifest, std::string digest);
@@ -69,7 +68,8 @@ class LoadedModule {
   std::vector<detail::ObjectClass> classes_;
   std::vector<FunctionDescriptor> functions_;
   ModuleDescriptor descriptor_;
-  std::map<std::string, Native, std::less<>> natives_;
+  std::map<std::string, Native, std::less<>> natives_;  // as they were set, by qualified name
+  std::map<std::string, Native, std::less<>> in_use_;   // those that the descriptors run
 };
 
 }  // namespace aloft::c_api

@@ -30,11 +30,11 @@ constexpr const char* kNoNativeMethod =
     "the object is here, where its class has no native code: move it to an edge first "
     "(aloft_object_move)";
 
-// Of a function that aloft-cc compiled into the program.
+// Of a function that aloft-cc compiled into the program, or that the caller gave a native version.
 Native native_of(const FunctionDescriptor& function) {
   if (function.run_encoded == nullptr || function.object != nullptr) return {};
-  return [run = function.run_encoded](std::span<const std::byte> arguments) {
-    return run(nullptr, arguments);
+  return [&function](std::span<const std::byte> arguments) {
+    return function.run_encoded(function.context, arguments);
   };
 }
 
@@ -47,9 +47,6 @@ Result<void> add_targets(aloft_runtime& made, RuntimeOptions& options) {
       Target target{.function = &function, .native = native_of(function), .why_not = kNoNative};
       if (function.object != nullptr) target.why_not = kNoNativeMethod;
       if (loaded != made.modules.end()) {
-        const auto& natives = (*loaded)->natives();
-        if (const auto native = natives.find(name); native != natives.end())
-          target.native = native->second;
         // What no edge can do is not to be tried where nothing can do it.
         if (!target.native || function.once) options.functions[name].fallback = Fallback::none;
       }
@@ -62,6 +59,7 @@ Result<void> add_targets(aloft_runtime& made, RuntimeOptions& options) {
 
 Result<void> register_modules(aloft_runtime& made) {
   for (const auto& module : made.modules) {
+    module->use_natives();
     for (const ModuleDescriptor* const other : function::registered_modules()) {
       if (other->name == module->descriptor().name) {
         return fail(Errc::invalid_argument,
