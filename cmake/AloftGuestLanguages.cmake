@@ -7,9 +7,8 @@
 #
 # (SCALAR: without SIMD, which a module with a home needs)
 #
-# each give a target NAME that builds the guest, and set ALOFT_GUEST_FILE to the file: for aloft_add_foreign_module(). The
-# compilers are ALOFT_GUEST_RUSTC, ALOFT_GUEST_GO and ALOFT_GUEST_ASC: programs that compile for a guest whatever they are
-# given, as those that third_party/guest-languages fetches do. Where one is not there, its function must not be called.
+# each give a target NAME that builds the guest, and set ALOFT_GUEST_FILE to the file: for aloft_add_foreign_module().
+# AloftGuestCompilers.cmake finds the compilers.
 
 # Whoever includes this has included AloftModule.cmake.
 
@@ -19,13 +18,7 @@ foreach(_name IN ITEMS ALOFT_GUEST_CC ALOFT_GUEST_FLAGS)
   set_property(GLOBAL PROPERTY ALOFT_MODULE_${_name} "${${_name}}")
 endforeach()
 
-foreach(_pair IN ITEMS "RUSTC;rust;aloft-rustc" "GO;go;aloft-go" "ASC;assemblyscript;aloft-asc")
-  list(GET _pair 0 _variable)
-  list(GET _pair 1 _folder)
-  list(GET _pair 2 _program)
-  find_program(ALOFT_GUEST_${_variable} NAMES ${_program} PATHS ${ALOFT_MODULE_ROOT}/build/deps/${_folder}/bin
-    DOC "Compiler for guests")
-endforeach()
+include(${CMAKE_CURRENT_LIST_DIR}/AloftGuestCompilers.cmake)
 
 # The folder of a guest, and the file that it will be.
 macro(_aloft_guest_folder name)
@@ -34,6 +27,12 @@ macro(_aloft_guest_folder name)
   set(file ${folder}/guest.wasm)
   file(MAKE_DIRECTORY ${folder})
 endmacro()
+
+# Says which files the guest in `folder` is made of: `aloft dev` builds a module alone when no others have changed.
+function(_aloft_guest_sources folder)
+  list(JOIN ARGN "\n" lines)
+  file(CONFIGURE OUTPUT ${folder}/guest.sources.txt CONTENT "${lines}\n" @ONLY)
+endfunction()
 
 function(aloft_c_guest name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SCALAR" "" "SOURCES;INCLUDE_DIRECTORIES")
@@ -50,6 +49,9 @@ function(aloft_c_guest name)
     cmake_path(ABSOLUTE_PATH include NORMALIZE)
     list(APPEND flags -I${include})
   endforeach()
+  set(sources ${arg_SOURCES})
+  list(TRANSFORM sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ REGEX "^[^/]")
+  _aloft_guest_sources(${folder} ${sources})
   set(objects)
   foreach(source IN LISTS arg_SOURCES ITEMS ${root}/guest/c/aloft_guest.c ${root}/guest/c/aloft_codec.c)
     cmake_path(ABSOLUTE_PATH source NORMALIZE)
@@ -80,17 +82,19 @@ function(aloft_rust_guest name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "ROOT" "DEPENDS")
   _aloft_guest_folder(${name})
   cmake_path(ABSOLUTE_PATH arg_ROOT NORMALIZE)
+  aloft_guest_compiler(rust rustc)
+  _aloft_guest_sources(${folder} ${arg_ROOT} ${arg_DEPENDS})
   file(GLOB sdk CONFIGURE_DEPENDS ${root}/guest/rust/src/*.rs)
   set(flags --edition 2021 -C opt-level=3 -C strip=debuginfo --remap-path-prefix ${root}/=
     --remap-path-prefix ${CMAKE_SOURCE_DIR}/=)
   set(library ${folder}/libaloft_guest.rlib)
   add_custom_command(OUTPUT ${library}
-    COMMAND ${ALOFT_GUEST_RUSTC} ${flags} --crate-type rlib --crate-name aloft_guest ${root}/guest/rust/src/lib.rs -o ${library}
+    COMMAND ${rustc} ${flags} --crate-type rlib --crate-name aloft_guest ${root}/guest/rust/src/lib.rs -o ${library}
     DEPENDS ${sdk}
     COMMENT "Compiling the guest SDK for Rust"
     VERBATIM)
   add_custom_command(OUTPUT ${file}
-    COMMAND ${ALOFT_GUEST_RUSTC} ${flags} --crate-type cdylib --crate-name guest --extern aloft_guest=${library} ${arg_ROOT}
+    COMMAND ${rustc} ${flags} --crate-type cdylib --crate-name guest --extern aloft_guest=${library} ${arg_ROOT}
       -o ${file}
     DEPENDS ${arg_ROOT} ${arg_DEPENDS} ${library}
     COMMENT "Compiling the Rust guest ${name}"
@@ -104,9 +108,18 @@ function(aloft_go_guest name)
   _aloft_guest_folder(${name})
   cmake_path(ABSOLUTE_PATH arg_PACKAGE NORMALIZE)
   file(GLOB sources CONFIGURE_DEPENDS ${root}/guest/go/*.go ${root}/guest/go/go.mod ${arg_PACKAGE}/*.go ${arg_PACKAGE}/go.mod)
+  aloft_guest_compiler(go go)
+  _aloft_guest_sources(${folder} ${sources})
+  # The package's go.mod, with where the SDK is, unless it says so itself.
+  file(READ ${arg_PACKAGE}/go.mod mod)
+  if(NOT mod MATCHES "replace[ \t]+aloft[ \t]")
+    string(APPEND mod "\nreplace aloft => ${root}/guest/go\n")
+  endif()
+  file(CONFIGURE OUTPUT ${folder}/go.mod CONTENT "${mod}" @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${arg_PACKAGE}/go.mod)
   # `-C` must be the first flag.
   add_custom_command(OUTPUT ${file}
-    COMMAND ${ALOFT_GUEST_GO} build -C ${arg_PACKAGE} -trimpath -buildvcs=false -ldflags=-s -buildmode=c-shared -o ${file} .
+    COMMAND ${go} build -C ${arg_PACKAGE} -modfile=${folder}/go.mod -mod=mod -trimpath -buildvcs=false -ldflags=-s -buildmode=c-shared -o ${file} .
     DEPENDS ${sources}
     COMMENT "Compiling the Go guest ${name}"
     VERBATIM)
@@ -120,10 +133,12 @@ function(aloft_assemblyscript_guest name)
   cmake_path(ABSOLUTE_PATH arg_ENTRY NORMALIZE)
   cmake_path(GET arg_ENTRY PARENT_PATH beside)
   file(GLOB sources CONFIGURE_DEPENDS ${root}/guest/assemblyscript/*.ts ${beside}/*.ts)
+  aloft_guest_compiler(assemblyscript asc)
+  _aloft_guest_sources(${folder} ${sources})
   # Names in the module begin where the compiler does. asc looks for a --lib below its own folder, even an absolute one.
   cmake_path(RELATIVE_PATH arg_ENTRY BASE_DIRECTORY ${root} OUTPUT_VARIABLE entry)
   add_custom_command(OUTPUT ${file}
-    COMMAND ${ALOFT_GUEST_ASC} ${entry} --path guest --lib guest/assemblyscript/global
+    COMMAND ${asc} ${entry} --path guest --lib guest/assemblyscript/global
       -O3 --runtime incremental --exportStart _initialize --use abort=aloftAbort -o ${file}
     WORKING_DIRECTORY ${root}
     DEPENDS ${sources}

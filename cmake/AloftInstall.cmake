@@ -53,8 +53,8 @@ configure_package_config_file(cmake/aloft-config.cmake.in ${PROJECT_BINARY_DIR}/
   INSTALL_DESTINATION ${config_folder} PATH_VARS module_root)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/aloft-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/install/aloft-config.cmake ${PROJECT_BINARY_DIR}/install/aloft-config-version.cmake
-  cmake/AloftModule.cmake cmake/AloftForeignModule.cmake cmake/AloftGuestLanguages.cmake cmake/WasiToolchain.cmake
-  cmake/translate_guest.cmake
+  cmake/AloftModule.cmake cmake/AloftForeignModule.cmake cmake/AloftGuestCompilers.cmake cmake/AloftGuestLanguages.cmake
+  cmake/WasiToolchain.cmake cmake/translate_guest.cmake
   DESTINATION ${config_folder} COMPONENT dev)
 install(EXPORT aloft-targets NAMESPACE aloft:: DESTINATION ${config_folder} COMPONENT dev)
 file(RELATIVE_PATH to_prefix /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)

@@ -18,8 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 12> kRead = {
-    ".cc", ".cpp", ".cxx", ".c", ".h", ".hh", ".hpp", ".hxx", ".ipp", ".inl", ".cmake", ".txt"};
+constexpr std::array<std::string_view, 17> kRead = {
+    ".cc",  ".cpp", ".cxx",  ".c",  ".h",   ".hh", ".hpp",   ".hxx", ".ipp",
+    ".inl", ".rs",  ".toml", ".go", ".mod", ".ts", ".cmake", ".txt"};
 
 std::string read(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);

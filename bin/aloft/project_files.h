@@ -1,4 +1,5 @@
-// What `aloft new` writes: each file's name and text, in which @NAME@ is the project's.
+// What `aloft new` writes whatever the language of the function is: each file's name and text, in
+// which @NAME@ is the project's, and the rest is the language's (project_languages.h).
 #pragma once
 
 #include <array>
@@ -11,27 +12,19 @@ struct ProjectFile {
   std::string_view text;
 };
 
-inline constexpr std::array kProjectFiles = std::to_array<ProjectFile>({
+inline constexpr std::array kCommonFiles = std::to_array<ProjectFile>({
     {"CMakeLists.txt", R"(cmake_minimum_required(VERSION 3.25)
-project(@NAME@ LANGUAGES CXX)
+project(@NAME@ LANGUAGES C CXX)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
 find_package(aloft REQUIRED)
 
-# The functions tagged ALOFT_OFFLOAD in these sources run here or at an edge. The module that an edge runs is
-# modules/@NAME@.wasm of the build folder.
-aloft_add_module(@NAME@ SOURCES @NAME@.cc)
-
+@MODULE@
 add_executable(@NAME@_app main.cc)
 target_link_libraries(@NAME@_app PRIVATE @NAME@)
-
-enable_testing()
-add_executable(@NAME@_test @NAME@_test.cc)
-target_link_libraries(@NAME@_test PRIVATE @NAME@)
-add_test(NAME @NAME@ COMMAND @NAME@_test)
-)"},
+@TEST@)"},
     {"@NAME@.h", R"(#pragma once
 
 #include <cstdint>
@@ -42,26 +35,6 @@ namespace @NAME@ {
 
 // How many primes there are below `limit`.
 ALOFT_OFFLOAD std::uint32_t primes_below(std::uint32_t limit);
-
-}  // namespace @NAME@
-)"},
-    {"@NAME@.cc", R"(#include "@NAME@.h"
-
-#include <vector>
-
-namespace @NAME@ {
-
-std::uint32_t primes_below(std::uint32_t limit) {
-  std::vector<bool> composite(limit);
-  std::uint32_t count = 0;
-  for (std::uint32_t i = 2; i < limit; ++i) {
-    if (composite[i]) continue;
-    ++count;
-    for (std::uint64_t multiple = std::uint64_t{i} * i; multiple < limit; multiple += i)
-      composite[static_cast<std::size_t>(multiple)] = true;
-  }
-  return count;
-}
 
 }  // namespace @NAME@
 )"},
@@ -141,6 +114,36 @@ int main() {
   }
 }
 )"},
+    {"README.md", R"(# @NAME@
+
+`primes_below` in `@NAME@.h` is tagged `ALOFT_OFFLOAD`: it runs here or at an edge. It is made in `@SOURCE@`.
+
+```
+aloft dev ./build/@NAME@_app
+```
+builds everything, starts an edge on this machine and the program against it, and watches the sources. Change `@SOURCE@` and save: some
+seconds later the edge runs the new version, and the program has not stopped. A version that does not compile leaves the one before in place.
+
+By hand:
+```
+cmake -S . -B build
+cmake --build build
+ctest --test-dir build
+aloft-exec --listen 127.0.0.1:7411 --repository build/modules &
+ALOFT_EDGE=127.0.0.1:7411 ./build/@NAME@_app
+```
+)"},
+    {".gitignore", "/build/\n"},
+});
+
+// Of functions that run on the device as well.
+inline constexpr std::string_view kTestLines = R"(
+enable_testing()
+add_executable(@NAME@_test @NAME@_test.cc)
+target_link_libraries(@NAME@_test PRIVATE @NAME@)
+add_test(NAME @NAME@ COMMAND @NAME@_test)
+)";
+inline constexpr std::array kTestFiles = std::to_array<ProjectFile>({
     {"@NAME@_test.cc",
      R"(// A tagged function is an ordinary one where no runtime is bound: it is tested as such.
 #include <cstdio>
@@ -154,26 +157,6 @@ int main() {
   return 1;
 }
 )"},
-    {"README.md", R"(# @NAME@
-
-`primes_below` in `@NAME@.cc` is tagged `ALOFT_OFFLOAD`: it runs here or at an edge.
-
-```
-aloft dev ./build/@NAME@_app
-```
-builds everything, starts an edge on this machine and the program against it, and watches the sources. Change `@NAME@.cc` and save: some
-seconds later the edge runs the new version, and the program has not stopped. A version that does not compile leaves the one before in place.
-
-By hand:
-```
-cmake -S . -B build
-cmake --build build
-ctest --test-dir build
-aloft-exec --listen 127.0.0.1:7411 --repository build/modules &
-ALOFT_EDGE=127.0.0.1:7411 ./build/@NAME@_app
-```
-)"},
-    {".gitignore", "/build/\n"},
 });
 
 }  // namespace aloft::cli
