@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -67,14 +68,18 @@ int status_of(std::vector<std::string> command, testing::ProcessOptions options 
   return status.value_or(-1);
 }
 
-TEST(NewProject, runs_at_the_edge_and_takes_each_change_while_it_runs) {
-  const TempDir work;
-  const fs::path prefix = work.path() / "installed";
+void install(const fs::path& prefix) {
   for (const char* const component : {"device", "cluster", "dev"}) {
     ASSERT_EQ(status_of({"cmake", "--install", testing::binary_dir().string(), "--prefix",
                          prefix.string(), "--component", component}),
               0);
   }
+}
+
+TEST(NewProject, runs_at_the_edge_and_takes_each_change_while_it_runs) {
+  const TempDir work;
+  const fs::path prefix = work.path() / "installed";
+  install(prefix);
   ASSERT_EQ(status_of({program("aloft"), "new", "primes"}, {.working_directory = work.path()}), 0);
   const fs::path project = work.path() / "primes";
   const testing::ProcessOptions there = {.environment = {{"CMAKE_PREFIX_PATH", prefix.string()}},
@@ -138,6 +143,65 @@ TEST(NewProject, runs_at_the_edge_and_takes_each_change_while_it_runs) {
   EXPECT_EQ(dev->wait(60s), 0) << dev->transcript();
 }
 
+// The languages of guests that a compiler is there for, and the folder that has it.
+struct Language {
+  std::string name;
+  std::string source;
+  std::string compilers;            // a folder of build/deps
+  bool has_home = true;             // else calls run at edges only
+  std::string begin = "count = 0";  // where counting begins
+  std::string other_begin = "count = 1000";
+};
+
+class NewProjectIn : public ::testing::TestWithParam<Language> {};
+
+TEST_P(NewProjectIn, runs_at_the_edge_and_here_and_takes_a_change) {
+  const Language& language = GetParam();
+  const fs::path compilers = testing::source_dir() / "build/deps" / language.compilers / "bin";
+  if (!language.compilers.empty() && !fs::exists(compilers))
+    GTEST_SKIP() << "there is no compiler: " << compilers;
+  const TempDir work;
+  const fs::path prefix = work.path() / "installed";
+  install(prefix);
+  ASSERT_EQ(status_of({program("aloft"), "new", "primes", "--language", language.name},
+                      {.working_directory = work.path()}),
+            0);
+  const fs::path project = work.path() / "primes";
+  const std::string path = compilers.string() + ":" + std::getenv("PATH");
+  const testing::ProcessOptions there = {
+      .environment = {{"CMAKE_PREFIX_PATH", prefix.string()}, {"PATH", path}},
+      .working_directory = project};
+
+  auto dev = Process::start({program("aloft"), "dev", "./build/primes_app"}, there);
+  ASSERT_TRUE(dev) << dev.error().message;
+  ASSERT_TRUE(dev->wait_for_line("primes_below(1000000) = 78498, at the edge", kLimit))
+      << dev->transcript();
+  EXPECT_EQ(status_of({"ctest", "--test-dir", "build"}, there), 0);
+
+  const fs::path source = project / language.source;
+  save(source, replaced(read(source), language.begin, language.other_begin));
+  ASSERT_TRUE(dev->wait_for_line("primes_below(1000000) = 79498, at the edge", kLimit))
+      << dev->transcript();
+  dev->signal(SIGINT);
+  EXPECT_EQ(dev->wait(60s), 0) << dev->transcript();
+
+  if (!language.has_home) return;
+  // The program as it was built first, without an edge.
+  auto alone = Process::start({"./build/primes_app"}, there);
+  ASSERT_TRUE(alone) << alone.error().message;
+  EXPECT_TRUE(alone->wait_for_line("primes_below(1000000) = 78498, here", 60s))
+      << alone->transcript();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , NewProjectIn,
+    ::testing::Values(
+        Language{.name = "c", .source = "primes.c", .compilers = ""},
+        Language{.name = "rust", .source = "primes.rs", .compilers = "rust"},
+        Language{.name = "go", .source = "primes.go", .compilers = "go", .has_home = false},
+        Language{.name = "assemblyscript", .source = "primes.ts", .compilers = "assemblyscript"}),
+    [](const auto& language) { return language.param.name; });
+
 TEST(NewProject, is_not_made_where_it_cannot_be_and_says_why) {
   const TempDir work;
   const auto error_of = [&](std::vector<std::string> arguments) {
@@ -149,6 +213,8 @@ TEST(NewProject, is_not_made_where_it_cannot_be_and_says_why) {
   };
   EXPECT_TRUE(error_of({"new", "No-Name"}).starts_with("error: the name 'No-Name'"));
   EXPECT_TRUE(error_of({"new", "int"}).starts_with("error: 'int' is a word"));
+  EXPECT_NE(error_of({"new", "mine", "--language", "cobol"}).find("assemblyscript"),
+            std::string::npos);
   fs::create_directory(work.path() / "mine");
   std::ofstream(work.path() / "mine" / "thesis.txt") << "all of it";
   EXPECT_NE(error_of({"new", "mine"}).find("not empty"), std::string::npos);
