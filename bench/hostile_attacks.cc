@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "channel/address.h"
 #include "channel/tls.h"
 #include "host/testing/hellos.h"
+#include "net/address.h"
 #include "support/local_cluster.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
@@ -41,7 +41,7 @@ std::string text_of(const std::filesystem::path& file) {
 class Connection {
  public:
   explicit Connection(const std::string& address) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    const auto parsed = channel::Address::parse(address);
+    const auto parsed = net::Address::parse(address);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(parsed ? parsed->port : 0);

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "base/units.h"
-#include "channel/address.h"
 #include "channel/tls.h"
 #include "host/bounded_log.h"
 #include "host/compile_job.h"
@@ -31,6 +30,7 @@
 #include "host/supervisor.h"
 #include "host/tenant_worker.h"
 #include "inference/engine.h"
+#include "net/address.h"
 #include "ops/log.h"
 
 namespace {
@@ -260,7 +260,7 @@ int main(int argc, char** argv) {
     return say_error("no such folder: " + options.repository + " (--repository)");
   }
   if (options.cache.empty()) return say_error("no folder for the cache: pass --cache DIR");
-  const auto address = channel::Address::parse(options.listen);
+  const auto address = net::Address::parse(options.listen);
   if (!address) return say_error("--listen: " + address.error().message);
   const auto reach = host::ListeningSocket::reach_of(*address);
   if (!reach) return say_error("--listen: " + reach.error().message);

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "base/ids.h"
-#include "channel/address.h"
 #include "config/schema.h"
 #include "daemon_signals.h"
 #include "descriptors.h"
@@ -34,6 +33,7 @@
 #include "host_inference.h"
 #include "identity/certificate.h"
 #include "identity/key_file.h"
+#include "net/address.h"
 #include "oci/artifact.h"
 #include "oci/registry.h"
 #include "oci/repository.h"
@@ -220,7 +220,7 @@ Result<Credentials> load_credentials(Options& options) {
 }
 
 Result<host::OffloadHandlerOptions> handler_options(const Options& options,
-                                                    const channel::Address& listen) {
+                                                    const net::Address& listen) {
   oci::RegistryOptions registry = options.registry;
   if (!options.registry_password.empty()) {
     auto password = identity::read_key_file(options.registry_password, identity::Secrecy::secret);
@@ -337,7 +337,7 @@ int main(int argc, char** argv) {
   const auto loaded = schema.load(argc, argv, config::environment());
   if (!loaded) return say(loaded.error());
   if (*loaded == config::Schema::Outcome::shown) return 0;
-  auto listen = channel::Address::parse(options.listen);
+  auto listen = net::Address::parse(options.listen);
   if (!listen) return say({Errc::invalid_argument, "listen: " + listen.error().message});
   ops::start_logging("aloft-host", options.log_level, ops::parse_log_format(options.log_format));
   rpc::log_as_this_program();
@@ -368,10 +368,9 @@ int main(int argc, char** argv) {
   const auto server = builder.BuildAndStart();
   if (!server || port == 0)
     return say({Errc::unreachable, "listen: cannot listen on " + listen->to_string()});
-  const std::string own =
-      channel::Address{options.advertise.empty() ? listen->host : options.advertise,
-                       static_cast<std::uint16_t>(port)}
-          .to_string();
+  const std::string own = net::Address{options.advertise.empty() ? listen->host : options.advertise,
+                                       static_cast<std::uint16_t>(port)}
+                              .to_string();
 
   std::atomic<bool> draining = false;
   auto link = std::make_unique<host::ManagerLink>(

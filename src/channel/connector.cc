@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds kLongestPause{750};
 
 class Connector final : public EndpointCore {
  public:
-  Connector(IoThread::Impl& io, Address address, EndpointOptions options, Receiver& receiver)
+  Connector(IoThread::Impl& io, net::Address address, EndpointOptions options, Receiver& receiver)
       : EndpointCore(io, std::move(options), receiver),
         address_(std::move(address)),
         pause_(io.context) {}
@@ -127,14 +127,14 @@ class Connector final : public EndpointCore {
     co_return peer;
   }
 
-  const Address address_;
+  const net::Address address_;
   asio::steady_timer pause_;
   std::shared_ptr<Connection> attempt_;  // that is under way
 };
 
 }  // namespace
 
-std::unique_ptr<Endpoint> connect_tcp(IoThread& io, Address address, EndpointOptions options,
+std::unique_ptr<Endpoint> connect_tcp(IoThread& io, net::Address address, EndpointOptions options,
                                       Receiver& receiver) {
   auto core =
       std::make_shared<Connector>(io.impl(), std::move(address), std::move(options), receiver);

@@ -191,7 +191,7 @@ TEST_F(HandshakeTest, a_socket_that_listens_already_is_served) {
   Server acceptor(io);
   auto served = listen_inherited(io, listener.release(), {}, acceptor);
   ASSERT_TRUE(served) << served.error().message;
-  EXPECT_EQ((*served)->address(), (Address{"127.0.0.1", port}));
+  EXPECT_EQ((*served)->address(), (net::Address{"127.0.0.1", port}));
   const auto endpoint = connect(port);
   EXPECT_TRUE(up());
   served->reset();

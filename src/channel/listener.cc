@@ -36,7 +36,7 @@ constexpr std::size_t kMaxHandshakes = 256;
 // Where the socket cannot be waited for, that is tried again after this.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
-Address address_of(const tcp::endpoint& endpoint) {
+net::Address address_of(const tcp::endpoint& endpoint) {
   return {endpoint.address().to_string(), endpoint.port()};
 }
 
@@ -45,7 +45,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   ListenerCore(IoThread::Impl& io, EndpointOptions options, Acceptor& acceptor)
       : io_(io), options_(std::move(options)), acceptor_(&acceptor), socket_(io.context) {}
 
-  Result<void> listen(const Address& address) {
+  Result<void> listen(const net::Address& address) {
     boost::system::error_code error;
     tcp::resolver resolver(io_.context);
     const auto places =
@@ -118,7 +118,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   // I/O thread.
   void show(std::shared_ptr<const TlsContext> tls) { options_.tls = std::move(tls); }
 
-  [[nodiscard]] const Address& address() const { return address_; }
+  [[nodiscard]] const net::Address& address() const { return address_; }
   [[nodiscard]] IoThread::Impl& io() { return io_; }
 
  private:
@@ -191,7 +191,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   Acceptor* acceptor_;
   tcp::acceptor socket_;
   tcp protocol_ = tcp::v4();
-  Address address_;
+  net::Address address_;
   std::list<std::shared_ptr<Connection>> handshakes_;  // in the order in which they came
 };
 
@@ -204,7 +204,7 @@ class TcpListener final : public Listener {
   ~TcpListener() override {
     core_->io().run([this] { core_->stop(); });
   }
-  [[nodiscard]] Address address() const override { return core_->address(); }
+  [[nodiscard]] net::Address address() const override { return core_->address(); }
   void show(std::shared_ptr<const TlsContext> tls) override {
     core_->io().run([&] { core_->show(std::move(tls)); });
   }
@@ -215,7 +215,7 @@ class TcpListener final : public Listener {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> listen_tcp(IoThread& io, const Address& address,
+Result<std::unique_ptr<Listener>> listen_tcp(IoThread& io, const net::Address& address,
                                              EndpointOptions options, Acceptor& acceptor) {
   auto core = std::make_shared<ListenerCore>(io.impl(), std::move(options), acceptor);
   if (auto ok = core->listen(address); !ok) return std::unexpected(std::move(ok).error());

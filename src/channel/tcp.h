@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "channel/address.h"
 #include "channel/endpoint.h"
 #include "channel/io_thread.h"
+#include "net/address.h"
 #include <aloft/result.h>
 
 namespace aloft::channel {
@@ -19,7 +19,7 @@ namespace aloft::channel {
 // The side that connects, and connects again whenever the link is lost, until it is destroyed,
 // closed, or refused for good (see Receiver::on_down). `io` and `receiver` must outlive the
 // endpoint. Any thread.
-[[nodiscard]] std::unique_ptr<Endpoint> connect_tcp(IoThread& io, Address address,
+[[nodiscard]] std::unique_ptr<Endpoint> connect_tcp(IoThread& io, net::Address address,
                                                     EndpointOptions options, Receiver& receiver);
 
 // Who a connection comes from, as far as its link says.
@@ -55,14 +55,15 @@ class Acceptor {
 class Listener {
  public:
   virtual ~Listener() = default;
-  [[nodiscard]] virtual Address address() const = 0;  // with the port that was chosen
+  [[nodiscard]] virtual net::Address address() const = 0;  // with the port that was chosen
   // In place of EndpointOptions::tls, for connections that come from now on.
   virtual void show(std::shared_ptr<const TlsContext> tls) = 0;
 };
 
 // Listens on `address`. `io` and `acceptor` must outlive the listener. Errors: unreachable, saying
 // why the address cannot be listened on.
-[[nodiscard]] Result<std::unique_ptr<Listener>> listen_tcp(IoThread& io, const Address& address,
+[[nodiscard]] Result<std::unique_ptr<Listener>> listen_tcp(IoThread& io,
+                                                           const net::Address& address,
                                                            EndpointOptions options,
                                                            Acceptor& acceptor);
 

@@ -9,6 +9,8 @@
 
 #include <grpc/support/time.h>
 
+#include "net/address.h"
+
 namespace aloft::cluster {
 namespace {
 
@@ -124,9 +126,8 @@ Result<std::shared_ptr<EtcdMembers>> EtcdMembers::open(const EtcdOptions& option
   if (!shown) return std::unexpected(shown.error());
   std::vector<std::unique_ptr<EtcdMember>> members;
   for (const std::string& address : options.endpoints) {
-    if (address.empty() || address.find("://") != std::string::npos ||
-        address.find(':') == std::string::npos)
-      return fail(Errc::invalid_argument, "etcd: the endpoint '" + address + "' is not HOST:PORT");
+    if (const auto parsed = net::Address::parse(address); !parsed)
+      return fail(parsed.error().code, "etcd's endpoints: " + parsed.error().message);
     auto member = std::make_unique<EtcdMember>();
     member->address = address;
     member->channel = grpc::CreateCustomChannel(address, *shown, arguments());

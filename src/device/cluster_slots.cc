@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "channel/address.h"
 #include "channel/tls.h"
+#include "net/address.h"
 
 namespace aloft::device {
 namespace {
@@ -145,7 +145,7 @@ void ClusterSlots::run() {
 }
 
 Result<function::Route> ClusterSlots::route_to(const Placement& placement) const {
-  auto address = channel::Address::parse(placement.address);
+  auto address = net::Address::parse(placement.address);
   if (!address) return std::unexpected(std::move(address).error());
   if (placement.authority.empty()) {
     return fail(Errc::refused, "the cluster does not say whose certificate " + placement.host +

@@ -7,7 +7,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "base/digest.h"
-#include "channel/address.h"
 #include "channel/tls.h"
 #include "device/explain/document.h"
 #include "device/explain/socket.h"
@@ -17,6 +16,7 @@
 #include "device/offload_handler.h"
 #include "device/outlook.h"
 #include "function/binding.h"
+#include "net/address.h"
 #include <aloft/cluster.h>
 #include <aloft/runtime.h>
 
@@ -309,7 +309,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
       tls = *std::move(made);
     }
     for (const std::string& text : options.edges) {
-      auto address = channel::Address::parse(text);
+      auto address = net::Address::parse(text);
       if (!address) return std::unexpected(std::move(address.error()));
       function::SessionOptions& edge = edges.emplace_back();
       edge.edge = *std::move(address);

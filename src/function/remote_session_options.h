@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "channel/address.h"
 #include "channel/endpoint.h"
 #include "function/call_streams.h"
 #include "function/end_links.h"
 #include "function/model_uploads.h"
+#include "net/address.h"
 #include <aloft/detail/binding.h>
 
 namespace aloft::function {
@@ -30,7 +30,7 @@ struct ModuleToOpen {
 
 // Where a session's edge is at the moment, and what opens the door there.
 struct Route {
-  channel::Address edge;
+  net::Address edge;
   std::shared_ptr<const channel::TlsContext> tls;  // null: in clear
   // Shown to the edge: the ticket at first, and what the edge gave for it when connecting again.
   std::string session;
@@ -40,7 +40,7 @@ struct Route {
 };
 
 struct SessionOptions {
-  std::optional<channel::Address> edge;  // none: idle until route()
+  std::optional<net::Address> edge;  // none: idle until route()
   std::vector<ModuleToOpen> modules;
   std::vector<ModelFile> models;
   CallStreams::Limits limits;                    // for each module

@@ -105,7 +105,7 @@ class RemoteSessionTest : public ::testing::Test {
           lines_.emplace_back(line);
         }) {}
 
-  [[nodiscard]] SessionOptions options(const channel::Address& address) const {
+  [[nodiscard]] SessionOptions options(const net::Address& address) const {
     SessionOptions made;
     made.edge = address;
     made.modules.push_back({.module = &kModule, .digest = "sha256:dd", .graphs = {"detector"}});
@@ -398,7 +398,7 @@ TEST_F(RemoteSessionTest, an_edge_that_never_answers_is_unreachable_after_the_ti
 
 TEST_F(RemoteSessionTest, no_edge_at_all_is_unreachable_and_says_where) {
   std::optional<ScriptedEdge> edge(std::in_place);
-  const channel::Address address = edge->address();
+  const net::Address address = edge->address();
   edge.reset();
   connect(options(address));
   const auto why = session_->wait_ready(100ms);
@@ -457,7 +457,7 @@ class AnsweringServer {
     thread_.join();
     (void)::close(socket_);
   }
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", ntohs(address_.sin_port)}; }
+  [[nodiscard]] net::Address address() const { return {"127.0.0.1", ntohs(address_.sin_port)}; }
 
  private:
   const int socket_;
@@ -549,7 +549,7 @@ TEST_F(RemoteSessionTest, calls_of_many_threads_all_end_while_the_edge_comes_and
   testing::AutomaticEdge edge([](const Call& call, const Bytes& arguments) {
     return testing::AutomaticEdge::Answer{Return{.call_id = call.call_id}, arguments};
   });
-  SessionOptions with = options(channel::Address::parse(edge.address()).value());
+  SessionOptions with = options(net::Address::parse(edge.address()).value());
   with.limits.waiting = 100;
   connect(std::move(with));
   ASSERT_TRUE(session_->wait_ready(10s).has_value());

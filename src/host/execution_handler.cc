@@ -130,7 +130,7 @@ ExecutionHandler::~ExecutionHandler() {
   if (watch_.joinable()) watch_.join();
 }
 
-Result<channel::Address> ExecutionHandler::serve(int socket) {
+Result<net::Address> ExecutionHandler::serve(int socket) {
   auto listener = channel::listen_inherited(
       io_, socket, {.hello = hello_, .look = options_.spin, .tls = options_.tls}, *this);
   if (!listener) return std::unexpected(listener.error());

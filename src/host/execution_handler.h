@@ -85,7 +85,7 @@ class ExecutionHandler final : private channel::Acceptor {
   ExecutionHandler& operator=(const ExecutionHandler&) = delete;
 
   // Serves a socket that listens already, taking it over. Errors: invalid_argument.
-  [[nodiscard]] Result<channel::Address> serve(int socket);
+  [[nodiscard]] Result<net::Address> serve(int socket);
   // Accepts no more, tells all UEs to go, and waits until they are gone, at most `limit`.
   void close(const Error& why, std::chrono::milliseconds limit);
   // Ends what is connected for this session of the cluster, of its placements `first` to `last`.

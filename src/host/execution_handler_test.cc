@@ -46,7 +46,7 @@ class ExecutionHandlerTest : public ::testing::Test {
 
   testing::TempDir cache_;
   std::unique_ptr<ExecutionHandler> handler_;
-  channel::Address address_;
+  net::Address address_;
   const ModuleFile probe_{testing::binary_dir() / "modules/probe.wasm"};
   const ModuleFile hostile_{testing::binary_dir() / "modules/hostile.wasm"};
 };

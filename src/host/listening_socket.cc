@@ -20,7 +20,7 @@ constexpr int kBacklog = 128;
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-Result<AddressList> resolve(const channel::Address& address) {
+Result<AddressList> resolve(const net::Address& address) {
   addrinfo wanted{};
   wanted.ai_family = AF_UNSPEC;
   wanted.ai_socktype = SOCK_STREAM;
@@ -45,7 +45,7 @@ bool is_loopback(const sockaddr& address) {
   return false;
 }
 
-channel::Address name_of(int fd) {
+net::Address name_of(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
@@ -58,13 +58,13 @@ channel::Address name_of(int fd) {
 
 }  // namespace
 
-Result<ListeningSocket::Reach> ListeningSocket::reach_of(const channel::Address& address) {
+Result<ListeningSocket::Reach> ListeningSocket::reach_of(const net::Address& address) {
   const auto found = resolve(address);
   if (!found) return std::unexpected(found.error());
   return is_loopback(*(*found)->ai_addr) ? Reach::loopback : Reach::beyond;
 }
 
-Result<ListeningSocket> ListeningSocket::open(const channel::Address& address) {
+Result<ListeningSocket> ListeningSocket::open(const net::Address& address) {
   const auto found = resolve(address);
   if (!found) return std::unexpected(found.error());
   const addrinfo& first = **found;
@@ -82,7 +82,7 @@ Result<ListeningSocket> ListeningSocket::open(const channel::Address& address) {
   return socket;
 }
 
-ListeningSocket::ListeningSocket(int fd, channel::Address address)
+ListeningSocket::ListeningSocket(int fd, net::Address address)
     : fd_(fd), address_(std::move(address)) {}
 
 ListeningSocket::ListeningSocket(ListeningSocket&& other) noexcept

@@ -101,7 +101,7 @@ class MovableEndsTest : public ::testing::Test {
   }
 
   aloft::testing::TempDir repository_, cache_;
-  channel::Address address_;
+  net::Address address_;
   function::OpenModule module_;
   std::unique_ptr<ExecutionHandler> handler_;
 };

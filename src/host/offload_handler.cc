@@ -194,9 +194,9 @@ Result<v1::PrepareResponse> OffloadHandler::prepare(const v1::PrepareRequest& re
   }
 
   v1::PrepareResponse response;
-  const channel::Address& at = tenant->process->address();
+  const net::Address& at = tenant->process->address();
   const std::string& host = options_.advertise.empty() ? at.host : options_.advertise;
-  response.set_address(channel::Address{host, at.port}.to_string());
+  response.set_address(net::Address{host, at.port}.to_string());
   response.set_boot_id(tenant->process->boot_id());
   response.set_compile_us(static_cast<std::uint64_t>(compile_time.count()));
   return response;

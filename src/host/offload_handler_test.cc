@@ -158,7 +158,7 @@ class HostTest : public ::testing::Test {
         channel::TlsContext::client(
             {.certificate = pki(who + ".pem"), .key = pki(who + ".key"), .authority = pki(trusted)})
             .value();
-    return std::make_unique<RawUe>(channel::Address::parse(address).value(), std::move(link));
+    return std::make_unique<RawUe>(net::Address::parse(address).value(), std::move(link));
   }
   void expect_works(RawUe& ue) {
     ASSERT_TRUE(ue.wait_up(20s));

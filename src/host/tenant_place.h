@@ -21,11 +21,11 @@
 #include <string>
 #include <vector>
 
-#include "channel/address.h"
 #include "host/cgroup.h"
 #include "host/child.h"
 #include "host/listening_socket.h"
 #include "host/tenant_link.h"
+#include "net/address.h"
 #include "ops/log.h"
 #include <aloft/result.h>
 
@@ -70,7 +70,7 @@ struct TenantPlaceOptions {
   std::string cgroup;             // the name of its control group, of no other place of the machine
   // Folders, boot id and resumption key are made here.
   TenantSetup setup;
-  channel::Address listen;  // port 0: a free one
+  net::Address listen;  // port 0: a free one
   ops::LogFormat log_format = ops::LogFormat::text;
   std::chrono::milliseconds start_limit{10'000};
 };
@@ -86,7 +86,7 @@ class TenantPlace {
   TenantPlace(const TenantPlace&) = delete;
   TenantPlace& operator=(const TenantPlace&) = delete;
 
-  [[nodiscard]] const channel::Address& address() const { return socket_.address(); }
+  [[nodiscard]] const net::Address& address() const { return socket_.address(); }
   [[nodiscard]] const std::string& boot_id() const { return options_.setup.boot_id; }
   [[nodiscard]] const TenantSetup& setup() const { return options_.setup; }
   [[nodiscard]] Cgroup& cgroup() { return cgroup_; }

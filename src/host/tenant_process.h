@@ -26,13 +26,13 @@
 #include <vector>
 
 #include "base/wake_up.h"
-#include "channel/address.h"
 #include "host/cgroup.h"
 #include "host/gate.h"
 #include "host/infer_process.h"
 #include "host/restart_pause.h"
 #include "host/tenant_link.h"
 #include "host/tenant_place.h"
+#include "net/address.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -59,7 +59,7 @@ class TenantProcess {
   TenantProcess(const TenantProcess&) = delete;
   TenantProcess& operator=(const TenantProcess&) = delete;
 
-  [[nodiscard]] const channel::Address& address() const { return place_->address(); }
+  [[nodiscard]] const net::Address& address() const { return place_->address(); }
   [[nodiscard]] const std::string& boot_id() const { return place_->boot_id(); }
   // Folders and user.
   [[nodiscard]] const TenantSetup& setup() const { return place_->setup(); }

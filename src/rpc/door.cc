@@ -13,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "base/wake_up.h"
+#include "net/address.h"
 #include "wire/silent_peers.h"
 
 namespace aloft::rpc {
@@ -37,19 +38,15 @@ struct Door::Impl {
 };
 
 Result<void> Door::Impl::listen(const std::string& address) {
-  const auto colon = address.rfind(':');
-  if (colon == std::string::npos || colon + 1 == address.size()) {
-    return fail(Errc::invalid_argument, "not an address: " + address + " (HOST:PORT)");
-  }
-  std::string host = address.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto wanted = net::Address::parse(address);
+  if (!wanted) return std::unexpected(wanted.error());
   boost::system::error_code error;
   const auto cannot = [&] {
     return fail(Errc::unreachable, "cannot listen on " + address + ": " + error.message());
   };
   tcp::resolver resolver(io);
   const auto places =
-      resolver.resolve(host, address.substr(colon + 1),
+      resolver.resolve(wanted->host, std::to_string(wanted->port),
                        tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error) return cannot();
   boost::system::error_code first;

@@ -49,7 +49,7 @@ class World {
   ~World();
 
   [[nodiscard]] Runtime& runtime() { return *runtime_; }
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", edges_.front().port()}; }
+  [[nodiscard]] net::Address address() const { return {"127.0.0.1", edges_.front().port()}; }
   // The network behind conformance::doubling.
   [[nodiscard]] const std::filesystem::path& model_file() const { return model_file_; }
   [[nodiscard]] std::string transcripts();

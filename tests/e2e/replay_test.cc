@@ -76,7 +76,7 @@ class Recording : public ::testing::Test {
 
   TempDir cache_;
   TempDir kept_;
-  channel::Address address_;
+  net::Address address_;
   std::unique_ptr<host::ExecutionHandler> handler_;
   const ModuleFile hostile_{modules() / "hostile.wasm"};
 };

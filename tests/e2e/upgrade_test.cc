@@ -37,7 +37,7 @@ std::filesystem::path module_file(int version) {
 // An edge that has two versions of the module open at a time, and no more.
 class Edge {
  public:
-  explicit Edge(const std::filesystem::path& repository, channel::Address at = {"127.0.0.1", 0}) {
+  explicit Edge(const std::filesystem::path& repository, net::Address at = {"127.0.0.1", 0}) {
     host::ExecutionHandlerOptions options;
     options.repository = repository;
     options.cache = cache_.path();
@@ -54,12 +54,12 @@ class Edge {
     address_ = socket->address();
     EXPECT_TRUE(handler_->serve(socket->duplicate()));
   }
-  [[nodiscard]] const channel::Address& address() const { return address_; }
+  [[nodiscard]] const net::Address& address() const { return address_; }
 
  private:
   TempDir cache_;
   std::unique_ptr<host::ExecutionHandler> handler_;
-  channel::Address address_;
+  net::Address address_;
 };
 
 class HotUpgrade : public ::testing::Test {
@@ -251,7 +251,7 @@ TEST_F(HotUpgrade, a_version_that_cannot_serve_leaves_the_old_one_serving) {
 TEST_F(HotUpgrade, an_edge_that_comes_later_takes_the_version_of_the_others) {
   const Edge first(repository_.path());
   auto second = std::make_unique<Edge>(repository_.path());
-  const channel::Address address = second->address();
+  const net::Address address = second->address();
   connect({first.address().to_string(), address.to_string()});
   ASSERT_TRUE(runtime_->wait_for_edge(kSoon, 0));
   ASSERT_TRUE(runtime_->wait_for_edge(kSoon, 1));

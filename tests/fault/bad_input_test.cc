@@ -39,7 +39,7 @@ class BadInput : public ::testing::Test {
     auto started = DemoEdge::start(cache_.path(), 0, repository_.path());
     ASSERT_TRUE(started) << started.error().message;
     edge_.emplace(std::move(*started));
-    ue_.emplace(channel::Address{"127.0.0.1", edge_->port()});
+    ue_.emplace(net::Address{"127.0.0.1", edge_->port()});
     ASSERT_TRUE(ue_->wait_up(5s));
   }
 

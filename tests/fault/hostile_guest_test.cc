@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 // right.
 class Bystander {
  public:
-  Bystander(channel::Address address, const ModuleFile& probe) : ue_(std::move(address)) {
+  Bystander(net::Address address, const ModuleFile& probe) : ue_(std::move(address)) {
     if (ue_.wait_up(5s)) module_ = ue_.open(probe, {});
     if (module_) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }

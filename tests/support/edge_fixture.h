@@ -22,7 +22,7 @@ class EdgeFixture : public ::testing::Test {
 
   // Ends the edge that runs, and starts one with these arguments more.
   void start(std::vector<std::string> arguments);
-  [[nodiscard]] channel::Address address() const { return {"127.0.0.1", edge_->port()}; }
+  [[nodiscard]] net::Address address() const { return {"127.0.0.1", edge_->port()}; }
   // That this UE gets a call through, within 5 s.
   void expect_served(RawUe& ue);
 

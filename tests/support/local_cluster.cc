@@ -111,7 +111,7 @@ std::unique_ptr<RawUe> ClusterDevice::connect(const std::string& address,
       channel::TlsContext::client_of(
           {.certificate = own_.certificate_pem, .key = own_.key_pem, .authority = authority_})
           .value();
-  return std::make_unique<RawUe>(channel::Address::parse(address).value(), std::move(link));
+  return std::make_unique<RawUe>(net::Address::parse(address).value(), std::move(link));
 }
 
 // --- the cluster -----------------------------------------------------------------------

@@ -50,7 +50,7 @@ std::optional<Errc> RawUe::Answer::error() const {
   return head.error->code;
 }
 
-RawUe::RawUe(const channel::Address& address, channel::EndpointOptions link) {
+RawUe::RawUe(const net::Address& address, channel::EndpointOptions link) {
   if (link.hello.empty()) link.hello = hello();
   link.receive = channel::CreditRule::not_required;
   const std::lock_guard lock(mutex_);

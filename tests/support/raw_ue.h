@@ -106,7 +106,7 @@ class RawUe final : private channel::Receiver {
       return codec::decode<R>(body).value();
     }
   };
-  explicit RawUe(const channel::Address& address, channel::EndpointOptions link = {});
+  explicit RawUe(const net::Address& address, channel::EndpointOptions link = {});
   ~RawUe() override;
 
   [[nodiscard]] bool wait_up(Limit limit);

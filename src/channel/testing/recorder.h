@@ -218,7 +218,7 @@ class Server final : public Acceptor {
   };
   std::function<void(Session&)> prepare = [](Session&) {};
 
-  [[nodiscard]] Address address() const { return listener->address(); }
+  [[nodiscard]] net::Address address() const { return listener->address(); }
 
   // The n-th session, from 0, waited for; null if it does not come.
   Session* session(std::size_t n) {

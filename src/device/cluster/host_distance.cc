@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/descriptor.h"
-#include "channel/address.h"
+#include "net/address.h"
 
 namespace aloft::device {
 namespace {
@@ -30,7 +30,7 @@ struct Probe {
 Probe begin(const HostAt& host) {
   Probe probe;
   probe.id = host.id;
-  const auto address = channel::Address::parse(host.address);
+  const auto address = net::Address::parse(host.address);
   if (!address) return probe;
   addrinfo hints{};
   // Names are not looked up: that may take longer than all the rest.

@@ -2,9 +2,9 @@
 #include <string>
 #include <utility>
 
-#include "channel/address.h"
 #include "device/cluster/client_key.h"
 #include "device/cluster/cluster_seeker.h"
+#include "net/address.h"
 #include "ops/trace.h"
 #include <aloft/cluster.h>
 
@@ -18,7 +18,7 @@ Result<void> check(const ClusterOptions& options) {
   if (options.managers.empty() && options.sources.empty())
     return refused("neither managers nor sources that find them");
   for (const std::string& manager : options.managers) {
-    auto address = channel::Address::parse(manager);
+    auto address = net::Address::parse(manager);
     if (!address) return refused("managers: " + address.error().message);
     if (address->port == 0) return refused("managers: " + manager + " has no port");
   }

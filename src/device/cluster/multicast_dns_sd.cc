@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "channel/address.h"
 #include "mdns/avahi.h"
+#include "net/address.h"
 #include <aloft/cluster.h>
 
 namespace aloft {
@@ -21,7 +21,7 @@ class MulticastDnsSd final : public ManagerSource {
     if (!found) return std::unexpected(std::move(found).error());
     std::vector<std::string> managers;
     for (const mdns::Found& one : *found)
-      managers.push_back(channel::Address{one.address, one.port}.to_string());
+      managers.push_back(net::Address{one.address, one.port}.to_string());
     return managers;
   }
 };

@@ -1,22 +1,18 @@
 #include "device/page/page_server.h"
 
-#include <ctime>
 #include <optional>
 #include <set>
-#include <thread>
 #include <utility>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
-#include <pthread.h>
 
 #include "base/ids.h"
 #include "device/page/assets.h"
 #include "device/page/door.h"
+#include "net/http_server.h"
 
 namespace aloft::device {
 namespace {
@@ -25,17 +21,14 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
-using tcp = asio::ip::tcp;
+using net::HttpAnswer;
+using net::HttpRequest;
+using net::HttpServer;
 
-constexpr std::chrono::seconds kPatience{5};  // with a connection that says nothing
-constexpr std::chrono::seconds kSilence{20};  // of a browser, which answers pings by itself
-constexpr std::size_t kMaxHeader = 8192;
-constexpr std::uint64_t kMaxBody = 1024;
-constexpr std::size_t kMaxOrder = 64;    // bytes of what a button says
-constexpr int kSendBuffer = 256 * 1024;  // more of it would only be older
-
-using Request = http::request<http::string_body>;
-using Response = http::response<http::string_body>;
+constexpr std::chrono::seconds kPatience{5};  // with a browser that opens its socket
+constexpr std::chrono::seconds kSilence{20};  // of one, which answers pings by itself
+constexpr std::size_t kMaxOrder = 64;         // bytes of what a button says
+constexpr int kSendBuffer = 256 * 1024;       // more of it would only be older
 
 struct File {
   std::string_view path;
@@ -74,7 +67,7 @@ void guard(http::fields& headers) {
   headers.set(http::field::cache_control, "no-store");
 }
 
-std::optional<std::string_view> header(const Request& request, http::field name) {
+std::optional<std::string_view> header(const HttpRequest& request, http::field name) {
   const auto found = request.find(name);
   if (found == request.end()) return std::nullopt;
   return std::string_view(found->value().data(), found->value().size());
@@ -84,43 +77,41 @@ std::optional<std::string_view> header(const Request& request, http::field name)
 
 struct PageServer::Impl {
   class Browser;
-  class Connection;
 
-  Impl(Board& with, PageCalls given)
-      : board(with), calls(std::move(given)), acceptor(io), refresh(io) {}
+  Impl(Board& with, PageCalls given, std::unique_ptr<HttpServer> listening)
+      : board(with),
+        calls(std::move(given)),
+        door(listening->port(), random_hex()),
+        url(door.url()),
+        server(std::move(listening)),
+        refresh(server->executor()) {}
 
-  void accept();
   void tick();
-  void watch(std::shared_ptr<Browser> browser);
-  [[nodiscard]] Response answer(const Request& request) const;
-  [[nodiscard]] Result<std::string_view> open(const Request& request, Door::Wants wants) const;
+  [[nodiscard]] HttpAnswer answer(const HttpRequest& request) const;
+  [[nodiscard]] std::optional<HttpAnswer> upgrade(const HttpRequest& request,
+                                                  HttpServer::Taken& connection);
+  [[nodiscard]] Result<std::string_view> open(const HttpRequest& request, Door::Wants wants) const;
 
   Board& board;
   const PageCalls calls;
-  std::optional<Door> door;
-  std::string url;
-  std::size_t connections = 0;  // the thread's own, as what follows; outlives those that `io` holds
-  std::set<Browser*> browsers;
-  bool ticking = false;
-  asio::io_context io{1};
-  tcp::acceptor acceptor;
+  const Door door;
+  const std::string url;
+  std::set<Browser*> browsers;  // the thread's own; outlives those that the server holds
+  bool ticking = false;         // the same
+  const std::unique_ptr<HttpServer> server;
   asio::steady_timer refresh;
-  std::thread thread;
 };
 
 // One open page.
 class PageServer::Impl::Browser : public std::enable_shared_from_this<Browser> {
  public:
-  Browser(Impl& impl, beast::tcp_stream stream) : impl_(impl), socket_(std::move(stream)) {
+  Browser(Impl& impl, HttpServer::Taken connection)
+      : impl_(impl), place_(std::move(connection.place)), socket_(std::move(connection.stream)) {
     impl_.browsers.insert(this);
   }
-  ~Browser() {
-    impl_.browsers.erase(this);
-    --impl_.connections;
-  }
+  ~Browser() { impl_.browsers.erase(this); }
 
-  void accept(const Request& request) {
-    beast::get_lowest_layer(socket_).expires_never();
+  void accept(const HttpRequest& request) {
     socket_.set_option(websocket::stream_base::timeout{
         .handshake_timeout = kPatience, .idle_timeout = kSilence, .keep_alive_pings = true});
     socket_.set_option(websocket::stream_base::decorator(
@@ -183,6 +174,7 @@ class PageServer::Impl::Browser : public std::enable_shared_from_this<Browser> {
   }
 
   Impl& impl_;
+  const HttpServer::Place place_;
   websocket::stream<beast::tcp_stream> socket_;
   beast::flat_buffer order_{kMaxOrder + 1};
   Board::Seen seen_;
@@ -191,82 +183,6 @@ class PageServer::Impl::Browser : public std::enable_shared_from_this<Browser> {
   std::string text_;
   std::shared_ptr<const std::vector<std::byte>> picture_;
 };
-
-// A connection before it is known to be a browser's socket.
-class PageServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
- public:
-  Connection(Impl& impl, tcp::socket socket) : impl_(impl), stream_(std::move(socket)) {
-    ++impl_.connections;
-  }
-  ~Connection() {
-    if (!handed_over_) --impl_.connections;
-  }
-
-  void read() {
-    parser_.emplace();
-    parser_->header_limit(kMaxHeader);
-    parser_->body_limit(kMaxBody);
-    stream_.expires_after(kPatience);
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](beast::error_code error, std::size_t) {
-                       if (!error) self->serve();
-                     });
-  }
-
- private:
-  void serve() {
-    const Request& request = parser_->get();
-    if (!websocket::is_upgrade(request)) return write(impl_.answer(request));
-    const auto path = impl_.open(request, Door::Wants::socket);
-    if (!path) return write(refused(http::status::forbidden, path.error().message));
-    if (*path != "live") return write(refused(http::status::not_found, "no such socket"));
-    if (impl_.browsers.size() >= kMostBrowsers) {
-      return write(refused(http::status::service_unavailable,
-                           "this page is open " + std::to_string(kMostBrowsers) +
-                               " times already: close one of them"));
-    }
-    handed_over_ = true;
-    std::make_shared<Browser>(impl_, std::move(stream_))->accept(request);
-  }
-
-  [[nodiscard]] static Response refused(http::status status, const std::string& why) {
-    Response response{status, 11};
-    response.set(http::field::content_type, "text/plain; charset=utf-8");
-    guard(response);
-    response.body() = why + "\n";
-    response.prepare_payload();
-    return response;
-  }
-
-  void write(Response response) {
-    response_ = std::move(response);
-    stream_.expires_after(kPatience);
-    http::async_write(stream_, response_,
-                      [self = shared_from_this()](beast::error_code error, std::size_t) {
-                        if (!error && self->response_.keep_alive()) self->read();
-                      });
-  }
-
-  Impl& impl_;
-  bool handed_over_ = false;
-  beast::tcp_stream stream_;
-  beast::flat_buffer buffer_;
-  std::optional<http::request_parser<http::string_body>> parser_;
-  Response response_;
-};
-
-void PageServer::Impl::accept() {
-  acceptor.async_accept([this](beast::error_code error, tcp::socket socket) {
-    if (error == asio::error::operation_aborted) return;
-    // Without descriptors: not again at once.
-    if (error) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    // One too many is closed at once.
-    if (!error && connections < kMostConnections) {
-      std::make_shared<Connection>(*this, std::move(socket))->read();
-    }
-    accept();
-  });
-}
 
 // Goes on by itself while somebody watches.
 void PageServer::Impl::tick() {
@@ -283,81 +199,57 @@ void PageServer::Impl::tick() {
   });
 }
 
-Result<std::string_view> PageServer::Impl::open(const Request& request, Door::Wants wants) const {
-  return door->open({.target = {request.target().data(), request.target().size()},
-                     .host = header(request, http::field::host),
-                     .origin = header(request, http::field::origin)},
-                    wants);
+Result<std::string_view> PageServer::Impl::open(const HttpRequest& request,
+                                                Door::Wants wants) const {
+  return door.open({.target = {request.target().data(), request.target().size()},
+                    .host = header(request, http::field::host),
+                    .origin = header(request, http::field::origin)},
+                   wants);
 }
 
-Response PageServer::Impl::answer(const Request& request) const {
-  Response response{http::status::ok, request.version()};
-  response.keep_alive(request.keep_alive());
-  guard(response);
-  response.set(http::field::content_type, "text/plain; charset=utf-8");
-  const bool reads = request.method() == http::verb::get || request.method() == http::verb::head;
+HttpAnswer PageServer::Impl::answer(const HttpRequest& request) const {
   const auto path = open(request, Door::Wants::file);
-  if (!path) {
-    response.result(http::status::forbidden);
-    response.body() = path.error().message + "\n";
-  } else if (!reads) {
-    response.result(http::status::method_not_allowed);
-    response.set(http::field::allow, "GET, HEAD");
-  } else if (const auto found = file(*path)) {
-    response.set(http::field::content_type,
-                 beast::string_view(found->type.data(), found->type.size()));
-    response.body() = found->content;
-  } else {
-    response.result(http::status::not_found);
-    response.body() = "no such file\n";
+  if (!path) return {.status = http::status::forbidden, .body = path.error().message + "\n"};
+  if (const auto found = file(*path))
+    return {.type = std::string(found->type), .body = std::string(found->content)};
+  return {.status = http::status::not_found, .body = "no such file\n"};
+}
+
+std::optional<HttpAnswer> PageServer::Impl::upgrade(const HttpRequest& request,
+                                                    HttpServer::Taken& connection) {
+  const auto path = open(request, Door::Wants::socket);
+  if (!path)
+    return HttpAnswer{.status = http::status::forbidden, .body = path.error().message + "\n"};
+  if (*path != "live")
+    return HttpAnswer{.status = http::status::not_found, .body = "no such socket\n"};
+  if (browsers.size() >= kMostBrowsers) {
+    return HttpAnswer{.status = http::status::service_unavailable,
+                      .body = "this page is open " + std::to_string(kMostBrowsers) +
+                              " times already: close one of them\n"};
   }
-  if (request.method() == http::verb::head) {
-    const auto size = response.body().size();
-    response.body().clear();
-    response.content_length(size);
-  } else {
-    response.prepare_payload();
-  }
-  return response;
+  std::make_shared<Browser>(*this, std::move(connection))->accept(request);
+  return std::nullopt;
 }
 
 PageServer::PageServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<PageServer>> PageServer::listen(std::uint16_t port, Board& board,
                                                        PageCalls calls) {
-  auto impl = std::make_unique<Impl>(board, std::move(calls));
-  const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
-  boost::system::error_code error;
-  impl->acceptor.open(endpoint.protocol(), error);
-  if (!error) impl->acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) impl->acceptor.bind(endpoint, error);
-  if (!error) impl->acceptor.listen(asio::socket_base::max_listen_connections, error);
-  const tcp::endpoint bound = error ? endpoint : impl->acceptor.local_endpoint(error);
-  if (error) {
-    return fail(Errc::unreachable, "no live page at port " + std::to_string(port) +
-                                       " of 127.0.0.1: " + error.message());
-  }
-  impl->door.emplace(bound.port(), random_hex());
-  impl->url = impl->door->url();
-  impl->accept();
-  impl->thread = std::thread([at = impl.get()] { at->io.run(); });
+  auto server = HttpServer::listen({.host = "127.0.0.1", .port = port});
+  if (!server) return fail(server.error().code, "no live page: " + server.error().message);
+  auto impl = std::make_unique<Impl>(board, std::move(calls), *std::move(server));
+  impl->server->serve(
+      {.get = [at = impl.get()](const auto& asked) { return at->answer(asked); },
+       .headers = guard,
+       .upgrade = [at = impl.get()](const auto& asked,
+                                    auto& connection) { return at->upgrade(asked, connection); }});
   return std::unique_ptr<PageServer>(new PageServer(std::move(impl)));
 }
 
-PageServer::~PageServer() {
-  impl_->io.stop();
-  impl_->thread.join();
-}
+PageServer::~PageServer() { impl_->server->stop(); }
 
 const std::string& PageServer::url() const { return impl_->url; }
 
-std::chrono::nanoseconds PageServer::cpu_time() const {
-  clockid_t clock{};
-  timespec time{};
-  if (::pthread_getcpuclockid(impl_->thread.native_handle(), &clock) != 0 ||
-      ::clock_gettime(clock, &time) != 0)
-    return {};
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
+std::chrono::nanoseconds PageServer::cpu_time() const { return impl_->server->cpu_time(); }
 
 }  // namespace aloft::device

@@ -1,5 +1,6 @@
-// Serves the live page: its files over HTTP, what there is to show over a WebSocket, and takes from
-// that what its buttons say. On 127.0.0.1 alone, to those whom the door lets in.
+// Serves the live page: its files over HTTP (net/http_server.h), what there is to show over a
+// WebSocket, and takes from that what its buttons say. On 127.0.0.1 alone, to those whom the door
+// lets in.
 //
 // A browser is written to at kRefresh at most, and only when it has taken the message before; what
 // came in between is in the next one, or is gone (board.h). So a browser that is slow, or stands
@@ -38,7 +39,6 @@ class PageServer {
  public:
   static constexpr std::chrono::milliseconds kRefresh{33};
   static constexpr std::size_t kMostBrowsers = 8;
-  static constexpr std::size_t kMostConnections = 64;
 
   // Port 0: a free one. The board outlives it. Errors: unreachable (the port is taken).
   [[nodiscard]] static Result<std::unique_ptr<PageServer>> listen(std::uint16_t port, Board& board,

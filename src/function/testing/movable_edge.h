@@ -42,7 +42,7 @@ class MovableEdge final : private channel::Acceptor, private channel::Receiver {
   MovableEdge(const ModuleDescriptor& module, MakeObject make, std::uint64_t capacity = 1U << 20U);
   ~MovableEdge() override;
 
-  [[nodiscard]] channel::Address address() const { return address_; }
+  [[nodiscard]] net::Address address() const { return address_; }
 
   // The link is gone at once. The ends live on, and the device may connect again.
   void drop_link();
@@ -106,7 +106,7 @@ class MovableEdge final : private channel::Acceptor, private channel::Receiver {
   bool paused_ = false;
   std::uint64_t deliveries_ = 0;
   std::uint64_t runs_ = 0;
-  channel::Address address_;
+  net::Address address_;
   channel::IoThread io_;
   std::unique_ptr<channel::Endpoint> endpoint_;
   std::unique_ptr<channel::Listener> listener_;

@@ -54,7 +54,7 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
   explicit ScriptedEdge(Options options);
   ~ScriptedEdge() override;
 
-  [[nodiscard]] channel::Address address() const { return address_; }
+  [[nodiscard]] net::Address address() const { return address_; }
 
   // The next event; waits for it. Fails the test (and throws) after 10 s without one.
   [[nodiscard]] Event next();
@@ -112,7 +112,7 @@ class ScriptedEdge final : private channel::Acceptor, private channel::Receiver 
   std::map<std::uint64_t, Bytes> sending_;  // by token
   std::uint64_t last_token_ = 0;
   Bytes last_hello_;
-  channel::Address address_;
+  net::Address address_;
   channel::IoThread io_;
   std::unique_ptr<channel::Endpoint> endpoint_;
   std::unique_ptr<channel::Listener> listener_;

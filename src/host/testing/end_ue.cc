@@ -23,7 +23,7 @@ SharedBytes shared(std::vector<std::byte> bytes) {
   return std::make_shared<const channel::Bytes>(std::move(bytes));
 }
 
-EndUe::EndUe(const channel::Address& address) {
+EndUe::EndUe(const net::Address& address) {
   const std::lock_guard lock(mutex_);
   endpoint_ = channel::connect_tcp(
       io_, address, {.hello = hello(), .receive = channel::CreditRule::not_required}, *this);

@@ -42,7 +42,7 @@ class EndUe final : private channel::Receiver {
   using Limit = std::chrono::milliseconds;
   static constexpr Limit kLimit{15'000};
 
-  explicit EndUe(const channel::Address& address);
+  explicit EndUe(const net::Address& address);
   ~EndUe() override;
 
   [[nodiscard]] bool wait_up(Limit limit = kLimit);

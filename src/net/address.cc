@@ -1,14 +1,15 @@
-#include "channel/address.h"
+#include "net/address.h"
 
 #include <charconv>
 
-namespace aloft::channel {
+namespace aloft::net {
 
 Result<Address> Address::parse(std::string_view text) {
   const auto wrong = [&](std::string_view why) {
     return fail(Errc::invalid_argument,
                 "no address HOST:PORT: '" + std::string(text) + "' " + std::string(why));
   };
+  if (text.find("://") != std::string_view::npos) return wrong("is a URL");
   std::string_view host;
   std::string_view port;
   if (text.starts_with('[')) {
@@ -39,4 +40,4 @@ std::string Address::to_string() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-}  // namespace aloft::channel
+}  // namespace aloft::net

@@ -1,8 +1,8 @@
-#include "channel/address.h"
+#include "net/address.h"
 
 #include <gtest/gtest.h>
 
-namespace aloft::channel {
+namespace aloft::net {
 namespace {
 
 TEST(Address, a_host_and_a_port_are_read_and_written) {
@@ -19,6 +19,8 @@ TEST(Address, what_is_no_address_is_refused_with_the_reason) {
     return address ? "accepted" : address.error().message;
   };
   EXPECT_EQ(complaint("localhost"), "no address HOST:PORT: 'localhost' lacks a port");
+  EXPECT_EQ(complaint("http://localhost:80"),
+            "no address HOST:PORT: 'http://localhost:80' is a URL");
   EXPECT_EQ(complaint(":80"), "no address HOST:PORT: ':80' lacks a host");
   EXPECT_EQ(complaint("::1:80"),
             "no address HOST:PORT: '::1:80' has several colons; an IPv6 number stands in brackets");
@@ -32,4 +34,4 @@ TEST(Address, what_is_no_address_is_refused_with_the_reason) {
 }
 
 }  // namespace
-}  // namespace aloft::channel
+}  // namespace aloft::net

@@ -7,7 +7,7 @@
 
 #include <aloft/result.h>
 
-namespace aloft::channel {
+namespace aloft::net {
 
 struct Address {
   std::string host;        // a name or a number, an IPv6 number without its brackets
@@ -20,4 +20,4 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
-}  // namespace aloft::channel
+}  // namespace aloft::net
