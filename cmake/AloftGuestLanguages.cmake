@@ -20,7 +20,7 @@ endforeach()
 
 include(${CMAKE_CURRENT_LIST_DIR}/AloftGuestCompilers.cmake)
 
-# The folder of a guest, and the file that it will be.
+# What every function here begins with: `root` of aloft, `folder` of the guest, and `file` that it will be.
 macro(_aloft_guest_folder name)
   get_property(root GLOBAL PROPERTY ALOFT_MODULE_ROOT)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.guest)
@@ -33,6 +33,12 @@ function(_aloft_guest_sources folder)
   list(JOIN ARGN "\n" lines)
   file(CONFIGURE OUTPUT ${folder}/guest.sources.txt CONTENT "${lines}\n" @ONLY)
 endfunction()
+
+# What every function here ends with: the target that makes `file`, of which its caller is told.
+macro(_aloft_guest_target name)
+  add_custom_target(${name} DEPENDS ${file})
+  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+endmacro()
 
 function(aloft_c_guest name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SCALAR" "" "SOURCES;INCLUDE_DIRECTORIES")
@@ -53,7 +59,9 @@ function(aloft_c_guest name)
   list(TRANSFORM sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ REGEX "^[^/]")
   _aloft_guest_sources(${folder} ${sources})
   set(objects)
-  foreach(source IN LISTS arg_SOURCES ITEMS ${root}/guest/c/aloft_guest.c ${root}/guest/c/aloft_codec.c)
+  set(sdk aloft_guest.c aloft_codec.c aloft_message.c)
+  list(TRANSFORM sdk PREPEND ${root}/guest/c/)
+  foreach(source IN LISTS arg_SOURCES sdk)
     cmake_path(ABSOLUTE_PATH source NORMALIZE)
     cmake_path(GET source FILENAME object)
     set(object ${folder}/${object}.o)
@@ -74,8 +82,7 @@ function(aloft_c_guest name)
     DEPENDS ${objects}
     COMMENT "Linking the C guest ${name}"
     VERBATIM)
-  add_custom_target(${name} DEPENDS ${file})
-  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+  _aloft_guest_target(${name})
 endfunction()
 
 function(aloft_rust_guest name)
@@ -99,8 +106,7 @@ function(aloft_rust_guest name)
     DEPENDS ${arg_ROOT} ${arg_DEPENDS} ${library}
     COMMENT "Compiling the Rust guest ${name}"
     VERBATIM)
-  add_custom_target(${name} DEPENDS ${file})
-  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+  _aloft_guest_target(${name})
 endfunction()
 
 function(aloft_go_guest name)
@@ -123,8 +129,7 @@ function(aloft_go_guest name)
     DEPENDS ${sources}
     COMMENT "Compiling the Go guest ${name}"
     VERBATIM)
-  add_custom_target(${name} DEPENDS ${file})
-  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+  _aloft_guest_target(${name})
 endfunction()
 
 function(aloft_assemblyscript_guest name)
@@ -144,6 +149,5 @@ function(aloft_assemblyscript_guest name)
     DEPENDS ${sources}
     COMMENT "Compiling the AssemblyScript guest ${name}"
     VERBATIM)
-  add_custom_target(${name} DEPENDS ${file})
-  set(ALOFT_GUEST_FILE ${file} PARENT_SCOPE)
+  _aloft_guest_target(${name})
 endfunction()

@@ -37,7 +37,8 @@ set_target_properties(aloft-cc PROPERTIES EXPORT_NAME cc)
 install(TARGETS aloft-cc EXPORT aloft-targets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT dev)
 install(DIRECTORY include/aloft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 install(DIRECTORY guest/cpp DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest COMPONENT dev)
-install(FILES guest/c/aloft_guest.c guest/c/aloft_codec.c DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest/c COMPONENT dev)
+install(FILES guest/c/aloft_guest.c guest/c/aloft_codec.c guest/c/aloft_message.c
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest/c COMPONENT dev)
 install(DIRECTORY guest/c/include DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest/c COMPONENT dev)
 install(DIRECTORY guest/rust guest/go guest/assemblyscript DESTINATION ${CMAKE_INSTALL_DATADIR}/aloft/guest COMPONENT dev)
 # Guests see these headers and none of the host's, which lie beside them.

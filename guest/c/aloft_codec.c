@@ -1,9 +1,8 @@
-// MessagePack, as far as the types that cross need it: docs/guest-abi.md. No length is believed
-// beyond the bytes that are there.
+// No length is believed beyond the bytes that are there.
+#include "aloft_codec.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "aloft_guest.h"
 
 // --- Reading
 void aloft_fail(aloft_reader* in, const char* why) {

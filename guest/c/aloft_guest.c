@@ -2,32 +2,8 @@
 #include "aloft_guest.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <wasi/api.h>
 
 static_assert(sizeof(void*) == sizeof(uint32_t), "descriptors hold addresses of 32 bits");
-
-// --- Messages
-static void say(const aloft_text* parts, size_t count) {
-  __wasi_ciovec_t vectors[5];
-  for (size_t i = 0; i < count; ++i)
-    vectors[i] = (__wasi_ciovec_t){(const uint8_t*)parts[i].data, parts[i].size};
-  __wasi_size_t written = 0;
-  (void)__wasi_fd_write(2, vectors, count,
-                        &written);  // a host that does not take it is told by the trap
-}
-
-static aloft_text text_of(const char* string) {
-  return (aloft_text){string, (uint32_t)strlen(string)};
-}
-
-void aloft_abort_text(const char* data, uint32_t size) {
-  const aloft_text parts[] = {text_of("aloft: call aborted: "), {data, size}, text_of("\n")};
-  say(parts, 3);
-  __builtin_trap();
-}
-
-void aloft_abort(const char* message) { aloft_abort_text(message, (uint32_t)strlen(message)); }
 
 // --- Memory of a call: blocks in a chain
 struct block {
@@ -73,9 +49,10 @@ static aloft_reader reader_of(const uint8_t* data, uint32_t size) {
 
 // Says why these are no arguments, and frees what was written.
 static const uint32_t* refuse(const char* name, const char* why, aloft_writer* out) {
-  const aloft_text parts[] = {text_of("aloft: the arguments of "), text_of(name),
-                              text_of(" do not decode: "), text_of(why), text_of("\n")};
-  say(parts, 5);
+  const aloft_text parts[] = {aloft_text_of("aloft: the arguments of "), aloft_text_of(name),
+                              aloft_text_of(" do not decode: "), aloft_text_of(why),
+                              aloft_text_of("\n")};
+  aloft_say(parts, 5);
   free(out->data);
   return NULL;
 }
@@ -156,10 +133,11 @@ EXPORT(aloft_state_load) uint32_t aloft_state_load(const uint8_t* state, uint32_
       aloft_read_members(&in, object_class->fields) ? object_class->load(&in) : NULL;
   free_blocks();
   if (loaded == NULL) {
-    const aloft_text parts[] = {
-        text_of("aloft: this is no state of "), text_of(object_class->name), text_of(": "),
-        text_of(in.failure == NULL ? "it was refused" : in.failure), text_of("\n")};
-    say(parts, 5);
+    const aloft_text parts[] = {aloft_text_of("aloft: this is no state of "),
+                                aloft_text_of(object_class->name), aloft_text_of(": "),
+                                aloft_text_of(in.failure == NULL ? "it was refused" : in.failure),
+                                aloft_text_of("\n")};
+    aloft_say(parts, 5);
     return 0;
   }
   replace_object(object_class, loaded);
