@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <span>
 #include <sstream>
@@ -24,6 +23,7 @@
 
 #include "drive/verdict.h"
 #include "drive/world.h"
+#include "figures.h"
 #include "measurements.h"
 #include "test_paths.h"
 
@@ -31,6 +31,8 @@ namespace aloft::drive {
 namespace {
 
 using namespace std::chrono_literals;
+using bench::die;
+using bench::must;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
@@ -46,17 +48,6 @@ struct Options {
   double outage_seconds = 5;
   std::uint64_t fixed_after = 4;
 };
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "error: %s\n", what.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) die(result.error().message);
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -85,7 +76,7 @@ std::vector<std::string> split(const std::string& script) {
 // The device's frames as they come.
 class Drive {
  public:
-  Drive(const WorldOptions& options, const Link& link) : world_(need(World::make(options, link))) {}
+  Drive(const WorldOptions& options, const Link& link) : world_(must(World::make(options, link))) {}
 
   [[nodiscard]] World& world() { return *world_; }
   [[nodiscard]] std::span<const Frame> frames() const { return frames_; }
@@ -106,7 +97,7 @@ class Drive {
     }
   }
   void end() {
-    for (Frame& frame : need(world_->end())) frames_.push_back(std::move(frame));
+    for (Frame& frame : must(world_->end())) frames_.push_back(std::move(frame));
   }
 
  private:
@@ -121,7 +112,7 @@ Json to_json(const Account& account) {
 // The digests that are right; none where a codec may change what is found.
 std::vector<std::string> right_digests(const Options& options) {
   if (options.world.codec != "raw") return {};
-  return need(digests_of_images(options.world));
+  return must(digests_of_images(options.world));
 }
 
 Json outages(const Options& options, std::span<const std::string> digests, bool& good) {
@@ -136,11 +127,11 @@ Json outages(const Options& options, std::span<const std::string> digests, bool&
         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     drive.until_at_edge(5);
     link.carries = i % 2 == 0 ? Carries::nothing : Carries::nothing_onwards;
-    need(drive.world().set(link));
+    must(drive.world().set(link));
     const auto began = Clock::now();
     drive.until(began + outage);
     link.carries = Carries::everything;
-    need(drive.world().set(link));
+    must(drive.world().set(link));
     const auto healed = Clock::now();
     drive.until_at_edge(1);
     const auto took = way_back(drive.frames(), healed);
@@ -202,7 +193,7 @@ Json drive(const Options& options, std::span<const std::string> digests, bool& g
   std::vector<Stretch> stretches;
   auto end = Clock::now();
   for (const std::string& name : names) {
-    need(drive.world().set(links().find(name)->second));
+    must(drive.world().set(links().find(name)->second));
     const auto begin = Clock::now();
     end = begin + std::chrono::duration_cast<Clock::duration>(each);
     stretches.push_back({.name = name, .begin = begin, .end = end});
@@ -297,11 +288,7 @@ int run(const Options& options) {
   Json json = Json::object();
   if (options.outages > 0) json["outages"] = outages(options, digests, good);
   if (options.seconds > 0) json["drive"] = drive(options, digests, good);
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    out << json.dump(2) << '\n' << std::flush;
-    if (!out) die("cannot write " + options.json.string());
-  }
+  bench::write_json(options.json, json);
   if (good) return 0;
   std::fprintf(stderr, "error: frames were lost, or had another result than here\n");
   return 1;

@@ -21,6 +21,7 @@
 #include "detect.aloft.h"
 #include "detect.h"
 #include "edge_link.h"
+#include "figures.h"
 #include "frame.h"
 #include "hold.h"
 #include "recall.h"
@@ -32,6 +33,7 @@ namespace aloft::drive {
 namespace {
 
 using namespace std::chrono_literals;
+using bench::must;
 
 enum class Codec : std::uint8_t { raw, automatic };
 
@@ -48,17 +50,6 @@ struct Options {
 
 std::atomic<bool> stop_requested = false;
 
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "error: %s\n", what.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) die(result.error().message);
-  return *std::move(result);
-}
-
 std::unique_ptr<Runtime> make_runtime(const Options& options, std::shared_ptr<Policy> policy) {
   RuntimeOptions wanted;
   wanted.edges = {options.edge};
@@ -70,8 +61,8 @@ std::unique_ptr<Runtime> make_runtime(const Options& options, std::shared_ptr<Po
   wanted.log_level = LogLevel::warning;
   if (options.codec == Codec::automatic)
     wanted.functions["detect::detect_object"].images = ImageCodec::automatic(detect::missed, 0.03);
-  auto runtime = need(Runtime::create(std::move(wanted)));
-  if (const auto ready = runtime->wait_for_edge(60s); !ready) die(ready.error().message);
+  auto runtime = must(Runtime::create(std::move(wanted)));
+  must(runtime->wait_for_edge(60s));
   return runtime;
 }
 
@@ -80,7 +71,7 @@ class Device {
   Device(const Options& options, std::vector<cv::Mat> frames)
       : options_(options),
         frames_(std::move(frames)),
-        decides_(make_runtime(options, need(policy_by_name(options.policy)))) {
+        decides_(make_runtime(options, must(policy_by_name(options.policy)))) {
     if (options.fixed_after > 0) fixed_ = make_runtime(options, remote_policy());
   }
 
@@ -156,9 +147,9 @@ void run(const Options& options) {
   struct sigaction action = {};
   action.sa_handler = [](int) { stop_requested = true; };
   ::sigaction(SIGTERM, &action, nullptr);
-  Device device(options, need(first_frames(options.video, options.images)));
+  Device device(options, must(first_frames(options.video, options.images)));
   std::optional<detect::CpuHold> held;
-  if (options.hold_percent < 100) held = need(detect::CpuHold::apply(options.hold_percent));
+  if (options.hold_percent < 100) held = must(detect::CpuHold::apply(options.hold_percent));
   std::printf("driving\n");
   std::fflush(stdout);
   device.run();

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comparison.h"
+#include "figures.h"
 #include "generate.h"
 #include "oracle.h"
 #include "play.h"
@@ -186,11 +187,6 @@ TEST(Play, of_the_static_policies_costs_what_the_world_says) {
   EXPECT_NEAR(remote.frames[50].latency_ms, 110.8, 0.01);
   EXPECT_EQ(remote.switches, 0U);
   EXPECT_EQ(play(*every_policy(10), world).switches, 9U);
-}
-
-double quantile(std::vector<double> values, double part) {
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
 // Within a factor of what was published (generate.h says where).
