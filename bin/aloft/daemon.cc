@@ -38,7 +38,26 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
   return all;
 }
 
+Ended read_status(int status) {
+  if (WIFSIGNALED(status)) return {.signal = WTERMSIG(status)};
+  return {.status = WEXITSTATUS(status)};
+}
+
 }  // namespace
+
+sigset_t block_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+std::string last_word(const std::string& line) { return line.substr(line.rfind(' ') + 1); }
+
+std::string Ended::to_string() const {
+  return signal != 0 ? "signal " + std::to_string(signal) : "status " + std::to_string(status);
+}
 
 Result<Daemon> Daemon::start(Start start) {
   std::string program = start.program;
@@ -82,6 +101,7 @@ Daemon::Daemon(Daemon&& other) noexcept
     : name_(std::move(other.name_)),
       process_(std::exchange(other.process_, -1)),
       output_(std::exchange(other.output_, -1)),
+      ended_(other.ended_),
       read_(std::move(other.read_)) {}
 
 Daemon::~Daemon() {
@@ -106,6 +126,28 @@ Result<std::string> Daemon::wait_for(std::string_view text, std::chrono::millise
     if (size <= 0) return fail(Errc::internal, name_ + " did not start; what it said is above");
     read_.append(some.data(), static_cast<std::size_t>(size));
   }
+}
+
+std::optional<Ended> Daemon::ended() {
+  int status = 0;
+  if (process_ >= 0 && ::waitpid(process_, &status, WNOHANG) == process_) {
+    process_ = -1;
+    ended_ = read_status(status);
+  }
+  return ended_;
+}
+
+Ended Daemon::wait() {
+  int status = 0;
+  if (process_ >= 0 && ::waitpid(process_, &status, 0) == process_) {
+    process_ = -1;
+    ended_ = read_status(status);
+  }
+  return ended_.value_or(Ended{});
+}
+
+void Daemon::terminate() const {
+  if (process_ >= 0) ::kill(-process_, SIGTERM);
 }
 
 void Daemon::end(std::chrono::milliseconds limit) {

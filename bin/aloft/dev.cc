@@ -5,7 +5,6 @@
 // takes a new program: it is built and started in place of the one that runs.
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -19,12 +18,11 @@
 #include <vector>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/wake_up.h"
 #include "commands.h"
 #include "config/folder_watch.h"
 #include "daemon.h"
@@ -73,11 +71,8 @@ bool is_installed(const std::string& program) {
 class Events {
  public:
   Events() {
-    ::sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&signals_, signal);
-    ::sigprocmask(SIG_BLOCK, &signals_, nullptr);
-    from_signals_ = Descriptor(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
-    from_files_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const sigset_t signals = block_signals();
+    from_signals_ = Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   }
 
   struct Happened {
@@ -89,7 +84,7 @@ class Events {
   // Blocks. A change of a file that is not waited for is told later.
   Happened wait(Until until) {
     std::array<pollfd, 2> waiting{pollfd{from_signals_.get(), POLLIN, 0},
-                                  pollfd{from_files_.get(), POLLIN, 0}};
+                                  pollfd{from_files_.descriptor(), POLLIN, 0}};
     while (::poll(waiting.data(), until == Until::anything ? 2 : 1, -1) < 0) {
     }
     Happened happened;
@@ -100,21 +95,18 @@ class Events {
       else
         happened.end = true;
     }
-    std::uint64_t count = 0;
-    if (until == Until::anything && ::read(from_files_.get(), &count, sizeof(count)) > 0)
+    if (until == Until::anything && waiting[1].revents != 0) {
       happened.changed = true;
+      from_files_.clear();
+    }
     return happened;
   }
   // From any thread.
-  void change() const {
-    const std::uint64_t one = 1;
-    (void)!::write(from_files_.get(), &one, sizeof(one));
-  }
+  void change() const { from_files_.wake(); }
 
  private:
-  sigset_t signals_{};
   Descriptor from_signals_;
-  Descriptor from_files_;
+  WakeUp from_files_;
 };
 
 class Session {
@@ -164,16 +156,12 @@ class Session {
 
   // Whether the edge is still there. A program that has ended is told of, and waits for a change.
   Result<void> look_after() {
-    int status = 0;
-    if (edge_ && ::waitpid(edge_->process(), &status, WNOHANG) == edge_->process()) {
-      edge_->is_gone();
+    if (edge_ && edge_->ended())
       return fail(Errc::internal, "the edge has ended by itself; what it said is above");
-    }
-    if (program_ && ::waitpid(program_->process(), &status, WNOHANG) == program_->process()) {
-      program_->is_gone();
+    if (!program_) return {};
+    if (const auto ended = program_->ended()) {
       program_.reset();
-      const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-      say("the program has ended with status " + std::to_string(code) +
+      say("the program has ended with " + ended->to_string() +
           "; it is started again after the next change");
     }
     return {};
@@ -221,13 +209,9 @@ class Session {
                                 .output = Daemon::Output::to_stderr});
     if (!build) return std::unexpected(build.error());
     for (;;) {
-      int status = 0;
-      if (::waitpid(build->process(), &status, WNOHANG) == build->process()) {
-        build->is_gone();
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Built::done : Built::failed;
-      }
+      if (const auto ended = build->ended()) return ended->well() ? Built::done : Built::failed;
       if (!events_.wait(Events::Until::signal).end) continue;
-      ::kill(-build->process(), SIGTERM);  // the compilers as well
+      build->terminate();  // the compilers as well
       return Built::interrupted;
     }
   }
@@ -277,7 +261,7 @@ class Session {
     edge_.emplace(*std::move(edge));
     const auto line = edge_->wait_for("listening on ", kStartLimit);
     if (!line) return std::unexpected(line.error());
-    options_.edge = line->substr(line->rfind(' ') + 1);
+    options_.edge = last_word(*line);
     return {};
   }
 

@@ -22,7 +22,6 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -264,10 +263,7 @@ Result<fs::path> native_program(const Options& options, const RecordedCall& call
                      .arguments = {"cmake", "--build", options.native.string(), "--target", target},
                      .output = Daemon::Output::to_stderr});
   if (!build) return std::unexpected(build.error());
-  int status = 0;
-  ::waitpid(build->process(), &status, 0);
-  build->is_gone();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+  if (!build->wait().well()) {
     return fail(Errc::not_found, options.native.string() + ": " + target +
                                      " cannot be built there; is it the build folder of the "
                                      "project that the module is of?");
@@ -300,14 +296,10 @@ Result<Outcome> run_native(const fs::path& program, const Options& options) {
                                 .arguments = {options.call.string(), (folder / "outcome").string()},
                                 .output = Daemon::Output::to_stderr});
   if (!process) return remove(std::unexpected(process.error()));
-  int status = 0;
-  ::waitpid(process->process(), &status, 0);
-  process->is_gone();
-  if (WIFSIGNALED(status)) {
+  if (const Ended ended = process->wait(); ended.signal != 0) {
     Outcome crashed;
-    crashed.error = Error{Errc::trapped, std::string("the native code ended with signal ") +
-                                             std::to_string(WTERMSIG(status)) + " (" +
-                                             ::strsignal(WTERMSIG(status)) + ")"};
+    crashed.error = Error{Errc::trapped, "the native code ended with " + ended.to_string() + " (" +
+                                             ::strsignal(ended.signal) + ")"};
     return remove(crashed);
   }
   const auto outcome = runtime::read_recorded_call(folder / "outcome");

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,13 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "commands.h"
 #include "daemon.h"
 #include "identity/certificate.h"
 #include "identity/cluster_folder.h"
+#include "net/address.h"
 #include "oci/registry.h"
 #include "oci/repository.h"
 
@@ -72,14 +71,12 @@ struct Part {
   }
   // After SIGCHLD. Errors: internal (it does not stay).
   Result<void> look_after() {
-    int status = 0;
-    if (::waitpid(daemon->process(), &status, WNOHANG) != daemon->process()) return {};
-    daemon->is_gone();
+    const auto ended = daemon->ended();
+    if (!ended) return {};
     if (was_restarted && Clock::now() - started < kStays)
       return fail(Errc::internal, program + " has ended by itself; what it said is above");
-    std::fprintf(stderr, "warning: %s has ended by itself (%s %d): starting it again\n",
-                 program.c_str(), WIFSIGNALED(status) ? "signal" : "status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    std::fprintf(stderr, "warning: %s has ended by itself (%s): starting it again\n",
+                 program.c_str(), ended->to_string().c_str());
     was_restarted = true;
     auto again = start();
     if (!again) return std::unexpected(again.error());
@@ -91,10 +88,7 @@ struct Part {
 Result<void> run_own(std::vector<std::string> arguments) {
   auto program = Daemon::start({.program = "aloft", .arguments = arguments});
   if (!program) return std::unexpected(program.error());
-  int status = 0;
-  ::waitpid(program->process(), &status, 0);
-  program->is_gone();
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  if (program->wait().well()) return {};
   return fail(Errc::internal, "aloft " + arguments[0] + " " + arguments[1] + " failed");
 }
 
@@ -152,10 +146,9 @@ Result<void> up(const Options& options) {
   if (auto made = oci::open_repository(repository.string(), {}, oci::Missing::make); !made)
     return std::unexpected(made.error());
 
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&signals, signal);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  auto at = net::Address::parse(options.listen);
+  if (!at) return fail(at.error().code, "--listen: " + at.error().message);
+  const sigset_t signals = block_signals();
 
   // A power cut ends the host as well, and all sessions with it: nothing of them has to survive it.
   Part manager{.program = "aloft-manager",
@@ -167,8 +160,8 @@ Result<void> up(const Options& options) {
     manager.arguments.insert(manager.arguments.end(), {"--ops-listen", options.ops_listen});
   const auto listening = manager.start();
   if (!listening) return std::unexpected(listening.error());
-  const std::string address = options.listen.substr(0, options.listen.rfind(':') + 1) +
-                              listening->substr(listening->rfind(' ') + 1);
+  at->port = static_cast<std::uint16_t>(std::atoi(last_word(*listening).c_str()));
+  const std::string address = at->to_string();
   manager.arguments[1] = address;  // where it is to be found again
 
   Part host{
