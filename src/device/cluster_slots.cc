@@ -41,9 +41,9 @@ Result<void> ClusterSlots::start(Sessions sessions, function::CallDispatcher& di
 }
 
 void ClusterSlots::stop() {
+  stop_.request_stop();
   {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    const std::lock_guard lock(mutex_);  // who is about to wait has seen it
   }
   changed_.notify_all();
   if (!thread_.joinable()) return;
@@ -51,11 +51,6 @@ void ClusterSlots::stop() {
   // Before the cluster is told: its host would end the link, as one that is lost.
   for (function::RemoteSession* const session : sessions_) session->route(std::nullopt);
   options_.client->stop();
-}
-
-bool ClusterSlots::stopping() {
-  const std::lock_guard lock(mutex_);
-  return stopping_;
 }
 
 // --- News
@@ -98,7 +93,7 @@ Result<void> ClusterSlots::wait_ready(std::chrono::milliseconds timeout) {
   };
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, deadline, [&] {
-    return ready() || stopping_ || (no_placement_ && is_final(*no_placement_));
+    return ready() || stop_.stop_requested() || (no_placement_ && is_final(*no_placement_));
   });
   if (ready()) return {};
   if (no_placement_) {
@@ -125,13 +120,13 @@ void ClusterSlots::run() {
   std::uint64_t seen = 0;
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto news = [&] { return stopping_ || changes_ != seen; };
+    const auto news = [&] { return stop_.stop_requested() || changes_ != seen; };
     if (next == TimePoint::max()) {
       changed_.wait(lock, news);
     } else {
       changed_.wait_until(lock, next, news);
     }
-    if (stopping_) return;
+    if (stop_.stop_requested()) return;
     seen = changes_;
     std::vector<Placement> placements = std::exchange(news_, {});
     lock.unlock();
@@ -241,12 +236,8 @@ void ClusterSlots::switch_over() {
   dispatcher_->bring_ends();
   if (!old) return;
   function::RemoteSession& left = *sessions_[old->slot];
-  constexpr auto kLook = 100ms;
-  for (const auto deadline = steady_clock::now() + options_.drain;
-       left.link_state().up && steady_clock::now() < deadline && !stopping();) {
-    if (left.wait_idle(std::min(deadline, steady_clock::now() + kLook))) break;
-  }
-  if (!stopping()) left.route(std::nullopt);
+  (void)left.wait_idle(steady_clock::now() + options_.drain, stop_.get_token());
+  if (!stop_.stop_requested()) left.route(std::nullopt);
 }
 
 }  // namespace aloft::device

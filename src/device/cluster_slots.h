@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -86,17 +87,15 @@ class ClusterSlots final : private PlacementSink {
   [[nodiscard]] TimePoint look(Used& used);
   void tell(Used& used, PlacementHealth health);
   void switch_over();
-  [[nodiscard]] bool stopping();
-
   const ClusterSlotsOptions options_;
   const function::Log& log_;
   Sessions sessions_{};
   function::CallDispatcher* dispatcher_ = nullptr;
 
+  std::stop_source stop_;  // requested without the lock: sessions that are waited for take theirs
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;
-  bool stopping_ = false;
   std::vector<Placement> news_;  // at most one a session and generation; what is stale is dropped
   std::optional<Error> no_placement_;
 

@@ -196,9 +196,15 @@ void EndLinks::reopen() {
   closed_ = false;
 }
 
-bool EndLinks::wait_idle(std::chrono::steady_clock::time_point deadline) {
+bool EndLinks::wait_idle(std::chrono::steady_clock::time_point deadline,
+                         const std::stop_token& stop) {
+  const std::stop_callback wakes(stop, [this] {
+    const std::lock_guard lock(mutex_);
+    detached_.notify_all();
+  });
   std::unique_lock lock(mutex_);
-  return detached_.wait_until(lock, deadline, [this] { return idle(); });
+  detached_.wait_until(lock, deadline, [&] { return idle() || stop.stop_requested(); });
+  return idle();
 }
 
 bool EndLinks::idle() const {

@@ -24,6 +24,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -95,8 +96,10 @@ class EndLinks {
   void close();
   // After close() and on_down(): there may be another endpoint.
   void reopen();
-  // Waits until no end has an attachment here, or until `deadline`. Not from a callback.
-  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline);
+  // Waits until no end has an attachment here, or until `deadline` or a stop. Answers whether that
+  // is so. Not from a callback.
+  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline,
+                               const std::stop_token& stop = {});
   // For a head of which is_end_head() is true. As Receiver's functions of these names.
   [[nodiscard]] Result<std::span<std::byte>> on_message_begin(channel::StreamId stream,
                                                               std::span<const std::byte> head,

@@ -53,6 +53,15 @@ TEST_F(EndLinksTest, a_link_that_is_lost_leaves_nothing_there) {
   EXPECT_TRUE(ends_the_wait([&] { links_.on_down(); }));
 }
 
+TEST_F(EndLinksTest, a_wait_that_is_stopped_ends_though_something_is_there) {
+  std::stop_source stop;
+  auto waits = std::async(std::launch::async,
+                          [&] { return links_.wait_idle(after(60s), stop.get_token()); });
+  stop.request_stop();
+  ASSERT_EQ(waits.wait_for(30s), std::future_status::ready);
+  EXPECT_FALSE(waits.get());
+}
+
 TEST_F(EndLinksTest, an_end_that_is_removed_has_nothing_there) {
   EXPECT_TRUE(ends_the_wait([&] { links_.remove(kEnd); }));
 }

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -62,8 +63,11 @@ class RemoteSession final : private channel::Receiver {
   void route(std::optional<Route> to);
   // A newer ticket for the same route, for when the link is made anew. Any thread.
   void renew_ticket(std::vector<std::byte> ticket);
-  // Waits until no call is under way here and no end has anything here, or until `deadline`.
-  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline);
+  // Waits until no call is under way here and no end has anything here, as when the link is lost;
+  // or until `deadline`, or a stop. Answers whether that is so. Stops are requested without a lock
+  // that on_change takes.
+  [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline,
+                               const std::stop_token& stop = {});
 
   struct LinkState {
     bool up = false;

@@ -108,17 +108,23 @@ void RemoteSession::renew_ticket(std::vector<std::byte> ticket) {
   ticket_ = std::move(ticket);
 }
 
-bool RemoteSession::wait_idle(steady_clock::time_point deadline) {
+bool RemoteSession::wait_idle(steady_clock::time_point deadline, const std::stop_token& stop) {
   const auto quiet = [this] {
     return std::ranges::all_of(modules_, [](const auto& module) { return module->streams.idle(); });
   };
+  const std::stop_callback wakes(stop, [this] {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  });
   std::unique_lock lock(mutex_);
   draining_ = true;
   bool done = false;
   // Calls, then ends, then whether a call has come meanwhile: the two have locks of their own.
-  while (!done && changed_.wait_until(lock, deadline, quiet)) {
+  while (!done &&
+         changed_.wait_until(lock, deadline, [&] { return quiet() || stop.stop_requested(); })) {
+    if (!quiet()) break;
     lock.unlock();
-    const bool ends_done = ends_->wait_idle(deadline);
+    const bool ends_done = ends_->wait_idle(deadline, stop);
     lock.lock();
     if (!ends_done) break;
     done = quiet();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
@@ -654,6 +655,13 @@ TEST_F(RemoteSessionTest,
   EXPECT_EQ(second.take<Call>(&stream, &body).call_id, 2U);
   EXPECT_EQ(body, bytes_of("next"));
   EXPECT_FALSE(session_->wait_idle(std::chrono::steady_clock::now() + 1ms));
+  std::stop_source stop;
+  auto waits = std::async(std::launch::async, [&] {
+    return session_->wait_idle(std::chrono::steady_clock::now() + 60s, stop.get_token());
+  });
+  stop.request_stop();
+  ASSERT_EQ(waits.wait_for(30s), std::future_status::ready);
+  EXPECT_FALSE(waits.get());
   second.send(stream, Return{.call_id = 2}, bytes_of("done"));
   EXPECT_EQ(next.wait().outcome.has_value(), true);
   EXPECT_TRUE(session_->wait_idle(std::chrono::steady_clock::now() + 10s));
