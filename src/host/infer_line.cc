@@ -1,16 +1,11 @@
 #include "host/infer_line.h"
 
-#include <span>
-#include <utility>
-
 #include <nlohmann/json.hpp>
 
 namespace aloft::host {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMaxMessage = 64 * 1024;
 
 json to_json(const InferSetup& setup) {
   return {{"kind", "setup"},
@@ -105,33 +100,17 @@ InferMessage message_from(const json& from) {
 
 }  // namespace
 
-std::string encode(const InferMessage& message) {
+std::string MessageText<InferMessage>::encode(const InferMessage& message) {
   return std::visit([](const auto& one) { return to_json(one); }, message)
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<InferMessage> decode_infer_message(std::string_view text) {
+Result<InferMessage> MessageText<InferMessage>::decode(std::string_view text) {
   try {
     return message_from(json::parse(text));
   } catch (const std::exception&) {
     return fail(Errc::protocol, "no message of the line between a daemon and aloft-infer");
   }
-}
-
-Result<void> InferLine::send(const InferMessage& message, int descriptor) {
-  const std::string text = encode(message);
-  return wire::send_packet(socket_.get(), std::as_bytes(std::span(text)), descriptor);
-}
-
-Result<InferLine::Received> InferLine::receive() {
-  std::vector<std::byte> buffer(kMaxMessage);
-  auto packet = wire::receive_packet(socket_.get(), buffer, wire::Wait::yes);
-  if (!packet) return std::unexpected(packet.error());
-  if (!*packet) return fail(Errc::unreachable, "the other end of the line is gone");
-  auto message =
-      decode_infer_message({reinterpret_cast<const char*>(buffer.data()), (*packet)->size});
-  if (!message) return std::unexpected(message.error());
-  return Received{*std::move(message), std::move((*packet)->descriptor)};
 }
 
 }  // namespace aloft::host

@@ -1,5 +1,4 @@
-// The line between a host's daemon and its inference process (aloft-infer): a socketpair of
-// packets, one message each, JSON.
+// The line between a host's daemon and its inference process (aloft-infer), in JSON.
 //
 //     daemon                                process
 //        InferSetup + journal ----------->   gets into its sandbox, makes its engines
@@ -24,8 +23,8 @@
 
 #include <sys/types.h>
 
+#include "host/message_line.h"
 #include "host/sandbox.h"
-#include "wire/packet_socket.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -73,27 +72,12 @@ struct InferStuck {
 using InferMessage = std::variant<InferSetup, InferClient, InferShare, InferEnd, InferReady,
                                   InferFailed, InferStuck>;
 
-[[nodiscard]] std::string encode(const InferMessage& message);
-// Errors: protocol.
-[[nodiscard]] Result<InferMessage> decode_infer_message(std::string_view text);
-
-// One end. Thread rule: send() any thread, receive() one.
-class InferLine {
- public:
-  explicit InferLine(wire::Descriptor socket) : socket_(std::move(socket)) {}
-
-  // Never waits. Errors: unreachable, overloaded.
-  [[nodiscard]] Result<void> send(const InferMessage& message, int descriptor = -1);
-  struct Received {
-    InferMessage message;
-    wire::Descriptor descriptor;
-  };
-  // Waits for the next one. Errors: unreachable, protocol.
-  [[nodiscard]] Result<Received> receive();
-  [[nodiscard]] int socket() const { return socket_.get(); }
-
- private:
-  wire::Descriptor socket_;
+template <>
+struct MessageText<InferMessage> {
+  [[nodiscard]] static std::string encode(const InferMessage& message);
+  [[nodiscard]] static Result<InferMessage> decode(std::string_view text);
 };
+
+using InferLine = MessageLine<InferMessage>;
 
 }  // namespace aloft::host

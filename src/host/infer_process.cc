@@ -1,6 +1,5 @@
 #include "host/infer_process.h"
 
-#include <algorithm>
 #include <array>
 #include <csignal>
 #include <utility>
@@ -19,11 +18,6 @@ using inference::service::CrashJournal;
 
 // Crashes with a model at hand: the first time it may have been another one's fault.
 constexpr int kMostCrashes = 2;
-
-int until(Clock::time_point time) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now());
-  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
-}
 
 // What a process does to itself, other than what others do to it.
 bool is_crash(int status) {
@@ -140,20 +134,14 @@ Result<InferReady> InferProcess::start_process() {
 }
 
 Result<InferReady> InferProcess::wait_until_ready(Running& running) const {
-  const auto limit = Clock::now() + options_.start_limit;
-  pollfd line{running.line.socket(), POLLIN, 0};
-  while (::poll(&line, 1, until(limit)) <= 0) {
-    if (Clock::now() >= limit) {
-      return fail(
-          Errc::deadline_exceeded,
-          "aloft-infer is not ready after " + std::to_string(options_.start_limit.count()) + " ms");
-    }
-  }
-  auto first = running.line.receive();
+  auto first = running.line.receive_within(options_.start_limit);
   if (first) {
     if (auto* const ready = std::get_if<InferReady>(&first->message)) return std::move(*ready);
     if (const auto* const failed = std::get_if<InferFailed>(&first->message))
       return fail(Errc::refused, "aloft-infer cannot start: " + failed->why);
+  } else if (first.error().code == Errc::deadline_exceeded) {
+    return fail(Errc::deadline_exceeded, "aloft-infer is not ready after " +
+                                             std::to_string(options_.start_limit.count()) + " ms");
   }
   return fail(Errc::internal, "aloft-infer ended before it was ready");
 }

@@ -1,11 +1,8 @@
 #include "host/tenant_link.h"
 
-#include <algorithm>
-#include <span>
 #include <utility>
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "base/digest.h"
 
@@ -172,43 +169,17 @@ TenantMessage message_from(const json& from) {
 
 }  // namespace
 
-std::string encode(const TenantMessage& message) {
+std::string MessageText<TenantMessage>::encode(const TenantMessage& message) {
   return std::visit([](const auto& one) { return to_json(one); }, message)
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<TenantMessage> decode_tenant_message(std::string_view text) {
+Result<TenantMessage> MessageText<TenantMessage>::decode(std::string_view text) {
   try {
     return message_from(json::parse(text));
   } catch (const std::exception&) {
     return fail(Errc::protocol, "no message of the line between a daemon and its handlers");
   }
-}
-
-Result<TenantLink::Pair> TenantLink::make() {
-  auto pair = wire::make_packet_sockets();
-  if (!pair) return std::unexpected(std::move(pair).error());
-  return Pair{pair->one.release(), pair->other.release()};
-}
-
-TenantLink::~TenantLink() { ::close(socket_); }
-
-Result<void> TenantLink::send(const TenantMessage& message, int descriptor) {
-  const std::string text = encode(message);
-  if (auto sent = wire::send_packet(socket_, std::as_bytes(std::span(text)), descriptor); !sent)
-    return fail(Errc::unreachable, sent.error().message);
-  return {};
-}
-
-Result<TenantMessage> TenantLink::receive() {
-  std::string text(kMaxTenantMessage, '\0');
-  auto packet =
-      wire::receive_packet(socket_, std::as_writable_bytes(std::span(text)), wire::Wait::yes);
-  if (!packet) return std::unexpected(packet.error());
-  if (!*packet) return fail(Errc::unreachable, "the other end of the line is gone");
-  descriptor_ = std::move((*packet)->descriptor);
-  text.resize((*packet)->size);
-  return decode_tenant_message(text);
 }
 
 }  // namespace aloft::host

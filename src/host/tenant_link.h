@@ -1,6 +1,6 @@
-// The line between a host's daemon and the Execution Handler of a tenant: a socketpair of packets,
-// one message each, JSON. The daemon tells, the handler obeys, and says little in return; what it
-// says is not believed, since its guests may have taken it over.
+// The line between a host's daemon and the Execution Handler of a tenant, in JSON. The daemon
+// tells, the handler obeys, and says little in return; what it says is not believed, since its
+// guests may have taken it over.
 //
 //     daemon                              handler
 //        Setup    ----------------------->   gets into its sandbox, makes its engines
@@ -24,11 +24,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -36,9 +34,9 @@
 
 #include "host/call_counts.h"
 #include "host/call_figures.h"
+#include "host/message_line.h"
 #include "host/sandbox.h"
 #include "identity/ticket.h"
-#include "wire/packet_socket.h"
 #include <aloft/result.h>
 
 namespace aloft::host {
@@ -106,38 +104,12 @@ using TenantMessage = std::variant<TenantSetup, TrustKeys, TellTime, Place, Forg
                                    Ready, Failed, HandOver, CountedCalls, WantInference, Inference,
                                    ShowCertificate, Figures, BelongTo>;
 
-inline constexpr std::size_t kMaxTenantMessage = 64 * 1024;
-
-[[nodiscard]] std::string encode(const TenantMessage& message);
-// Errors: protocol.
-[[nodiscard]] Result<TenantMessage> decode_tenant_message(std::string_view text);
-
-// One end; owns the descriptor. Thread rule: send() any thread, receive() one.
-class TenantLink {
- public:
-  explicit TenantLink(int socket) : socket_(socket) {}
-  TenantLink(const TenantLink&) = delete;
-  TenantLink& operator=(const TenantLink&) = delete;
-  ~TenantLink();
-
-  struct Pair {
-    int mine = -1, other = -1;
-  };
-  // Both are closed by exec. Errors: internal.
-  [[nodiscard]] static Result<Pair> make();
-
-  // Never waits. `descriptor` (-1: none) stays the caller's. Errors: unreachable (the other end is
-  // gone, or does not read).
-  [[nodiscard]] Result<void> send(const TenantMessage& message, int descriptor = -1);
-  // Waits for the next one. Errors: unreachable (the other end is gone), protocol.
-  [[nodiscard]] Result<TenantMessage> receive();
-  // What came with the last message.
-  [[nodiscard]] wire::Descriptor take_descriptor() { return std::move(descriptor_); }
-  [[nodiscard]] int socket() const { return socket_; }
-
- private:
-  int socket_;
-  wire::Descriptor descriptor_;  // receive()'s thread
+template <>
+struct MessageText<TenantMessage> {
+  [[nodiscard]] static std::string encode(const TenantMessage& message);
+  [[nodiscard]] static Result<TenantMessage> decode(std::string_view text);
 };
+
+using TenantLink = MessageLine<TenantMessage>;
 
 }  // namespace aloft::host

@@ -1,12 +1,10 @@
 #include "host/tenant_place.h"
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 #include <utility>
 
 #include <openssl/rand.h>
-#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -18,7 +16,6 @@ namespace aloft::host {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 // For one that nobody took and that is told to end.
 constexpr std::chrono::milliseconds kEndLimit{1000};
@@ -103,11 +100,11 @@ Result<void> TenantPlace::make_folders() {
 
 Result<std::unique_ptr<ReadyHandler>> TenantPlace::start_handler(
     const std::string& inference_process) {
-  auto pair = TenantLink::make();
+  auto pair = wire::make_packet_sockets();
   if (!pair) return std::unexpected(std::move(pair).error());
   const int listening = socket_.duplicate();
   const std::array<Child::Descriptor, 2> descriptors{
-      {{pair->other, kLinkDescriptor}, {listening, kSocketDescriptor}}};
+      {{pair->other.get(), kLinkDescriptor}, {listening, kSocketDescriptor}}};
   // It logs as much as this process does. The last argument has room for the longest name: the
   // handler writes its tenant's there.
   const auto level = spdlog::level::to_string_view(spdlog::get_level());
@@ -118,13 +115,11 @@ Result<std::unique_ptr<ReadyHandler>> TenantPlace::start_handler(
                              "--tenant",
                              std::string(kLongestTenant, '-')},
                             descriptors);
-  ::close(pair->other);
+  pair->other = {};  // that it has ended is seen at the line
   ::close(listening);
-  if (!child) {
-    ::close(pair->mine);
-    return std::unexpected(std::move(child).error());
-  }
-  auto handler = std::make_unique<ReadyHandler>(*std::move(child), pair->mine);
+  if (!child) return std::unexpected(std::move(child).error());
+  auto handler =
+      std::make_unique<ReadyHandler>(*std::move(child), TenantLink(std::move(pair->one)));
   // It waits for its setup, so that all that it does is counted.
   if (auto added = cgroup_.add(handler->child.pid()); !added) {
     // A control group that is there but closed to this process is as good as none.
@@ -139,25 +134,17 @@ Result<std::unique_ptr<ReadyHandler>> TenantPlace::start_handler(
 }
 
 Result<void> TenantPlace::wait_until_ready(ReadyHandler& handler) const {
-  const auto limit = Clock::now() + options_.start_limit;
-  pollfd line{handler.link.socket(), POLLIN, 0};
-  const auto left = [&] {
-    return std::max<std::int64_t>(
-        0, std::chrono::ceil<std::chrono::milliseconds>(limit - Clock::now()).count());
-  };
-  while (::poll(&line, 1, static_cast<int>(left())) <= 0) {
-    if (Clock::now() < limit) continue;
-    return fail(Errc::deadline_exceeded, "an Execution Handler is not ready after " +
-                                             std::to_string(options_.start_limit.count()) + " ms");
-  }
-  auto first = handler.link.receive();
+  auto first = handler.link.receive_within(options_.start_limit);
   if (first) {
-    if (auto* const ready = std::get_if<Ready>(&*first)) {
+    if (auto* const ready = std::get_if<Ready>(&first->message)) {
       handler.missing = std::move(ready->missing);
       return {};
     }
-    if (auto* const failed = std::get_if<Failed>(&*first))
+    if (auto* const failed = std::get_if<Failed>(&first->message))
       return fail(Errc::refused, "an Execution Handler cannot start: " + failed->why);
+  } else if (first.error().code == Errc::deadline_exceeded) {
+    return fail(Errc::deadline_exceeded, "an Execution Handler is not ready after " +
+                                             std::to_string(options_.start_limit.count()) + " ms");
   }
   return fail(Errc::internal, "an Execution Handler ended before it was ready");
 }

@@ -57,7 +57,7 @@ class PlaceNumbers {
 
 // A process of aloft-exec that is confined, and serves nobody yet.
 struct ReadyHandler {
-  ReadyHandler(Child process, int socket) : child(std::move(process)), link(socket) {}
+  ReadyHandler(Child process, TenantLink line) : child(std::move(process)), link(std::move(line)) {}
   Child child;  // waits for the handler itself, which is in the sandbox
   TenantLink link;
   pid_t pid = -1;                    // of the handler itself

@@ -13,16 +13,13 @@ using Clock = std::chrono::steady_clock;
 
 // From one line to the inference process to the next, of a handler that loses them.
 constexpr std::chrono::milliseconds kInferencePause{200};
+// A handler that reads nothing of its state for so long is of no use.
+constexpr std::chrono::milliseconds kStateLimit{5'000};
 
 int until(Clock::time_point time) {
   if (time == Clock::time_point::max()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now());
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
-}
-
-bool has_ended(const Child& child) {
-  pollfd ended{child.pidfd(), POLLIN, 0};
-  return ::poll(&ended, 1, 0) > 0;
 }
 
 }  // namespace
@@ -213,12 +210,7 @@ Result<void> TenantProcess::serve_with(std::unique_ptr<ReadyHandler> handler) {
   state.emplace_back(Serve{});
   for (const TenantMessage& message : state) {
     // It reads as fast as it can, and the line holds a few hundred of these.
-    auto sent = worker->link().send(message);
-    for (int tries = 0; !sent && tries < 1000 && !has_ended(worker->child()); ++tries) {
-      std::this_thread::sleep_for(std::chrono::milliseconds{1});
-      sent = worker->link().send(message);
-    }
-    if (!sent) return sent;
+    if (auto sent = worker->link().send_within(kStateLimit, message); !sent) return sent;
   }
   ++starts_;
   worker->serving = true;
@@ -304,30 +296,31 @@ void TenantProcess::step() {
 }
 
 void TenantProcess::hear_from(Worker& worker) {
-  const auto message = worker.link().receive();
-  if (!message) {
+  const auto received = worker.link().receive();
+  if (!received) {
     worker.line_ended = true;
     // Without a line it learns nothing any more; it ends by itself, or is made to.
     worker.kill_at = std::min(worker.kill_at, Clock::now() + options_.end_limit);
     return;
   }
-  if (const auto* const figures = std::get_if<Figures>(&*message)) {
+  const TenantMessage& message = received->message;
+  if (const auto* const figures = std::get_if<Figures>(&message)) {
     if (options_.figures) options_.figures(figures->module);
     return;
   }
-  if (std::holds_alternative<HandOver>(*message) && worker.serving) {
+  if (std::holds_alternative<HandOver>(message) && worker.serving) {
     spdlog::warn("tenant {}: its Execution Handler hands over", options_.tenant);
     worker.serving = false;
     worker.kill_at = Clock::now() + options_.end_limit;
     start_at_ = Clock::now();
   }
-  if (const auto* const counted = std::get_if<CountedCalls>(&*message)) {
+  if (const auto* const counted = std::get_if<CountedCalls>(&message)) {
     if (const auto wanted = counted_.find(counted->module); wanted != counted_.end())
       wanted->second.add(*counted);
   }
-  if (std::holds_alternative<WantInference>(*message) && options_.inference != nullptr)
+  if (std::holds_alternative<WantInference>(message) && options_.inference != nullptr)
     worker.inference_due = std::max(Clock::now(), worker.inference_given + kInferencePause);
-  if (const auto* const failed = std::get_if<Failed>(&*message))
+  if (const auto* const failed = std::get_if<Failed>(&message))
     spdlog::error("tenant {}: {}", options_.tenant, failed->why);
 }
 

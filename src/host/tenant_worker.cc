@@ -89,12 +89,16 @@ class TenantWorker {
 
   // Until it is told to end.
   void obey() {
-    while (auto message = link_.receive()) {
-      if (std::holds_alternative<End>(*message)) {
+    while (auto received = link_.receive()) {
+      if (std::holds_alternative<End>(received->message)) {
         handler_->close(kGoingAway, kEndLimit);
         return;
       }
-      std::visit([this](auto& one) { take(one); }, *message);
+      if (std::holds_alternative<Inference>(received->message)) {
+        take_inference(std::move(received->descriptor));
+      } else {
+        std::visit([this](auto& one) { take(one); }, received->message);
+      }
     }
   }
 
@@ -149,9 +153,8 @@ class TenantWorker {
     handler_->end_placements(place.session, 0, place.generation,
                              {Errc::refused, "the session is over, or placed elsewhere"});
   }
-  void take(const Inference&) {
-    if (auto socket = link_.take_descriptor(); socket && inference_)
-      inference_->connect(std::move(socket));
+  void take_inference(wire::Descriptor socket) {
+    if (socket && inference_) inference_->connect(std::move(socket));
   }
   void take(const Serve&) {
     if (auto serving = handler_->serve(kSocketDescriptor); !serving) {
@@ -176,13 +179,13 @@ class TenantWorker {
 }  // namespace
 
 int serve_tenant(std::span<char> title) {
-  TenantLink link(kLinkDescriptor);
+  TenantLink link{wire::Descriptor(kLinkDescriptor)};
   auto first = link.receive();
-  if (!first || !std::holds_alternative<TenantSetup>(*first)) {
+  if (!first || !std::holds_alternative<TenantSetup>(first->message)) {
     spdlog::error("only aloft-host starts a process for a tenant");
     return 2;
   }
-  TenantWorker worker(link, std::move(std::get<TenantSetup>(*first)), title);
+  TenantWorker worker(link, std::move(std::get<TenantSetup>(first->message)), title);
   if (auto started = worker.start(); !started) {
     (void)link.send(Failed{started.error().message});
     return 1;
