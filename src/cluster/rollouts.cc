@@ -197,25 +197,28 @@ void Rollouts::look(Clock::time_point now) {
   for (const Bad& bad : all) (void)take_back(bad.id, bad.to, bad.reason);
 }
 
-void Rollouts::describe(v1::Rollout& view) {
-  std::uint32_t before = 0;
-  std::uint32_t after = 0;
+void Rollouts::describe(std::span<v1::Rollout> views) {
+  std::map<std::pair<std::string_view, std::string_view>, v1::Rollout*> by_name;
+  for (v1::Rollout& view : views) by_name.try_emplace({view.tenant(), view.module()}, &view);
+  const auto count = [](v1::Rollout::Version& version, const std::string& digest) {
+    if (version.digest() == digest) version.set_sessions(version.sessions() + 1);
+  };
   tables_.sessions.for_each([&](const std::string&, const auto& session) {
-    if (session->tenant() != view.tenant()) return;
     for (const auto& ref : session->modules()) {
-      if (ref.name() != view.module()) continue;
-      before += ref.digest() == view.from().digest() ? 1U : 0U;
-      after += ref.digest() == view.to().digest() ? 1U : 0U;
+      const auto found = by_name.find({session->tenant(), ref.name()});
+      if (found == by_name.end()) continue;
+      count(*found->second->mutable_from(), ref.digest());
+      count(*found->second->mutable_to(), ref.digest());
     }
   });
-  view.mutable_from()->set_sessions(before);
-  view.mutable_to()->set_sessions(after);
   const std::scoped_lock lock(mutex_);
-  const auto judged = judged_.find(rollout_id(view.tenant(), view.module()));
-  if (judged == judged_.end()) return;
   const auto now = Clock::now();
-  cluster::describe(*view.mutable_from(), judged->second.before.look(view.limits(), now));
-  cluster::describe(*view.mutable_to(), judged->second.after.look(view.limits(), now));
+  for (v1::Rollout& view : views) {
+    const auto judged = judged_.find(rollout_id(view.tenant(), view.module()));
+    if (judged == judged_.end()) continue;
+    cluster::describe(*view.mutable_from(), judged->second.before.look(view.limits(), now));
+    cluster::describe(*view.mutable_to(), judged->second.after.look(view.limits(), now));
+  }
 }
 
 std::optional<v1::Rollout> Rollouts::view(const std::string& tenant, const std::string& module) {
@@ -223,7 +226,7 @@ std::optional<v1::Rollout> Rollouts::view(const std::string& tenant, const std::
   const auto record = tables_.rollouts.find(id);
   if (!record) return std::nullopt;
   v1::Rollout view = view_of(id, *record);
-  describe(view);
+  describe({&view, 1});
   return view;
 }
 
@@ -235,7 +238,7 @@ std::vector<v1::Rollout> Rollouts::views(const std::string& tenant, const std::s
     if (!module.empty() && name.module != module) return;
     views.push_back(view_of(id, *record));
   });
-  for (v1::Rollout& view : views) describe(view);
+  describe(views);
   return views;
 }
 

@@ -16,6 +16,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,8 @@ class Rollouts {
     std::string id, to, reason;
   };
   [[nodiscard]] std::vector<Bad> judge(std::chrono::steady_clock::time_point now);  // locked
-  void describe(v1::Rollout& view);
+  // Adds the sessions and calls of both versions. Sessions are gone through once for all of them.
+  void describe(std::span<v1::Rollout> views);
 
   Tables& tables_;
   Ledger& ledger_;
