@@ -133,12 +133,11 @@ TEST_F(PeerViolationTest, random_bytes_end_their_own_link_and_no_other) {
 }
 
 TEST_F(PeerViolationTest, a_peer_that_reads_nothing_makes_no_queue_without_end) {
-  peer = RawPeer(::socket(AF_INET, SOCK_STREAM, 0));
+  Descriptor socket = net::testing::make_socket();
   const int small = 4096;
-  ::setsockopt(peer.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-  const sockaddr_in address = RawPeer::loopback(server.address().port);
-  ASSERT_EQ(::connect(peer.socket(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
-            0);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  ASSERT_TRUE(net::testing::connect(socket, server.address().port));
+  peer = RawPeer(std::move(socket));
   server.prepare = [](Server::Session& s) {
     s.recorder.admit = [](StreamId, std::string_view) -> Result<void> {
       return fail(Errc::resource_exhausted, "no memory for it, and this is a text of some length");

@@ -10,13 +10,12 @@
 #include <utility>
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/digest.h"
 #include "function/fields.h"
 #include "function/testing/scripted_edge.h"
+#include "net/testing/loopback.h"
 #include <aloft/detail/elastic_call.h>
 
 namespace aloft::function {
@@ -430,40 +429,25 @@ TEST_F(RemoteSessionTest, a_peer_that_is_no_execution_handler_is_not_used) {
 // A peer that reads a connection's first bytes and answers with some of its own.
 class AnsweringServer {
  public:
-  explicit AnsweringServer(Bytes answer)
-      : socket_(::socket(AF_INET, SOCK_STREAM, 0)), answer_(std::move(answer)) {
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address_);
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address_), size), 0);
-    EXPECT_EQ(::listen(socket_, 8), 0);
-    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address_), &size), 0);
+  explicit AnsweringServer(Bytes answer) : answer_(std::move(answer)) {
+    EXPECT_NE(listening_.port(), 0);
     thread_ = std::jthread([this] {
-      for (;;) {
-        const int connection = ::accept(socket_, nullptr, nullptr);
-        if (connection < 0) return;
+      while (const Descriptor connection = listening_.accept()) {
         char first = 0;
-        if (::recv(connection, &first, 1, 0) == 1) {
-          (void)::send(connection, answer_.data(), answer_.size(), MSG_NOSIGNAL);
-          (void)::shutdown(connection, SHUT_WR);
-          while (::recv(connection, &first, 1, 0) > 0) {
-          }
+        if (::recv(connection.get(), &first, 1, 0) != 1) continue;
+        (void)::send(connection.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
+        (void)::shutdown(connection.get(), SHUT_WR);
+        while (::recv(connection.get(), &first, 1, 0) > 0) {
         }
-        (void)::close(connection);
       }
     });
   }
-  ~AnsweringServer() {
-    (void)::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    (void)::close(socket_);
-  }
-  [[nodiscard]] net::Address address() const { return {"127.0.0.1", ntohs(address_.sin_port)}; }
+  ~AnsweringServer() { listening_.stop(); }
+  [[nodiscard]] net::Address address() const { return {"127.0.0.1", listening_.port()}; }
 
  private:
-  const int socket_;
+  const net::testing::Listening listening_;
   const Bytes answer_;
-  sockaddr_in address_{};
   std::jthread thread_;
 };
 

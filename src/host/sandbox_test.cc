@@ -10,10 +10,8 @@
 #include <functional>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -25,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/testing/loopback.h"
 #include "support/temp_dir.h"
 
 namespace aloft::host {
@@ -147,34 +146,22 @@ TEST_F(SandboxTest, a_process_is_nobody_and_cannot_become_somebody) {
 }
 
 TEST_F(SandboxTest, a_process_sees_no_other_and_has_no_network_but_the_sockets_that_it_was_given) {
-  const int listening = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(listening, reinterpret_cast<const sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listening, 4), 0);
-  ASSERT_EQ(::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  const int device = ::socket(AF_INET, SOCK_STREAM, 0);
-  ASSERT_EQ(::connect(device, reinterpret_cast<const sockaddr*>(&address), size), 0);
+  const net::testing::Listening listening;
+  const Descriptor device = net::testing::connect_to(listening.port());
+  ASSERT_TRUE(device);
   const pid_t outside = ::getpid();
   auto with_socket = options();
-  with_socket.keep = {listening};
+  with_socket.keep = {listening.socket()};
   const auto inside = [&] {
     if (::getpid() != 1) return 1;
     if (::kill(outside, 0) == 0) return 2;
-    const int peer = ::accept(listening, nullptr, nullptr);
+    const int peer = ::accept(listening.socket(), nullptr, nullptr);
     if (peer < 0) return 3;
     // One that was not kept is closed.
-    if (::fcntl(device, F_GETFD) >= 0 && device != peer) return 4;
-    const int out = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (out >= 0 && ::connect(out, reinterpret_cast<const sockaddr*>(&address), size) == 0)
-      return 5;
-    return 0;
+    if (::fcntl(device.get(), F_GETFD) >= 0 && device.get() != peer) return 4;
+    return net::testing::connect_to(listening.port()) ? 5 : 0;
   };
   EXPECT_EQ(run(inside, Calls::all, with_socket), 0);
-  ::close(device);
-  ::close(listening);
 }
 
 TEST_F(SandboxTest, a_process_cannot_make_sockets_or_processes_but_can_make_threads) {

@@ -7,15 +7,14 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "aloft/v1/offload_manager.grpc.pb.h"
 #include "base/descriptor.h"
+#include "net/testing/loopback.h"
 
 namespace aloft::rpc {
 namespace {
@@ -58,16 +57,7 @@ class DoorTest : public ::testing::Test {
     const auto status = v1::OffloadManager::NewStub(channel)->Ping(&context, {}, &response);
     return status.ok() ? response.cluster() : "";
   }
-  Descriptor connect() const {
-    Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in place{};
-    place.sin_family = AF_INET;
-    place.sin_port = htons(door_->port());
-    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place) != 0)
-      return {};
-    return socket;
-  }
+  Descriptor connect() const { return net::testing::connect_to(door_->port()); }
 
   Pings service_;
   std::unique_ptr<Door> door_;

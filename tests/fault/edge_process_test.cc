@@ -7,15 +7,14 @@
 #include <iostream>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "net/testing/loopback.h"
 #include "support/edge_fixture.h"
 #include "support/process_tree.h"
 #include "support/relay.h"
@@ -118,25 +117,19 @@ TEST_F(EdgeProcess, a_peer_that_is_no_ue_is_refused_with_a_reason) {
 // What the edge answers to these bytes before it closes the connection; none when it does not close
 // it in time.
 std::optional<std::string> answer_to(std::uint16_t port, std::span<const std::byte> bytes) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const Descriptor socket = net::testing::connect_to(port);
   const timeval limit{.tv_sec = 3, .tv_usec = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  std::optional<std::string> answer;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size())) {
-    std::string heard;
-    std::array<char, 512> chunk{};
-    ssize_t got = 0;
-    while ((got = ::recv(fd, chunk.data(), chunk.size(), 0)) > 0)
-      heard.append(chunk.data(), static_cast<std::size_t>(got));
-    if (got == 0 || errno == ECONNRESET) answer = heard;
-  }
-  ::close(fd);
-  return answer;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(bytes.size()))
+    return std::nullopt;
+  std::string heard;
+  std::array<char, 512> chunk{};
+  ssize_t got = 0;
+  while ((got = ::recv(socket.get(), chunk.data(), chunk.size(), 0)) > 0)
+    heard.append(chunk.data(), static_cast<std::size_t>(got));
+  if (got == 0 || errno == ECONNRESET) return heard;
+  return std::nullopt;
 }
 
 TEST_F(EdgeProcess, a_peer_of_another_protocol_is_sent_away) {

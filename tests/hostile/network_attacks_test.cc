@@ -9,14 +9,15 @@
 #include <vector>
 
 #include <gmock/gmock.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/descriptor.h"
 #include "host/testing/hellos.h"
+#include "net/address.h"
+#include "net/testing/loopback.h"
 #include "support/eventually.h"
 #include "world.h"
 
@@ -29,25 +30,13 @@ using ::testing::HasSubstr;
 // A connection to a port of this machine.
 class Socket {
  public:
-  explicit Socket(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  explicit Socket(std::uint16_t port) : socket_(net::testing::connect_to(port)) {
     const int on = 1;
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  Socket(Socket&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)), connected_(other.connected_) {}
-  Socket& operator=(Socket&&) = delete;
-  ~Socket() {
-    if (socket_ >= 0) ::close(socket_);
-  }
-  [[nodiscard]] bool connected() const { return connected_; }
-  [[nodiscard]] int get() const { return socket_; }
+  [[nodiscard]] bool connected() const { return static_cast<bool>(socket_); }
   bool send(std::span<const std::byte> bytes) const {
-    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+    return ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(bytes.size());
   }
   // Whether the other end has closed it, or does within this time.
@@ -57,19 +46,18 @@ class Socket {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           end - std::chrono::steady_clock::now());
       if (left <= 0ms) return false;
-      pollfd waiting{socket_, POLLIN, 0};
+      pollfd waiting{socket_.get(), POLLIN, 0};
       if (::poll(&waiting, 1, static_cast<int>(left.count())) <= 0) continue;
-      if (::recv(socket_, junk.data(), junk.size(), 0) <= 0) return true;
+      if (::recv(socket_.get(), junk.data(), junk.size(), 0) <= 0) return true;
     }
   }
 
  private:
-  int socket_;
-  bool connected_ = false;
+  Descriptor socket_;
 };
 
 std::uint16_t port_of(const std::string& address) {
-  return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+  return net::Address::parse(address).value().port;
 }
 
 // As many as this process may have, at most `wanted`.

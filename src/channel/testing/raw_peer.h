@@ -11,12 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/descriptor.h"
+#include "net/testing/loopback.h"
 #include "wire/error_text.h"
 #include "wire/frame.h"
 #include "wire/greeting.h"
@@ -26,23 +25,9 @@ namespace aloft::channel::testing {
 class RawPeer {
  public:
   RawPeer() = default;
-  explicit RawPeer(int socket) : socket_(socket) {}
-  RawPeer(RawPeer&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
-  RawPeer& operator=(RawPeer&& other) noexcept {
-    std::swap(socket_, other.socket_);
-    return *this;
-  }
-  ~RawPeer() {
-    if (socket_ >= 0) ::close(socket_);
-  }
+  explicit RawPeer(Descriptor socket) : socket_(std::move(socket)) {}
 
-  static RawPeer connect(std::uint16_t port) {
-    RawPeer peer(::socket(AF_INET, SOCK_STREAM, 0));
-    const sockaddr_in address = loopback(port);
-    if (::connect(peer.socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-      return {};
-    return peer;
-  }
+  static RawPeer connect(std::uint16_t port) { return RawPeer(net::testing::connect_to(port)); }
 
   // Connected, and the handshake done with `credit` as this end's rule.
   static RawPeer connect_and_greet(std::uint16_t port,
@@ -55,7 +40,7 @@ class RawPeer {
 
   void write(std::span<const std::byte> bytes) const {
     while (!bytes.empty()) {
-      const ssize_t size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t size = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (size <= 0) return;
       bytes = bytes.subspan(static_cast<std::size_t>(size));
     }
@@ -74,9 +59,9 @@ class RawPeer {
     std::vector<std::byte> bytes(size);
     std::size_t got = 0;
     while (got < size) {
-      pollfd waiting{socket_, POLLIN, 0};
+      pollfd waiting{socket_.get(), POLLIN, 0};
       if (::poll(&waiting, 1, 5000) <= 0) break;
-      const ssize_t count = ::recv(socket_, bytes.data() + got, size - got, 0);
+      const ssize_t count = ::recv(socket_.get(), bytes.data() + got, size - got, 0);
       if (count <= 0) break;
       got += static_cast<std::size_t>(count);
     }
@@ -124,66 +109,43 @@ class RawPeer {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     std::vector<std::byte> rest(65536);
     while (std::chrono::steady_clock::now() < limit) {
-      pollfd waiting{socket_, POLLIN, 0};
-      if (::poll(&waiting, 1, 1000) > 0 && ::recv(socket_, rest.data(), rest.size(), 0) <= 0)
+      pollfd waiting{socket_.get(), POLLIN, 0};
+      if (::poll(&waiting, 1, 1000) > 0 && ::recv(socket_.get(), rest.data(), rest.size(), 0) <= 0)
         return true;
     }
     return false;
   }
 
-  void shut() const { ::shutdown(socket_, SHUT_WR); }
+  void shut() const { ::shutdown(socket_.get(), SHUT_WR); }
   void close_with_rst() {
     const linger hard{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-    ::close(std::exchange(socket_, -1));
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close();
   }
-  void close() { ::close(std::exchange(socket_, -1)); }
-  [[nodiscard]] int socket() const { return socket_; }
-
-  static sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-  }
+  void close() { socket_ = {}; }
+  [[nodiscard]] int socket() const { return socket_.get(); }
 
  private:
-  int socket_ = -1;
+  Descriptor socket_;
 };
 
 // Listens for the code under test to connect.
 class RawListener {
  public:
-  RawListener() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address = RawPeer::loopback(0);
-    ::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address);
-    ::listen(socket_, 16);
-    socklen_t size = sizeof address;
-    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-  }
-  ~RawListener() {
-    if (socket_ >= 0) ::close(socket_);
-  }
-  RawListener(const RawListener&) = delete;
-  RawListener& operator=(const RawListener&) = delete;
-
-  [[nodiscard]] std::uint16_t port() const { return port_; }
-  [[nodiscard]] RawPeer accept() const { return RawPeer(::accept(socket_, nullptr, nullptr)); }
+  [[nodiscard]] std::uint16_t port() const { return listening_.port(); }
+  [[nodiscard]] RawPeer accept() const { return RawPeer(listening_.accept()); }
   [[nodiscard]] RawPeer accept_and_greet() const {
     RawPeer peer = accept();
     (void)peer.read_greeting();
     peer.write(wire::pack_welcome(1, wire::CreditRule::not_required, {}));
     return peer;
   }
-  [[nodiscard]] int socket() const { return socket_; }
+  [[nodiscard]] int socket() const { return listening_.socket(); }
   // The descriptor, which is the caller's then.
-  [[nodiscard]] int release() { return std::exchange(socket_, -1); }
+  [[nodiscard]] int release() { return listening_.release(); }
 
  private:
-  int socket_;
-  std::uint16_t port_ = 0;
+  net::testing::Listening listening_;
 };
 
 }  // namespace aloft::channel::testing
