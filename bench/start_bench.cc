@@ -32,6 +32,7 @@
 #include "modules/touch.h"
 #include "start_memory.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 #include "touch.aloft.h"
@@ -71,16 +72,11 @@ class OneMachine {
               "allow_unsigned = true\n";
     }
     testing::write_file(keys() / "tenants.toml", std::as_bytes(std::span(file)));
-    auto up =
-        testing::Process::start({(testing::binary_dir() / "bin/aloft").string(), "up", "--dir",
-                                 folder_.path().string(), "--listen", "127.0.0.1:0", "--module",
-                                 (testing::binary_dir() / "modules/touch.wasm").string()});
+    auto up = testing::aloft_up(folder_.path(),
+                                {(testing::binary_dir() / "modules/touch.wasm").string()});
     if (!up) return std::unexpected(up.error());
-    up_.emplace(*std::move(up));
-    const auto line = up_->wait_for_line("is up, its manager at ", kPatience);
-    if (!line) return fail(Errc::internal, "aloft up does not start\n" + up_->transcript());
-    const auto begin = line->find("manager at ") + 11;
-    manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
+    up_.emplace(std::move(up->process));
+    manager_ = up->manager;
     auto authority = identity::Authority::load(keys());
     if (!authority) return std::unexpected(authority.error());
     authority_.emplace(*std::move(authority));

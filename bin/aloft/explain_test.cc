@@ -14,8 +14,8 @@
 
 #include "device/testing/demo_module.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
-#include "test_paths.h"
 #include <aloft/runtime.h>
 
 namespace aloft {
@@ -24,25 +24,17 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::Process;
+using testing::Ran;
+using testing::run_aloft;
 using namespace std::chrono_literals;
 
 class ExplainTest : public ::testing::Test {
  protected:
   ExplainTest() { ::setenv("XDG_RUNTIME_DIR", folder_.path().c_str(), 1); }
 
-  struct Ran {
-    int status = -1;
-    std::string out, err;
-  };
   static Process start(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), testing::binary_dir() / "bin/aloft");
+    arguments.insert(arguments.begin(), testing::program("aloft"));
     return Process::start(arguments).value();
-  }
-  static Ran aloft(std::vector<std::string> arguments) {
-    Process process = start(std::move(arguments));
-    const auto status = process.wait(50s);
-    EXPECT_TRUE(status) << process.transcript();
-    return {status.value_or(-1), process.standard_output(), process.standard_error()};
   }
   static std::unique_ptr<Runtime> runtime(std::shared_ptr<Policy> policy) {
     RuntimeOptions options;
@@ -62,18 +54,18 @@ TEST_F(ExplainTest, a_program_that_explains_itself_is_asked_by_its_number_or_bec
   for (int i = 0; i < 60; ++i) (void)demo::add(1, 2);
   for (const auto& words : {std::vector<std::string>{"explain"},
                             std::vector<std::string>{"explain", std::to_string(::getpid())}}) {
-    const Ran asked = aloft(words);
-    EXPECT_EQ(asked.status, 0) << asked.err;
+    const Ran asked = run_aloft(words);
+    EXPECT_EQ(asked.status, 0) << asked.error;
     EXPECT_THAT(
-        asked.out,
+        asked.output,
         AllOf(HasSubstr("policy every:50"), HasSubstr("process " + std::to_string(::getpid())),
               HasSubstr("#49 demo::add here (every 50: calls 0..49 here)"),
               HasSubstr("#59 demo::add here (every 50: calls 50..99 at the edge, but no "
                         "edge is ready)")));
   }
-  const Ran json = aloft({"--json", "explain", "--last", "3"});
-  const auto document = nlohmann::json::parse(json.out, nullptr, false);
-  ASSERT_TRUE(document.is_object()) << json.out << json.err;
+  const Ran json = run_aloft({"--json", "explain", "--last", "3"});
+  const auto document = nlohmann::json::parse(json.output, nullptr, false);
+  ASSERT_TRUE(document.is_object()) << json.output << json.error;
   EXPECT_EQ(document["pid"], ::getpid());
   EXPECT_EQ(document["decisions"].back()["number"], 59);
 }
@@ -81,10 +73,11 @@ TEST_F(ExplainTest, a_program_that_explains_itself_is_asked_by_its_number_or_bec
 TEST_F(ExplainTest, a_policy_that_predicts_shows_what_it_predicts) {
   const auto explaining = runtime(min_latency_policy());
   for (int i = 0; i < 3; ++i) (void)demo::add(1, 2);
-  const Ran asked = aloft({"explain"});
-  EXPECT_THAT(asked.out, AllOf(HasSubstr("policy min_latency"), HasSubstr("demo::add, 3 calls"),
-                               HasSubstr("here   predicted"), HasSubstr("there  nothing is known"),
-                               HasSubstr("min_latency: here, since no edge is ready")));
+  const Ran asked = run_aloft({"explain"});
+  EXPECT_THAT(asked.output,
+              AllOf(HasSubstr("policy min_latency"), HasSubstr("demo::add, 3 calls"),
+                    HasSubstr("here   predicted"), HasSubstr("there  nothing is known"),
+                    HasSubstr("min_latency: here, since no edge is ready")));
 }
 
 TEST_F(ExplainTest, new_decisions_are_followed_to_the_programs_end) {
@@ -101,10 +94,10 @@ TEST_F(ExplainTest, new_decisions_are_followed_to_the_programs_end) {
 }
 
 TEST_F(ExplainTest, without_a_program_it_says_what_would_make_one) {
-  const Ran none = aloft({"explain"});
+  const Ran none = run_aloft({"explain"});
   EXPECT_EQ(none.status, 3);
-  EXPECT_THAT(none.err, AllOf(HasSubstr("error: "), HasSubstr("RuntimeOptions::explain")));
-  EXPECT_EQ(aloft({"explain", "999999999"}).status, 5);
+  EXPECT_THAT(none.error, AllOf(HasSubstr("error: "), HasSubstr("RuntimeOptions::explain")));
+  EXPECT_EQ(run_aloft({"explain", "999999999"}).status, 5);
 }
 
 TEST_F(ExplainTest, a_folder_that_others_may_enter_is_not_used) {
@@ -117,7 +110,7 @@ TEST_F(ExplainTest, a_folder_that_others_may_enter_is_not_used) {
   const auto made = Runtime::create(std::move(options));
   ASSERT_TRUE(made.has_value()) << "it is no reason not to run";
   EXPECT_THAT(said, AllOf(HasSubstr("aloft explain"), HasSubstr("0700")));
-  EXPECT_EQ(aloft({"explain"}).status, 3);
+  EXPECT_EQ(run_aloft({"explain"}).status, 3);
 }
 
 }  // namespace

@@ -11,15 +11,15 @@
 #include "runtime/wasm_file.h"
 #include "support/docker_registry.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
-#include "test_paths.h"
 
 namespace aloft {
 namespace {
 
 using Json = nlohmann::json;
 using ::testing::HasSubstr;
-using testing::Process;
+using testing::Ran;
 using namespace std::chrono_literals;
 
 // A module without any function: the seal is what matters here.
@@ -37,25 +37,14 @@ std::vector<std::byte> sealed(const std::string& name) {
   return file;
 }
 
-struct Ran {
-  int status = -1;
-  std::string out, err;
-  [[nodiscard]] Json json() const { return Json::parse(out, nullptr, false); }
-};
+Json json_of(const Ran& ran) { return Json::parse(ran.output, nullptr, false); }
 
 class ModuleCommandTest : public ::testing::Test {
  protected:
   Ran aloft(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), testing::binary_dir() / "bin/aloft");
-    auto process = Process::start(arguments, {.environment = {{"ALOFT_REPOSITORY", repository_}},
-                                              .working_directory = folder_.path()});
-    if (!process) {
-      ADD_FAILURE() << process.error().message;
-      return {};
-    }
-    const auto status = process->wait(50s);
-    EXPECT_TRUE(status) << process->transcript();
-    return {status.value_or(-1), process->standard_output(), process->standard_error()};
+    return testing::run_aloft(
+        std::move(arguments),
+        {.environment = {{"ALOFT_REPOSITORY", repository_}}, .working_directory = folder_.path()});
   }
   void SetUp() override {
     testing::write_file(folder_ / "file.wasm", module_);
@@ -73,38 +62,38 @@ class ModuleCommandTest : public ::testing::Test {
 
 void ModuleCommandTest::push_sign_list_inspect_pull() {
   const Ran pushed = aloft({"module", "push", "file.wasm", "--tag", "v1", "--tag", "latest"});
-  ASSERT_EQ(pushed.status, 0) << pushed.err;
-  EXPECT_EQ(pushed.out, "hello@" + digest_ + "\n");
+  ASSERT_EQ(pushed.status, 0) << pushed.error;
+  EXPECT_EQ(pushed.output, "hello@" + digest_ + "\n");
 
   Ran refused = aloft({"module", "pull", "v1", "--key", "ann.pub"});
   EXPECT_EQ(refused.status, 4);
-  EXPECT_THAT(refused.err, HasSubstr("error: "));
-  EXPECT_THAT(refused.err, HasSubstr("is not signed"));
+  EXPECT_THAT(refused.error, HasSubstr("error: "));
+  EXPECT_THAT(refused.error, HasSubstr("is not signed"));
 
   ASSERT_EQ(aloft({"module", "sign", digest_, "--key", "ann.key"}).status, 0);
   ASSERT_EQ(aloft({"module", "sign", "hello@" + digest_, "--key", "bob.key"}).status, 0);
 
-  const Json list = aloft({"--json", "module", "list"}).json();
+  const Json list = json_of(aloft({"--json", "module", "list"}));
   ASSERT_EQ(list.size(), 1U) << list;
   EXPECT_EQ(list[0]["name"], "hello");
   EXPECT_EQ(list[0]["digest"], digest_);
   EXPECT_EQ(list[0]["tags"], Json::array({"latest", "v1"}));
   EXPECT_EQ(list[0]["has_signatures"], true);
-  EXPECT_THAT(aloft({"module", "list"}).out, HasSubstr(digest_));
+  EXPECT_THAT(aloft({"module", "list"}).output, HasSubstr(digest_));
 
   const Json inspected =
-      aloft({"--json", "module", "inspect", "latest", "--key", "bob.pub"}).json();
+      json_of(aloft({"--json", "module", "inspect", "latest", "--key", "bob.pub"}));
   EXPECT_EQ(inspected["digest"], digest_);
   EXPECT_EQ(inspected["signed_by"].get<std::string>().size(), 16U);
   const std::string manifest = inspected["manifest"];
-  EXPECT_THAT(aloft({"module", "inspect", manifest}).out, HasSubstr(digest_));
+  EXPECT_THAT(aloft({"module", "inspect", manifest}).output, HasSubstr(digest_));
 
   const Ran pulled = aloft({"module", "pull", digest_, "-o", "copy.wasm", "--key", "bob.pub"});
-  ASSERT_EQ(pulled.status, 0) << pulled.err;
+  ASSERT_EQ(pulled.status, 0) << pulled.error;
   EXPECT_EQ(testing::read_file(folder_ / "copy.wasm"), module_);
   const Ran unchecked = aloft({"module", "pull", "v1"});
-  ASSERT_EQ(unchecked.status, 0) << unchecked.err;
-  EXPECT_THAT(unchecked.err, HasSubstr("warning: "));
+  ASSERT_EQ(unchecked.status, 0) << unchecked.error;
+  EXPECT_THAT(unchecked.error, HasSubstr("warning: "));
   EXPECT_EQ(testing::read_file(folder_ / "hello.wasm"), module_);
 
   EXPECT_EQ(aloft({"module", "pull", "nothing"}).status, 3);
@@ -130,7 +119,7 @@ TEST_F(ModuleCommandTest, what_a_host_would_refuse_is_not_pushed) {
   testing::write_file(folder_ / "plain.wasm", std::span(module_).first(8));
   Ran pushed = aloft({"module", "push", "plain.wasm"});
   EXPECT_EQ(pushed.status, 4);
-  EXPECT_THAT(pushed.err, HasSubstr("has no manifest"));
+  EXPECT_THAT(pushed.error, HasSubstr("has no manifest"));
   EXPECT_EQ(aloft({"module", "push", "damaged.wasm"}).status, 1);
   EXPECT_EQ(aloft({"module", "push", "nothing.wasm"}).status, 3);
   EXPECT_EQ(aloft({"module", "push"}).status, 2);
@@ -140,8 +129,8 @@ TEST_F(ModuleCommandTest, a_model_is_pushed_and_pulled) {
   testing::write_file(folder_ / "net.onnx", std::as_bytes(std::span("an ONNX file")));
   const Ran pushed =
       aloft({"--json", "module", "push", "--model", "net.onnx", "--sign", "ann.key"});
-  ASSERT_EQ(pushed.status, 0) << pushed.err;
-  EXPECT_EQ(pushed.json()[0]["kind"], "model");
+  ASSERT_EQ(pushed.status, 0) << pushed.error;
+  EXPECT_EQ(json_of(pushed)[0]["kind"], "model");
   ASSERT_EQ(aloft({"module", "pull", "net", "-o", "copy.onnx", "--key", "ann.pub"}).status, 0);
   EXPECT_EQ(testing::read_file(folder_ / "copy.onnx"), testing::read_file(folder_ / "net.onnx"));
 }

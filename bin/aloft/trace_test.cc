@@ -21,8 +21,8 @@
 #include "device/explain/timeline.h"
 #include "device/testing/demo_module.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
-#include "test_paths.h"
 #include "trace_spans.h"
 #include <aloft/runtime.h>
 
@@ -32,6 +32,8 @@ namespace {
 using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::Ran;
+using testing::run_aloft;
 using namespace std::chrono_literals;
 using Moment = std::chrono::steady_clock::time_point;
 
@@ -257,17 +259,6 @@ class TraceTest : public ::testing::Test {
  protected:
   TraceTest() { ::setenv("XDG_RUNTIME_DIR", folder_.path().c_str(), 1); }
 
-  struct Ran {
-    int status = -1;
-    std::string out, err;
-  };
-  static Ran aloft(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), testing::binary_dir() / "bin/aloft");
-    auto process = testing::Process::start(arguments).value();
-    const auto status = process.wait(50s);
-    EXPECT_TRUE(status) << process.transcript();
-    return {status.value_or(-1), process.standard_output(), process.standard_error()};
-  }
   std::string file(const char* name) const { return (folder_ / name).string(); }
 
   const testing::TempDir folder_;
@@ -281,9 +272,9 @@ TEST_F(TraceTest, writes_the_calls_of_a_program_that_runs) {
   bind(*made);
   for (int i = 0; i < 3000; ++i) (void)demo::add(1, 2);
   (void)demo::shout("the last");
-  const Ran ran = aloft({"trace", "--out", file("t.json"), "--otlp", file("o.json")});
-  EXPECT_EQ(ran.status, 0) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("the last 2048 calls"), HasSubstr("ui.perfetto.dev")));
+  const Ran ran = run_aloft({"trace", "--out", file("t.json"), "--otlp", file("o.json")});
+  EXPECT_EQ(ran.status, 0) << ran.error;
+  EXPECT_THAT(ran.output, AllOf(HasSubstr("the last 2048 calls"), HasSubstr("ui.perfetto.dev")));
   const auto events = json::parse(std::ifstream(file("t.json"))).at("traceEvents");
   std::vector<json> slices;
   for (const json& event : events) {
@@ -296,18 +287,18 @@ TEST_F(TraceTest, writes_the_calls_of_a_program_that_runs) {
 }
 
 TEST_F(TraceTest, without_a_program_or_a_file_it_says_what_to_do) {
-  const Ran none = aloft({"trace", "--out", file("t.json")});
+  const Ran none = run_aloft({"trace", "--out", file("t.json")});
   EXPECT_EQ(none.status, 3);
-  EXPECT_THAT(none.err, AllOf(HasSubstr("error: "), HasSubstr("RuntimeOptions::explain")));
+  EXPECT_THAT(none.error, AllOf(HasSubstr("error: "), HasSubstr("RuntimeOptions::explain")));
   RuntimeOptions options;
   options.explain = true;
   const auto made = Runtime::create(std::move(options)).value();
-  const Ran nowhere = aloft({"trace", std::to_string(::getpid())});
+  const Ran nowhere = run_aloft({"trace", std::to_string(::getpid())});
   EXPECT_NE(nowhere.status, 0);
-  EXPECT_THAT(nowhere.err, AllOf(HasSubstr("error: "), HasSubstr("--out")));
-  const Ran unwritable = aloft({"trace", "--out", file("none/t.json")});
+  EXPECT_THAT(nowhere.error, AllOf(HasSubstr("error: "), HasSubstr("--out")));
+  const Ran unwritable = run_aloft({"trace", "--out", file("none/t.json")});
   EXPECT_NE(unwritable.status, 0);
-  EXPECT_THAT(unwritable.err, AllOf(HasSubstr("error: "), HasSubstr("none/t.json")));
+  EXPECT_THAT(unwritable.error, AllOf(HasSubstr("error: "), HasSubstr("none/t.json")));
 }
 
 }  // namespace

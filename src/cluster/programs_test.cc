@@ -1,4 +1,6 @@
 // aloft-manager and the commands of `aloft` that ask it, as programs.
+#include "support/programs.h"
+
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -12,7 +14,6 @@
 #include "support/http_get.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
-#include "test_paths.h"
 
 namespace aloft {
 namespace {
@@ -20,40 +21,29 @@ namespace {
 using namespace std::chrono_literals;
 using aloft::testing::http_get;
 using aloft::testing::HttpAnswer;
+using aloft::testing::last_word;
 using aloft::testing::Process;
+using aloft::testing::program;
+using aloft::testing::Ran;
+using aloft::testing::run_aloft;
 using ::testing::HasSubstr;
 
 constexpr auto kPatience = 30s;
 
-std::string program(const char* name) {
-  return (aloft::testing::binary_dir() / "bin" / name).string();
-}
-
 class Programs : public ::testing::Test {
  protected:
   Programs() {
-    const auto made = run({"cluster", "init", cluster_});
+    const auto made = run_aloft({"cluster", "init", cluster_});
     EXPECT_EQ(made.status, 0) << made.error;
   }
 
-  struct Ran {
-    int status = -1;
-    std::string output{}, error{};
-  };
-  Ran run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), program("aloft"));
-    auto process = Process::start(arguments);
-    if (!process) return {.error = process.error().message};
-    const auto status = process->wait(kPatience);
-    return {status.value_or(-1), process->standard_output(), process->standard_error()};
-  }
   // One that asks the manager.
   Ran ask(std::vector<std::string> arguments) {
     for (const std::string& more :
          {std::string("--manager"), "localhost:" + port_, std::string("--credentials"), cluster_}) {
       arguments.push_back(more);
     }
-    return run(std::move(arguments));
+    return run_aloft(std::move(arguments));
   }
   std::vector<std::string> manager_command() {
     return {program("aloft-manager"),
@@ -66,7 +56,6 @@ class Programs : public ::testing::Test {
             "--store-data",
             (folder_ / "store.db").string()};
   }
-  static std::string last_word(const std::string& line) { return line.substr(line.rfind(' ') + 1); }
 
   const aloft::testing::TempDir folder_;
   const std::string cluster_ = (folder_ / "cluster").string();
@@ -144,7 +133,7 @@ TEST_F(Programs, what_is_wrong_is_said_with_what_to_do) {
   command[2] = "203.0.113.1:1";
   expect_error(command, 1, "cannot listen on 203.0.113.1:1");
 
-  EXPECT_EQ(run({"hosts"}).status, 2);
+  EXPECT_EQ(run_aloft({"hosts"}).status, 2);
   port_ = "1";
   EXPECT_EQ(ask({"hosts"}).status, 5);
 }

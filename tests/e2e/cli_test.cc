@@ -6,41 +6,26 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
-#include "test_paths.h"
 
 namespace aloft {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using testing::Process;
+using testing::Ran;
+using testing::run;
+using testing::run_aloft;
 using testing::TempDir;
-
-struct Said {
-  int status = -1;
-  std::string output, error;
-};
-
-Said run(std::vector<std::string> command) {
-  auto process = Process::start(std::move(command));
-  if (!process) return {-1, "", process.error().message};
-  const auto status = process->wait(60s);
-  return {status.value_or(-1), process->standard_output(), process->standard_error()};
-}
-Said aloft_cli(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), testing::binary_dir() / "bin" / "aloft");
-  return run(std::move(arguments));
-}
 
 TEST(AloftCluster, makes_a_cluster_and_certificates_that_openssl_verifies) {
   const TempDir folder;
   const std::string dir = folder / "c";
-  Said said = aloft_cli({"cluster", "init", "--name", "prod", "--hosts", "10.0.0.1,m1", dir});
+  Ran said = run_aloft({"cluster", "init", "--name", "prod", "--hosts", "10.0.0.1,m1", dir});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_NE(said.output.find("tenants.toml"), std::string::npos) << said.output;
-  said = aloft_cli(
+  said = run_aloft(
       {"cluster", "issue", "--role", "host", "--name", "h1", "--hosts", "10.0.0.7", dir, "--json"});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_EQ(nlohmann::json::parse(said.output).at("certificate"), dir + "/host-h1.pem");
@@ -48,45 +33,45 @@ TEST(AloftCluster, makes_a_cluster_and_certificates_that_openssl_verifies) {
                  "10.0.0.7", "-CAfile", dir + "/ca.pem", dir + "/host-h1.pem"})
                 .status,
             0);
-  said = aloft_cli({"cluster", "show", dir, "--json"});
+  said = run_aloft({"cluster", "show", dir, "--json"});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_EQ(nlohmann::json::parse(said.output).size(), 5U);
 
   // A second time nothing is written over, unless it is asked for; hosts are as they were.
   said =
-      aloft_cli({"cluster", "issue", "--role", "host", "--name", "h1", "--hosts", "10.0.0.8", dir});
+      run_aloft({"cluster", "issue", "--role", "host", "--name", "h1", "--hosts", "10.0.0.8", dir});
   EXPECT_EQ(said.status, 4);
   EXPECT_EQ(said.error.substr(0, 7), "error: ");
   EXPECT_NE(said.error.find("--replace"), std::string::npos) << said.error;
-  said = aloft_cli({"cluster", "issue", "--role", "host", "--name", "h1", "--replace", dir});
+  said = run_aloft({"cluster", "issue", "--role", "host", "--name", "h1", "--replace", dir});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_EQ(run({"openssl", "verify", "-verify_ip", "10.0.0.7", "-CAfile", dir + "/ca.pem",
                  dir + "/host-h1.pem"})
                 .status,
             0);
-  EXPECT_EQ(aloft_cli({"cluster", "init", dir}).status, 4);
+  EXPECT_EQ(run_aloft({"cluster", "init", dir}).status, 4);
 }
 
 TEST(AloftCluster, says_what_is_wrong) {
   const TempDir folder;
   const std::string dir = folder / "c";
-  EXPECT_EQ(aloft_cli({"cluster", "init", "--name", "Prod!", dir}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster", "init", "--name", "Prod!", dir}).status, 2);
   EXPECT_FALSE(fs::exists(dir));
-  EXPECT_EQ(aloft_cli({"cluster", "issue", "--role", "host", "--name", "h1", dir}).status, 3);
-  EXPECT_EQ(aloft_cli({"cluster", "issue", "--role", "king", "--name", "h1", dir}).status, 2);
-  EXPECT_EQ(aloft_cli({"cluster"}).status, 2);
-  EXPECT_EQ(aloft_cli({"cluster", "show", dir}).status, 3);
-  EXPECT_EQ(aloft_cli({"cluster", "rotate", "tickets", dir}).status, 3);
+  EXPECT_EQ(run_aloft({"cluster", "issue", "--role", "host", "--name", "h1", dir}).status, 3);
+  EXPECT_EQ(run_aloft({"cluster", "issue", "--role", "king", "--name", "h1", dir}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster"}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster", "show", dir}).status, 3);
+  EXPECT_EQ(run_aloft({"cluster", "rotate", "tickets", dir}).status, 3);
 }
 
 TEST(AloftCluster, replaces_keys_step_by_step) {
   const TempDir folder;
   const std::string dir = folder / "c";
-  ASSERT_EQ(aloft_cli({"cluster", "init", dir}).status, 0);
+  ASSERT_EQ(run_aloft({"cluster", "init", dir}).status, 0);
   for (const std::string what : {"tickets", "authority"}) {
     std::vector<std::string> steps;
     for (int i = 0; i < 3; ++i) {
-      const Said said = aloft_cli({"--json", "cluster", "rotate", what, dir});
+      const Ran said = run_aloft({"--json", "cluster", "rotate", what, dir});
       ASSERT_EQ(said.status, 0) << said.error;
       steps.push_back(nlohmann::json::parse(said.output).at("step"));
     }
@@ -99,33 +84,33 @@ TEST(AloftCluster, replaces_keys_step_by_step) {
 TEST(AloftCluster, revokes_what_was_stolen) {
   const TempDir folder;
   const std::string dir = folder / "c";
-  ASSERT_EQ(aloft_cli({"cluster", "init", dir}).status, 0);
+  ASSERT_EQ(run_aloft({"cluster", "init", dir}).status, 0);
   const std::string laptop = dir + "/tenant-default.pem";
-  Said said = aloft_cli({"cluster", "revoke", "--certificate", laptop, "--reason", "stolen", dir});
+  Ran said = run_aloft({"cluster", "revoke", "--certificate", laptop, "--reason", "stolen", dir});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_NE(said.output.find("revoked.toml"), std::string::npos) << said.output;
-  said = aloft_cli({"--json", "cluster", "revoke", "--certificate", laptop, dir});
+  said = run_aloft({"--json", "cluster", "revoke", "--certificate", laptop, dir});
   ASSERT_EQ(said.status, 0) << said.error;
   EXPECT_EQ(nlohmann::json::parse(said.output).at("added"), false) << "it was there already";
-  ASSERT_EQ(aloft_cli({"cluster", "revoke", "--serial", "AB:CD:01", dir}).status, 0);
-  ASSERT_EQ(aloft_cli({"cluster", "revoke", "--token", "01J9", dir}).status, 0);
-  said = aloft_cli({"cluster", "show", dir});
+  ASSERT_EQ(run_aloft({"cluster", "revoke", "--serial", "AB:CD:01", dir}).status, 0);
+  ASSERT_EQ(run_aloft({"cluster", "revoke", "--token", "01J9", dir}).status, 0);
+  said = run_aloft({"cluster", "show", dir});
   EXPECT_NE(said.output.find("REVOKED"), std::string::npos) << said.output;
 
-  said = aloft_cli({"cluster", "revoke", "--certificate", dir + "/ca.pem", dir});
+  said = run_aloft({"cluster", "revoke", "--certificate", dir + "/ca.pem", dir});
   EXPECT_EQ(said.status, 2) << "not an authority: " << said.output;
   EXPECT_NE(said.error.find("rotate authority"), std::string::npos) << said.error;
-  EXPECT_EQ(aloft_cli({"cluster", "revoke", dir}).status, 2);
-  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "Acme!", dir}).status, 2);
-  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "a", "--token", "b", dir}).status, 2);
-  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--tenant", "acme", folder / "none"}).status, 3);
-  EXPECT_EQ(aloft_cli({"cluster", "revoke", "--certificate", dir + "/ticket.pub", dir}).status, 1);
+  EXPECT_EQ(run_aloft({"cluster", "revoke", dir}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster", "revoke", "--tenant", "Acme!", dir}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster", "revoke", "--tenant", "a", "--token", "b", dir}).status, 2);
+  EXPECT_EQ(run_aloft({"cluster", "revoke", "--tenant", "acme", folder / "none"}).status, 3);
+  EXPECT_EQ(run_aloft({"cluster", "revoke", "--certificate", dir + "/ticket.pub", dir}).status, 1);
 }
 
 TEST(AloftToken, is_good_for_the_tenants_of_its_issuer) {
   const TempDir folder;
   const std::string key = folder / "issuer";
-  Said said = aloft_cli({"token", "new-key", key, "--json"});
+  Ran said = run_aloft({"token", "new-key", key, "--json"});
   ASSERT_EQ(said.status, 0) << said.error;
   const std::string kid = nlohmann::json::parse(said.output).at("kid");
   const std::string tenants =
@@ -134,11 +119,11 @@ TEST(AloftToken, is_good_for_the_tenants_of_its_issuer) {
       kid + "\" = \"issuer.pub\" }\n";
   testing::write_file(folder / "tenants.toml", std::as_bytes(std::span(tenants)));
   const auto check = [&](const std::string& token) {
-    return aloft_cli({"token", "check", "--tenants", folder / "tenants.toml", token});
+    return run_aloft({"token", "check", "--tenants", folder / "tenants.toml", token});
   };
   const auto issue = [&](const std::string& tenant, const std::string& lifetime) {
-    const Said issued = aloft_cli({"token", "issue", "--key", key, "--issuer", "me", "--tenant",
-                                   tenant, "--lifetime", lifetime});
+    const Ran issued = run_aloft({"token", "issue", "--key", key, "--issuer", "me", "--tenant",
+                                  tenant, "--lifetime", lifetime});
     EXPECT_EQ(issued.status, 0) << issued.error;
     return issued.output.substr(0, issued.output.find('\n'));
   };
@@ -148,11 +133,11 @@ TEST(AloftToken, is_good_for_the_tenants_of_its_issuer) {
   EXPECT_EQ(check(issue("other", "1h")).status, 4);
   EXPECT_EQ(check(issue("acme", "2d")).status, 4) << "longer than the issuer's tokens may live";
   EXPECT_EQ(check("nonsense").status, 1);
-  EXPECT_EQ(aloft_cli({"token", "issue", "--key", key, "--issuer", "me", "--tenant", "acme",
+  EXPECT_EQ(run_aloft({"token", "issue", "--key", key, "--issuer", "me", "--tenant", "acme",
                        "--lifetime", "soon"})
                 .status,
             2);
-  EXPECT_EQ(aloft_cli({"token", "new-key", key}).status, 4) << "not over the one that is there";
+  EXPECT_EQ(run_aloft({"token", "new-key", key}).status, 4) << "not over the one that is there";
 }
 
 }  // namespace

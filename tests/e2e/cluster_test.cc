@@ -11,6 +11,7 @@
 
 #include "support/demo.h"
 #include "support/process_tree.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -19,21 +20,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string program(const char* name) { return binary_dir() / "bin" / name; }
-
 class ClusterTest : public ::testing::Test {
  protected:
   void start_cluster(const std::vector<std::string>& modules = {detect()}) {
-    std::vector<std::string> command{program("aloft"), "up",       "--dir",
-                                     state_.path(),    "--listen", "127.0.0.1:0"};
-    for (const std::string& module : modules) command.insert(command.end(), {"--module", module});
-    auto up = Process::start(std::move(command));
+    auto up = aloft_up(state_.path(), modules);
     ASSERT_TRUE(up.has_value()) << up.error().message;
-    up_.emplace(std::move(*up));
-    const auto line = up_->wait_for_line("is up, its manager at ", 60s);
-    ASSERT_TRUE(line) << up_->transcript();
-    const auto begin = line->find("manager at ") + 11;
-    manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
+    up_.emplace(std::move(up->process));
+    manager_ = up->manager;
   }
 
   [[nodiscard]] static std::string detect() { return binary_dir() / "modules" / "detect.wasm"; }
@@ -51,13 +44,10 @@ class ClusterTest : public ::testing::Test {
 
   // What an operator's command prints with --json.
   nlohmann::json ask(const std::string& command) {
-    auto process = Process::start({program("aloft"), command, "--json", "--manager", manager_,
-                                   "--credentials", credentials()});
-    if (!process || process->wait(20s) != 0) {
-      ADD_FAILURE() << (process ? process->transcript() : process.error().message);
-      return {};
-    }
-    return nlohmann::json::parse(process->standard_output());
+    const Ran ran =
+        run_aloft({command, "--json", "--manager", manager_, "--credentials", credentials()});
+    EXPECT_EQ(ran.status, 0) << ran.error;
+    return ran.status == 0 ? nlohmann::json::parse(ran.output) : nlohmann::json();
   }
 
   std::size_t sessions() {

@@ -9,9 +9,9 @@
 #include "support/avahi.h"
 #include "support/netns.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "support/text_file.h"
-#include "test_paths.h"
 #include <aloft/cluster.h>
 #include <aloft/runtime.h>
 
@@ -24,8 +24,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr auto kPatience = 60s;
-
-std::string program(const char* name) { return binary_dir() / "bin" / name; }
 
 // Looks until `good` is what is found; the last that was found.
 template <class Good>
@@ -41,9 +39,8 @@ std::vector<std::string> find_until(ManagerSource& source, Good good) {
 class Discovery : public ::testing::Test {
  protected:
   void make_cluster(const std::string& host) {
-    auto init = Process::start({program("aloft"), "cluster", "init", "--hosts", host, keys_});
-    ASSERT_TRUE(init) << init.error().message;
-    ASSERT_EQ(init->wait(kPatience), 0) << init->transcript();
+    const Ran init = run_aloft({"cluster", "init", "--hosts", host, keys_});
+    ASSERT_EQ(init.status, 0) << init.error;
   }
   std::vector<std::string> manager_command(const std::string& host) const {
     return {program("aloft-manager"),

@@ -17,6 +17,7 @@
 
 #include "support/eventually.h"
 #include "support/process.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using testing::Process;
+using testing::program;
 using testing::TempDir;
 
 // Compilers on a busy machine.
@@ -53,8 +55,6 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   EXPECT_GT(count, 0U) << what;
   return text;
 }
-
-std::string program(const char* name) { return (testing::binary_dir() / "bin" / name).string(); }
 
 // The status of a command that ends by itself.
 int status_of(std::vector<std::string> command, testing::ProcessOptions options = {}) {

@@ -18,6 +18,7 @@
 #include "support/extent.h"
 #include "support/process.h"
 #include "support/process_tree.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "test_paths.h"
 
@@ -29,8 +30,6 @@ using ::testing::HasSubstr;
 
 constexpr std::size_t kDevices = 8;
 constexpr auto kPatience = 90s;
-
-std::string program(const char* name) { return binary_dir() / "bin" / name; }
 
 std::filesystem::path module_file(int version) {
   const std::string number = version == 1 ? "" : "_" + std::to_string(version);
@@ -50,18 +49,12 @@ struct Device {
 class RolloutTest : public ::testing::Test {
  protected:
   void start_cluster() {
-    std::vector<std::string> command{program("aloft"), "up",       "--dir",
-                                     state_.path(),    "--listen", "127.0.0.1:0"};
-    for (const int version : {1, 2, 3, 6, 7}) {
-      command.insert(command.end(), {"--module", module_file(version)});
-    }
-    auto up = Process::start(command);
+    std::vector<std::string> modules;
+    for (const int version : {1, 2, 3, 6, 7}) modules.push_back(module_file(version));
+    auto up = aloft_up(state_.path(), modules);
     ASSERT_TRUE(up.has_value()) << up.error().message;
-    up_.emplace(std::move(*up));
-    const auto line = up_->wait_for_line("is up, its manager at ", kPatience);
-    ASSERT_TRUE(line) << up_->transcript();
-    const auto begin = line->find("manager at ") + 11;
-    manager_ = line->substr(begin, line->find(". Ctrl-C", begin) - begin);
+    up_.emplace(std::move(up->process));
+    manager_ = up->manager;
   }
   void start_devices(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -99,18 +92,11 @@ class RolloutTest : public ::testing::Test {
 
   [[nodiscard]] std::string credentials() const { return state_ / "cluster"; }
 
-  struct Ran {
-    int status = -1;
-    std::string output, error;
-  };
   Ran rollout(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {program("aloft"), "rollout"});
+    arguments.insert(arguments.begin(), "rollout");
     arguments.insert(arguments.end(),
                      {"--json", "--manager", manager_, "--credentials", credentials()});
-    auto process = Process::start(arguments);
-    if (!process) return {.status = -1, .output = {}, .error = process.error().message};
-    const auto status = process->wait(kPatience);
-    return {status.value_or(-1), process->standard_output(), process->standard_error()};
+    return run_aloft(std::move(arguments));
   }
   nlohmann::json status() {
     const auto asked = rollout({"tally", "--status"});

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "support/programs.h"
 #include "support/tenant_processes.h"
 #include "support/text_file.h"
 #include "test_paths.h"
@@ -28,8 +29,6 @@ constexpr const char* kSelf = "tester";  // where this process is
 // Of the compiler and the tenants of the first host; those of the next come after them.
 constexpr std::uint64_t kFirstUser = 1'879'048'192;
 constexpr std::uint64_t kUsers = 4096;  // of a host
-
-std::string program(const char* name) { return (binary_dir() / "bin" / name).string(); }
 
 std::string joined(const std::vector<std::string>& words) {
   std::string all;
@@ -265,11 +264,9 @@ std::map<std::string, std::string> ClusterInNamespaces::environment() const {
 }
 
 Result<std::string> ClusterInNamespaces::aloft(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.begin(), program("aloft"));
-  auto process = Process::start(std::move(arguments), {.environment = environment()});
-  if (!process) return std::unexpected(process.error());
-  if (process->wait(kPatience) != 0) return fail(Errc::internal, process->transcript());
-  return process->standard_output();
+  Ran ran = run_aloft(std::move(arguments), {.environment = environment()});
+  if (ran.status != 0) return fail(Errc::internal, ran.output + ran.error);
+  return std::move(ran.output);
 }
 
 // --- To break it

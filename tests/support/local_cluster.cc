@@ -9,9 +9,9 @@
 
 #include "channel/tls.h"
 #include "host/testing/hellos.h"
+#include "support/programs.h"
 #include "support/temp_dir.h"
 #include "support/text_file.h"
-#include "test_paths.h"
 
 namespace aloft::testing {
 namespace {
@@ -19,8 +19,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStartLimit = 60s;
-
-std::string program(const char* name) { return (binary_dir() / "bin" / name).string(); }
 
 // The message of a status, with its code as aloft has it.
 Error error_of(const grpc::Status& status) {
@@ -157,7 +155,7 @@ Result<void> LocalCluster::start(const LocalClusterOptions& options) {
                               keys(), "--store-data", folder_ / "state.db"},
                              options.manager_arguments, "listening on port ", manager_);
   if (!listening) return std::unexpected(listening.error());
-  manager_address_ = "127.0.0.1:" + listening->substr(listening->rfind(' ') + 1);
+  manager_address_ = "127.0.0.1:" + last_word(*listening);
   const auto registered =
       run({program("aloft-host"), "--managers", manager_address_, "--credentials", keys(), "--id",
            "h1", "--repository", repository(), "--state", host_state(), "--drain-limit", "0s",
@@ -186,11 +184,9 @@ ClusterDevice LocalCluster::device(const std::string& tenant) const {
 }
 
 Result<std::string> LocalCluster::aloft(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.begin(), program("aloft"));
-  auto process = Process::start(std::move(arguments));
-  if (!process) return std::unexpected(process.error());
-  if (process->wait(kStartLimit) != 0) return fail(Errc::internal, process->transcript());
-  return process->standard_output();
+  Ran ran = run_aloft(std::move(arguments));
+  if (ran.status != 0) return fail(Errc::internal, ran.output + ran.error);
+  return std::move(ran.output);
 }
 
 Result<void> LocalCluster::push(const std::filesystem::path& module,

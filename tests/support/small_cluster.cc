@@ -4,14 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include "support/programs.h"
 #include "support/text_file.h"
-#include "test_paths.h"
 
 namespace aloft::testing {
 namespace {
-
-std::string program(const char* name) { return binary_dir() / "bin" / name; }
-std::string last_word(const std::string& line) { return line.substr(line.find_last_of(" :") + 1); }
 
 // Starts it and reads its ports.
 std::optional<SmallCluster::Daemon> start(std::vector<std::string> command,
@@ -44,14 +41,9 @@ SmallCluster::SmallCluster(const std::vector<std::string>& modules) {
 }
 
 std::string SmallCluster::aloft(std::vector<std::string> arguments, int status) const {
-  arguments.insert(arguments.begin(), program("aloft"));
-  auto process = Process::start(std::move(arguments));
-  if (!process) {
-    ADD_FAILURE() << process.error().message;
-    return {};
-  }
-  EXPECT_EQ(process->wait(kPatience), status) << process->transcript();
-  return process->standard_output();
+  Ran ran = run_aloft(std::move(arguments));
+  EXPECT_EQ(ran.status, status) << ran.output << ran.error;
+  return std::move(ran.output);
 }
 
 std::string SmallCluster::ask(const std::string& manager_port, std::vector<std::string> arguments,

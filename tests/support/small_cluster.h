@@ -22,7 +22,7 @@ class SmallCluster {
 
   struct Daemon {
     Process process;
-    std::string port;  // of gRPC
+    std::string port;  // of gRPC, a manager's
     std::string ops;   // of /metrics
   };
   // Log as JSON, and serve their figures; `more`: further options.
