@@ -107,8 +107,6 @@ class RemoteSession final : private channel::Receiver {
   void retire(const ModuleDescriptor& module);
   // Of the version that serves.
   [[nodiscard]] std::string module_digest(const ModuleDescriptor& module) const;
-  // For tests and reports.
-  [[nodiscard]] std::size_t open_versions(const ModuleDescriptor& module) const;
 
   // Whether the edge decodes JPEG, as it said last. Cheap.
   [[nodiscard]] bool decodes_jpeg() const { return decodes_jpeg_.load(std::memory_order_acquire); }

@@ -237,13 +237,6 @@ std::string RemoteSession::module_digest(const ModuleDescriptor& module) const {
   return serving == nullptr ? std::string(module.digest) : serving->to_open.digest;
 }
 
-std::size_t RemoteSession::open_versions(const ModuleDescriptor& module) const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count_if(modules_, [&](const auto& version) {
-    return version->to_open.module == &module && version->state == Module::State::opened;
-  }));
-}
-
 // --- The link
 // ----------------------------------------------------------------------------------------------------
 

@@ -170,11 +170,6 @@ void ExecutionHandler::end_placements(std::string_view session, std::uint64_t fi
   }
 }
 
-std::size_t ExecutionHandler::session_count() {
-  const std::lock_guard lock(mutex_);
-  return sessions_.size();
-}
-
 std::vector<std::shared_ptr<Session>> ExecutionHandler::sessions() {
   const std::lock_guard lock(mutex_);
   return sessions_;

@@ -92,7 +92,6 @@ class ExecutionHandler final : private channel::Acceptor {
   // The gate is to have been told before where they are not to come back. Any thread.
   void end_placements(std::string_view session, std::uint64_t first, std::uint64_t last,
                       const Error& why);
-  [[nodiscard]] std::size_t session_count();
   // In place of ExecutionHandlerOptions::tls, for connections that come from now on.
   void show(std::shared_ptr<const channel::TlsContext> tls);
   // Of the calls that run here. Any thread.

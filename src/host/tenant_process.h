@@ -119,7 +119,6 @@ class TenantProcess {
   // thread_ only
   RestartPause restarts_;
   std::chrono::steady_clock::time_point start_at_{};
-  std::chrono::steady_clock::time_point kill_at_ = std::chrono::steady_clock::time_point::max();
 
   std::thread thread_;                                      // it uses all of the above
   std::optional<InferProcess::Subscription> subscription_;  // last: it wakes the thread

@@ -49,7 +49,6 @@ class Board {
   void want_none() { wanted_ = false; }
   // The last decisions, oldest first; those that came before are known already.
   void decided(std::span<const DecisionRecord> decisions);
-  [[nodiscard]] std::optional<std::uint64_t> last_decision() const { return last_decision_; }
   // As JSON; the same again is no news.
   void set_state(std::string state);
 
