@@ -265,9 +265,6 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(4, 256))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  if (auto done = aloft::bench::run(options); !done) {
-    std::fprintf(stderr, "error: %s\n", done.error().message.c_str());
-    return 1;
-  }
+  aloft::bench::must(aloft::bench::run(options));
   return 0;
 }

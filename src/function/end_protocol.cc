@@ -57,12 +57,7 @@ class HeadWriter {
     fields_.string("code");
     fields_.unsigned_integer(static_cast<std::uint64_t>(error.code));
     fields_.string("message");
-    std::string_view text = error.message;
-    std::size_t size = std::min(text.size(), kMaxText);
-    while (size < text.size() && size > 0 &&
-           (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80)
-      --size;
-    fields_.string(text.substr(0, size));
+    fields_.string(cut(error.message, kMaxText));
   }
   // The blocks as runs: first index, count, first index, count, ...
   void put(const StateBlocks& state) {
@@ -106,24 +101,6 @@ class HeadWriter {
 
 // --- Reading
 // -------------------------------------------------------------------------------------
-
-Errc known_code(std::uint64_t number) {
-  const bool known = number >= static_cast<std::uint64_t>(Errc::invalid_argument) &&
-                     number <= static_cast<std::uint64_t>(kLastErrc);
-  return known ? static_cast<Errc>(number) : Errc::internal;
-}
-
-void get(FieldReader& in, std::string_view name, Error& error) {
-  std::span<const std::byte> map;
-  in.get_map(name, map);
-  if (!in.ok()) return;
-  FieldReader fields(map, name);
-  std::uint64_t code = 0;
-  fields.get("code", code);
-  fields.get("message", error.message);
-  error.code = known_code(code);
-  if (!fields.ok()) in.adopt(fields);
-}
 
 void get(FieldReader& in, EndId& end) {
   std::string_view digits;
@@ -246,7 +223,7 @@ void write(HeadWriter& out, const EndHead&, const Answer& message) {
 }
 void read(FieldReader& in, EndHead&, Answer& message, std::uint64_t) {
   in.get("sequence", message.sequence);
-  if (in.has("error")) get(in, "error", message.error.emplace());
+  if (in.has("error")) in.get("error", message.error.emplace());
 }
 
 void write(HeadWriter& out, const EndHead&, const Acknowledge& message) {
@@ -269,14 +246,14 @@ void write(HeadWriter& out, const EndHead&, const State& message) {
 }
 void read(FieldReader& in, EndHead&, State& message, std::uint64_t body_size) {
   get(in, message.state, body_size);
-  if (in.has("error")) get(in, "error", message.error.emplace());
+  if (in.has("error")) in.get("error", message.error.emplace());
 }
 
 void write(HeadWriter&, const EndHead&, const Detach&) {}
 void read(FieldReader&, EndHead&, Detach&, std::uint64_t) {}
 
 void write(HeadWriter& out, const EndHead&, const Lost& message) { out.put("why", message.why); }
-void read(FieldReader& in, EndHead&, Lost& message, std::uint64_t) { get(in, "why", message.why); }
+void read(FieldReader& in, EndHead&, Lost& message, std::uint64_t) { in.get("why", message.why); }
 
 // --- All of them
 // -------------------------------------------------------------------------------------

@@ -116,6 +116,12 @@ std::optional<Extent> container(std::span<const std::byte> bytes, Container kind
 
 }  // namespace
 
+std::string_view cut(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;
+  return text.substr(0, limit);
+}
+
 FieldReader::FieldReader(std::span<const std::byte> map, std::string_view what) : what_(what) {
   index(map);
 }
@@ -217,6 +223,20 @@ void FieldReader::get_map(std::string_view name, std::span<const std::byte>& map
     map = bytes;
     return container(bytes, Container::map).has_value();
   });
+}
+
+void FieldReader::get(std::string_view name, Error& error) {
+  std::span<const std::byte> map;
+  get_map(name, map);
+  if (!ok()) return;
+  FieldReader fields(map, name);
+  std::uint64_t code = 0;
+  fields.get("code", code);
+  fields.get("message", error.message);
+  const bool is_known = code >= static_cast<std::uint64_t>(Errc::invalid_argument) &&
+                        code <= static_cast<std::uint64_t>(kLastErrc);
+  error.code = is_known ? static_cast<Errc>(code) : Errc::internal;
+  if (!fields.ok()) adopt(fields);
 }
 
 void FieldReader::fail(std::string why) {

@@ -16,6 +16,9 @@
 
 namespace aloft::function {
 
+// At most `limit` bytes of `text`, not ending within a UTF-8 character: for what is written.
+[[nodiscard]] std::string_view cut(std::string_view text, std::size_t limit);
+
 // Reads the fields of one map. The first failure is kept; fields asked for after it keep their
 // values. Borrows the bytes it reads. Thread rule: one thread.
 class FieldReader {
@@ -36,6 +39,8 @@ class FieldReader {
   void get(std::string_view name, std::vector<std::string>& values);
   // The bytes of a list's elements, each one value.
   void get(std::string_view name, std::vector<std::span<const std::byte>>& elements);
+  // A map of `code` and `message`; a code that is not known here is `internal`.
+  void get(std::string_view name, Error& error);
   // A map within the map: its bytes.
   void get_map(std::string_view name, std::span<const std::byte>& map);
 

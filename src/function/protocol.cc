@@ -13,13 +13,6 @@ namespace {
 // --- Writing
 // -----------------------------------------------------------------------------------------------------
 
-// At most `limit` bytes of `text`, not ending within a UTF-8 character.
-std::string_view cut(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return text;
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;
-  return text.substr(0, limit);
-}
-
 class HeadWriter {
  public:
   // A map of `fields` fields, the type included.
@@ -206,26 +199,6 @@ std::vector<std::byte> write(const GuestLog& message) {
 // --- Reading
 // -----------------------------------------------------------------------------------------------------
 
-Errc known_code(std::uint64_t number) {
-  if (number < static_cast<std::uint64_t>(Errc::invalid_argument) ||
-      number > static_cast<std::uint64_t>(kLastErrc)) {
-    return Errc::internal;
-  }
-  return static_cast<Errc>(number);
-}
-
-void get(FieldReader& in, std::string_view name, Error& error) {
-  std::span<const std::byte> map;
-  in.get_map(name, map);
-  if (!in.ok()) return;
-  FieldReader fields(map, name);
-  std::uint64_t code = 0;
-  fields.get("code", code);
-  fields.get("message", error.message);
-  error.code = known_code(code);
-  if (!fields.ok()) in.adopt(fields);
-}
-
 // A list of maps, each read by `read(FieldReader&, element)`.
 template <class Element, class Read>
 void get(FieldReader& in, std::string_view name, std::vector<Element>& elements, Read read) {
@@ -307,12 +280,12 @@ void read(FieldReader& in, ModuleOpened& message) {
 
 void read(FieldReader& in, ModuleRefused& message) {
   in.get("module_id", message.module_id);
-  get(in, "why", message.why);
+  in.get("why", message.why);
 }
 
 void read(FieldReader& in, Return& message) {
   in.get("call_id", message.call_id);
-  if (in.has("error")) get(in, "error", message.error.emplace());
+  if (in.has("error")) in.get("error", message.error.emplace());
   if (in.has("trap_backtrace")) in.get("trap_backtrace", message.trap_backtrace);
   in.get("queue_us", message.queue_us);
   in.get("run_us", message.run_us);

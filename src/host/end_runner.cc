@@ -5,6 +5,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "host/guest_result.h"
+
 namespace aloft::host {
 namespace {
 
@@ -232,12 +234,13 @@ Result<void> EndRunner::make_instance() {
   buffer_.reset();
   instance_.reset();
   auto made = checked(runtime::Instance::create(context_.module, context_.instance_limits,
-                                                services_, Clock::now() + kStartLimit));
+                                                services_, Clock::now() + kStartLimit),
+                      spent_);
   if (!made) return std::unexpected(made.error());
   instance_ = *std::move(made);
   spent_ = false;
   if (!terms_.object_class) return {};
-  return checked(instance_->make_object(*terms_.object_class, Clock::now() + kStartLimit));
+  return checked(instance_->make_object(*terms_.object_class, Clock::now() + kStartLimit), spent_);
 }
 
 void EndRunner::run(const Job& job) {
@@ -367,11 +370,12 @@ Result<std::uint32_t> EndRunner::put(std::span<const std::byte> bytes) {
     }
     if (const auto old = std::exchange(buffer_, std::nullopt)) {
       const auto freed =
-          checked(instance_->free_buffer(old->address, Clock::now() + kHousekeepingLimit));
+          checked(instance_->free_buffer(old->address, Clock::now() + kHousekeepingLimit), spent_);
       if (!freed) return std::unexpected(freed.error());
     }
     auto made = checked(instance_->make_buffer(static_cast<std::uint32_t>(bytes.size()),
-                                               Clock::now() + kHousekeepingLimit));
+                                               Clock::now() + kHousekeepingLimit),
+                        spent_);
     if (!made) return std::unexpected(made.error());
     buffer_ = *made;
   }
@@ -392,7 +396,7 @@ EndRunner::Outcome EndRunner::take_out(const runtime::Reply& reply) {
     out = bytes;
   }
   if (auto released =
-          checked(instance_->release(reply.descriptor, Clock::now() + kHousekeepingLimit));
+          checked(instance_->release(reply.descriptor, Clock::now() + kHousekeepingLimit), spent_);
       !released) {
     spdlog::warn("session {} end {}: aloft_release: {}", context_.session, to_string(key_),
                  released.error().message);
@@ -417,19 +421,6 @@ Error EndRunner::explain(channel::Sequence sequence, const runtime::CallFailure&
     if (!trap->backtrace.empty()) services_.say("at:\n" + trap->backtrace_text());
   }
   return error;
-}
-
-template <class T>
-Result<T> EndRunner::checked(runtime::CallResult<T> result) {
-  if (result) {
-    if constexpr (std::is_void_v<T>) {
-      return {};
-    } else {
-      return *std::move(result);
-    }
-  }
-  if (std::holds_alternative<runtime::Trap>(result.error())) spent_ = true;
-  return std::unexpected(runtime::to_error(result.error()));
 }
 
 }  // namespace aloft::host

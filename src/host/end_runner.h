@@ -145,9 +145,6 @@ class EndRunner final : public BoundEnd,
   [[nodiscard]] Result<std::uint32_t> put(std::span<const std::byte> bytes);
   [[nodiscard]] Outcome take_out(const runtime::Reply& reply);
   [[nodiscard]] Error explain(channel::Sequence sequence, const runtime::CallFailure& failure);
-  // Notes in spent_ when the guest trapped.
-  template <class T>
-  [[nodiscard]] Result<T> checked(runtime::CallResult<T> result);
 
   const EndKey key_;
   const EndContext context_;

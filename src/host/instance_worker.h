@@ -194,9 +194,6 @@ class InstanceWorker {
                                                          std::uint64_t size);
   void replace();
   void release(const std::vector<std::uint32_t>& descriptors);
-  // Notes in spent_ when the guest trapped.
-  template <class T>
-  [[nodiscard]] Result<T> checked(runtime::CallResult<T> result);
 
   // With the mutex held.
   void let_go(std::shared_ptr<runtime::Instance>& home);

@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "host/guest_result.h"
 #include "host/instance_worker.h"
 
 namespace aloft::host {
@@ -252,7 +253,8 @@ void InstanceWorker::answer(Slot& slot, const function::Return& reply,
 void InstanceWorker::release(const std::vector<std::uint32_t>& descriptors) {
   services_.begin(0, TensorDigests::no);
   for (const std::uint32_t descriptor : descriptors) {
-    if (auto released = checked(current_->release(descriptor, Clock::now() + kHousekeepingLimit));
+    if (auto released =
+            checked(current_->release(descriptor, Clock::now() + kHousekeepingLimit), spent_);
         !released) {
       spdlog::warn("session {}: aloft_release: {}", context_.session, released.error().message);
       break;  // the rest goes with the instance
@@ -267,7 +269,8 @@ void InstanceWorker::grow(Slot& slot) {
   if (grown) {
     // A guest that traps in here has lost its buffers, the new one as well: replacing it makes them
     // anew.
-    (void)checked(current_->free_buffer(slot.buffer.address, Clock::now() + kHousekeepingLimit));
+    (void)checked(current_->free_buffer(slot.buffer.address, Clock::now() + kHousekeepingLimit),
+                  spent_);
     const std::lock_guard lock(mutex_);
     slot.buffer = *grown;
     slot.capacity = slot.wanted;
@@ -295,7 +298,8 @@ void InstanceWorker::replace() {
 Result<void> InstanceWorker::make_instance() {
   services_.begin(0, TensorDigests::no);
   auto made = checked(runtime::Instance::create(context_.module, context_.instance_limits,
-                                                services_, Clock::now() + kStartLimit));
+                                                services_, Clock::now() + kStartLimit),
+                      spent_);
   if (!made) return std::unexpected(made.error());
   std::vector<runtime::GuestBuffer> buffers;
   for (const Slot& slot : slots_) {
@@ -322,20 +326,8 @@ Result<runtime::GuestBuffer> InstanceWorker::make_buffer(runtime::Instance& inst
                                               std::to_string(most));
   }
   return checked(
-      instance.make_buffer(static_cast<std::uint32_t>(size), Clock::now() + kHousekeepingLimit));
-}
-
-template <class T>
-Result<T> InstanceWorker::checked(runtime::CallResult<T> result) {
-  if (result) {
-    if constexpr (std::is_void_v<T>) {
-      return {};
-    } else {
-      return *std::move(result);
-    }
-  }
-  if (std::holds_alternative<runtime::Trap>(result.error())) spent_ = true;
-  return std::unexpected(runtime::to_error(result.error()));
+      instance.make_buffer(static_cast<std::uint32_t>(size), Clock::now() + kHousekeepingLimit),
+      spent_);
 }
 
 bool InstanceWorker::next_is_short() const {
