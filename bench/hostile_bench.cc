@@ -15,7 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "figures.h"
-#include "host/cgroup.h"
+#include "host/control/cgroup.h"
 #include "hostile/attack_modules.h"
 #include "hostile_attacks.h"
 #include "support/local_cluster.h"

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #include "figures.h"
-#include "host/infer_process.h"
+#include "host/control/infer_process.h"
 #include "inference/engine.h"
 #include "inference/remote/remote_engine.h"
 #include "inference/tensor.h"

@@ -14,7 +14,7 @@
 
 #include "base/units.h"
 #include "config/schema.h"
-#include "host/infer_process.h"
+#include "host/control/infer_process.h"
 
 namespace aloft {
 

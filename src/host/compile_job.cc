@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/child.h"
+#include "host/process/child.h"
 
 namespace aloft::host {
 namespace {

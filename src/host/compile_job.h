@@ -1,9 +1,9 @@
 // Compiling a module in a process of its own: a compiler is a large target, and how much memory and
 // time it needs is up to who wrote the module.
 //
-// The process has no file, no network, no other process in sight (sandbox.h), and bounds on memory,
-// processor time and time. What it makes is believed as far as the module is: it runs only where
-// that module was asked for, and in a sandbox.
+// The process has no file, no network, no other process in sight (process/sandbox.h), and bounds on
+// memory, processor time and time. What it makes is believed as far as the module is: it runs only
+// where that module was asked for, and in a sandbox.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 
 #include <sys/types.h>
 
-#include "host/sandbox.h"
+#include "host/process/sandbox.h"
 #include "runtime/engine.h"
 #include <aloft/result.h>
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "function/coded_arguments.h"
-#include "host/listening_socket.h"
+#include "host/process/listening_socket.h"
 #include "inference/testing/onnx_writer.h"
 #include "support/raw_ue.h"
 #include "support/temp_dir.h"

@@ -23,8 +23,8 @@
 
 #include <sys/types.h>
 
-#include "host/message_line.h"
-#include "host/sandbox.h"
+#include "host/process/message_line.h"
+#include "host/process/sandbox.h"
 #include <aloft/result.h>
 
 namespace aloft::host {

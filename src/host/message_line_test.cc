@@ -1,4 +1,4 @@
-#include "host/message_line.h"
+#include "host/process/message_line.h"
 
 #include <future>
 

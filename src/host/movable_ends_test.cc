@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "host/execution_handler.h"
-#include "host/listening_socket.h"
+#include "host/process/listening_socket.h"
 #include "host/testing/counter_guest.h"
 #include "host/testing/end_ue.h"
 #include "support/temp_dir.h"

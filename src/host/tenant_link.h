@@ -34,8 +34,8 @@
 
 #include "host/call_counts.h"
 #include "host/call_figures.h"
-#include "host/message_line.h"
-#include "host/sandbox.h"
+#include "host/process/message_line.h"
+#include "host/process/sandbox.h"
 #include "identity/ticket.h"
 #include <aloft/result.h>
 

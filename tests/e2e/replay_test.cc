@@ -16,7 +16,7 @@
 
 #include "host/call_recorder.h"
 #include "host/execution_handler.h"
-#include "host/listening_socket.h"
+#include "host/process/listening_socket.h"
 #include "runtime/recorded_call.h"
 #include "support/process.h"
 #include "support/raw_ue.h"

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "host/execution_handler.h"
-#include "host/listening_socket.h"
+#include "host/process/listening_socket.h"
 #include "support/temp_dir.h"
 #include "tally.aloft.h"
 #include "tally.h"

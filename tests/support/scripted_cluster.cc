@@ -11,7 +11,7 @@
 
 #include "channel/tls.h"
 #include "host/gate.h"
-#include "host/listening_socket.h"
+#include "host/process/listening_socket.h"
 #include "identity/ticket.h"
 #include "rpc/status.h"
 #include "test_paths.h"
