@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "channel/tcp.h"
+#include "channel/testing/client_test.h"
 #include "channel/testing/raw_peer.h"
 #include "channel/testing/recorder.h"
 
@@ -17,21 +18,7 @@ using namespace testing;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-class HandshakeTest : public ::testing::Test {
- protected:
-  std::unique_ptr<Endpoint> connect(std::uint16_t port, EndpointOptions options = {}) {
-    return connect_tcp(io, {"127.0.0.1", port}, std::move(options), client);
-  }
-  [[nodiscard]] bool up(std::size_t times = 1) {
-    return client.wait([&] { return client.ups.size() >= times; });
-  }
-  [[nodiscard]] bool down(std::size_t times = 1) {
-    return client.wait([&] { return client.downs.size() >= times; });
-  }
-
-  IoThread io;
-  Recorder client;
-};
+class HandshakeTest : public ClientTest {};
 
 TEST_F(HandshakeTest, a_peer_of_other_versions_is_refused_for_good_with_both_ranges) {
   RawListener listener;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "channel/tcp.h"
+#include "channel/testing/client_test.h"
 #include "channel/testing/raw_peer.h"
 #include "channel/testing/recorder.h"
 #include "support/relay.h"
@@ -23,21 +24,7 @@ using Clock = std::chrono::steady_clock;
 // Of a machine that does other things as well.
 constexpr auto kSlack = 50ms;
 
-class LinkFailureTest : public ::testing::Test {
- protected:
-  std::unique_ptr<Endpoint> connect(std::uint16_t port, EndpointOptions options = {}) {
-    return connect_tcp(io, {"127.0.0.1", port}, std::move(options), client);
-  }
-  [[nodiscard]] bool up(std::size_t times = 1) {
-    return client.wait([&] { return client.ups.size() >= times; });
-  }
-  [[nodiscard]] bool down(std::size_t times = 1) {
-    return client.wait([&] { return client.downs.size() >= times; });
-  }
-
-  IoThread io;
-  Recorder client;
-};
+class LinkFailureTest : public ClientTest {};
 
 TEST_F(LinkFailureTest, a_dead_peer_is_noticed_within_200_ms_by_both_ends) {
   Server server(io);

@@ -16,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include "one_of_each.h"
 #include "probe.h"
 #include "support/demo.h"
 #include "support/temp_dir.h"
@@ -80,21 +81,7 @@ class AnyDevice : public ::testing::Test {
 };
 
 TEST_F(AnyDevice, every_type_goes_there_and_back) {
-  probe::Everything all;
-  all.flag = true;
-  all.small = -7;
-  all.large = std::uint64_t{1} << 63U;
-  all.single = 1.5F;
-  all.twice = -2.25;
-  all.colour = probe::Colour::green;
-  all.text = std::string(1000, 'x');
-  all.numbers = {1, -2, 3};
-  all.words = {"", "word"};
-  all.corners = {probe::Point{1, 2}, probe::Point{3, 4}};
-  all.maybe = probe::Point{5, 6};
-  all.pair = {-1, "minus one"};
-  all.tuple = {std::int16_t{-300}, 0.125};
-  all.counts = {{"one", 1}, {"two", 2}};
+  const probe::Everything all = one_of_each();
   const auto [here, there] = both([&] { return probe::echo(all); });
   EXPECT_EQ(here, all);
   EXPECT_EQ(there, all);

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "inference/testing/onnx_writer.h"
+#include "one_of_each.h"
 #include "probe.aloft.h"
 #include "probe.h"
 #include "support/edge_fixture.h"
@@ -21,25 +22,6 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 class Edge : public EdgeFixture {};
-
-probe::Everything one_of_each() {
-  probe::Everything all;
-  all.flag = true;
-  all.small = -7;
-  all.large = 1ULL << 63U;
-  all.single = 1.5F;
-  all.twice = -2.25;
-  all.colour = probe::Colour::green;
-  all.text = std::string(1000, 'x') + "\n";
-  all.numbers = {1, -2, 3};
-  all.words = {"", "word"};
-  all.corners = {probe::Point{1, 2}, probe::Point{3, 4}};
-  all.maybe = probe::Point{5, 6};
-  all.pair = {-1, "minus one"};
-  all.tuple = {std::int16_t{-300}, 0.125};
-  all.counts = {{"one", 1}, {"two", 2}};
-  return all;
-}
 
 aloft::Image gradient(std::uint32_t width, std::uint32_t height) {
   aloft::Image image(width, height, PixelFormat::bgr8);

@@ -6,22 +6,10 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "host/testing/hellos.h"
 #include "support/temp_dir.h"
 
 namespace aloft::testing {
-namespace {
-
-std::vector<std::byte> hello() {
-  codec::Writer writer;
-  writer.map(2);
-  for (const std::string_view text : {"role", "ue", "software", "aloft tests"}) writer.string(text);
-  std::vector<std::byte> bytes;
-  for (const auto segment : writer.segments())
-    bytes.insert(bytes.end(), segment.begin(), segment.end());
-  return bytes;
-}
-
-}  // namespace
 
 ModuleFile::ModuleFile(const std::filesystem::path& path) {
   const auto bytes = read_file(path);
@@ -51,7 +39,7 @@ std::optional<Errc> RawUe::Answer::error() const {
 }
 
 RawUe::RawUe(const net::Address& address, channel::EndpointOptions link) {
-  if (link.hello.empty()) link.hello = hello();
+  if (link.hello.empty()) link.hello = host::testing::plain_hello();
   link.receive = channel::CreditRule::not_required;
   const std::lock_guard lock(mutex_);
   endpoint_ = channel::connect_tcp(io_, address, std::move(link), *this);

@@ -1,23 +1,8 @@
 #include "host/testing/end_ue.h"
 
-#include <string_view>
-
-#include <aloft/codec/writer.h>
+#include "host/testing/hellos.h"
 
 namespace aloft::host::testing {
-namespace {
-
-std::vector<std::byte> hello() {
-  codec::Writer writer;
-  writer.map(2);
-  for (const std::string_view text : {"role", "ue", "software", "aloft tests"}) writer.string(text);
-  std::vector<std::byte> bytes;
-  for (const auto segment : writer.segments())
-    bytes.insert(bytes.end(), segment.begin(), segment.end());
-  return bytes;
-}
-
-}  // namespace
 
 SharedBytes shared(std::vector<std::byte> bytes) {
   return std::make_shared<const channel::Bytes>(std::move(bytes));
@@ -26,7 +11,7 @@ SharedBytes shared(std::vector<std::byte> bytes) {
 EndUe::EndUe(const net::Address& address) {
   const std::lock_guard lock(mutex_);
   endpoint_ = channel::connect_tcp(
-      io_, address, {.hello = hello(), .receive = channel::CreditRule::not_required}, *this);
+      io_, address, {.hello = plain_hello(), .receive = channel::CreditRule::not_required}, *this);
 }
 
 EndUe::~EndUe() { endpoint_.reset(); }
