@@ -1,7 +1,6 @@
 // aloft module: what is in the module repository, and who has signed it.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -16,9 +15,8 @@
 
 #include "commands.h"
 #include "identity/key_file.h"
+#include "module_repository.h"
 #include "oci/artifact.h"
-#include "oci/registry.h"
-#include "oci/registry_login.h"
 #include "oci/repository.h"
 #include "oci/signature.h"
 #include "oci/signer_key.h"
@@ -32,9 +30,7 @@ using Json = nlohmann::json;
 
 // All that the commands' options say; a command uses what it has options for.
 struct Options {
-  std::string repository;
-  oci::RegistryOptions registry;
-  std::string login_file;
+  RepositoryChoice repository;
 
   std::vector<std::string> files;
   std::string reference;
@@ -46,34 +42,6 @@ struct Options {
   std::string output;
   std::string key_type = "ed25519";
 };
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-std::string default_repository() {
-  if (const std::string data = variable("XDG_DATA_HOME"); !data.empty())
-    return data + "/aloft/repository";
-  if (const std::string home = variable("HOME"); !home.empty())
-    return home + "/.local/share/aloft/repository";
-  return "aloft-repository";
-}
-
-Result<std::unique_ptr<oci::Repository>> open(Options& options, oci::Missing missing) {
-  auto& registry = options.registry;
-  registry.user = variable("ALOFT_REGISTRY_USER");
-  registry.password = variable("ALOFT_REGISTRY_PASSWORD");
-  if (registry.user.empty() && !options.login_file.empty()) {
-    const auto login = oci::find_login(options.login_file, options.repository);
-    if (!login) return std::unexpected(login.error());
-    registry.user = login->user;
-    registry.password = login->password;
-  }
-  return oci::open_repository(options.repository, registry, missing);
-}
-
-std::string full(const Digest& digest) { return "sha256:" + digest.hex(); }
 
 // A module is pushed under the name in its manifest, and only if it is what the manifest was made
 // for: a host would refuse it later, where nobody looks.
@@ -94,52 +62,11 @@ Result<std::string> module_name(const fs::path& file) {
   return (*manifest)->module;
 }
 
-// TAG, sha256:DIGEST (of the content, or of the manifest), each also as NAME@...
-Result<oci::Artifact> find(oci::Repository& repository, std::string_view reference) {
-  std::string_view name;
-  if (const auto at = reference.find('@'); at != reference.npos) {
-    name = reference.substr(0, at);
-    reference.remove_prefix(at + 1);
-  }
-  const std::string shown(reference);
-  auto manifest = [&]() -> Result<oci::Manifest> {
-    if (!reference.starts_with("sha256:")) {
-      const auto tag = oci::Reference::of_tag(reference);
-      if (!tag) return std::unexpected(tag.error());
-      return repository.resolve(*tag);
-    }
-    const auto digest = Digest::parse(reference);
-    if (!digest) return std::unexpected(digest.error());
-    auto by_content = repository.resolve(oci::content_tag(*digest));
-    if (by_content || by_content.error().code != Errc::not_found) return by_content;
-    auto by_manifest = repository.resolve(oci::Reference::of_digest(*digest));
-    if (!by_manifest && by_manifest.error().code == Errc::not_found)
-      return fail(Errc::not_found, "nothing with the digest " + shown + " in " + repository.name());
-    return by_manifest;
-  }();
-  if (!manifest) return std::unexpected(manifest.error());
-  auto artifact = oci::as_artifact(*std::move(manifest));
-  if (!artifact) return fail(artifact.error().code, shown + ": " + artifact.error().message);
-  if (!name.empty() && name != artifact->name)
-    return fail(Errc::not_found, shown + " is " + artifact->name + ", not " + std::string(name));
-  return artifact;
-}
-
-Result<std::vector<identity::PublicKey>> load_keys(const std::vector<std::string>& files) {
-  std::vector<identity::PublicKey> keys;
-  for (const std::string& file : files) {
-    auto key = identity::PublicKey::load(file);
-    if (!key) return std::unexpected(key.error());
-    keys.push_back(*std::move(key));
-  }
-  return keys;
-}
-
 Json describe(const oci::Artifact& artifact) {
   return {{"name", artifact.name},
           {"kind", to_string(artifact.kind)},
-          {"digest", full(artifact.content.digest)},
-          {"manifest", full(artifact.manifest.digest)},
+          {"digest", full_digest(artifact.content.digest)},
+          {"manifest", full_digest(artifact.manifest.digest)},
           {"size_bytes", artifact.content.size}};
 }
 
@@ -162,7 +89,7 @@ Result<void> push(Context& context, Options& options) {
     if (!loaded) return std::unexpected(loaded.error());
     key = *std::move(loaded);
   }
-  auto repository = open(options, oci::Missing::make);
+  auto repository = open_repository(options.repository, oci::Missing::make);
   if (!repository) return std::unexpected(repository.error());
   Json pushed = Json::array();
   for (const fs::path file : options.files) {
@@ -185,7 +112,7 @@ Result<void> push(Context& context, Options& options) {
     }
     pushed.push_back(describe(*artifact));
     if (!context.json)
-      std::printf("%s@%s\n", artifact->name.c_str(), full(artifact->content.digest).c_str());
+      std::printf("%s@%s\n", artifact->name.c_str(), full_digest(artifact->content.digest).c_str());
   }
   if (context.json) print(pushed);
   return {};
@@ -194,32 +121,27 @@ Result<void> push(Context& context, Options& options) {
 Result<void> pull(Context& context, Options& options) {
   const auto keys = load_keys(options.public_keys);
   if (!keys) return std::unexpected(keys.error());
-  auto repository = open(options, oci::Missing::fail);
-  if (!repository) return std::unexpected(repository.error());
-  const auto artifact = find(**repository, options.reference);
-  if (!artifact) return std::unexpected(artifact.error());
-  std::string signer;
-  if (keys->empty()) {
+  const auto found = find_artifact(options.repository, options.reference);
+  if (!found) return std::unexpected(found.error());
+  const auto& [repository, artifact] = *found;
+  if (keys->empty())
     std::fprintf(stderr, "warning: no --key given: the signature is not checked\n");
-  } else {
-    const auto verified = oci::verify(**repository, artifact->manifest.digest, *keys);
-    if (!verified) return std::unexpected(verified.error());
-    signer = oci::key_id(*verified);
-  }
-  const bool module = artifact->kind == oci::Kind::module;
+  const auto signer = signer_of(*found, *keys);
+  if (!signer) return std::unexpected(signer.error());
+  const bool module = artifact.kind == oci::Kind::module;
   const fs::path into =
-      options.output.empty() ? artifact->name + (module ? ".wasm" : ".onnx") : options.output;
+      options.output.empty() ? artifact.name + (module ? ".wasm" : ".onnx") : options.output;
   const auto saved =
-      (*repository)->save_blob(artifact->content.digest, Bytes{artifact->content.size}, into);
+      repository->save_blob(artifact.content.digest, Bytes{artifact.content.size}, into);
   if (!saved) return saved;
   if (context.json) {
-    Json json = describe(*artifact);
+    Json json = describe(artifact);
     json["file"] = into.string();
-    if (!signer.empty()) json["signed_by"] = signer;
+    if (!signer->empty()) json["signed_by"] = *signer;
     print(json);
   } else {
-    std::printf("%s: %s@%s\n", into.c_str(), artifact->name.c_str(),
-                full(artifact->content.digest).c_str());
+    std::printf("%s: %s@%s\n", into.c_str(), artifact.name.c_str(),
+                full_digest(artifact.content.digest).c_str());
   }
   return {};
 }
@@ -227,23 +149,23 @@ Result<void> pull(Context& context, Options& options) {
 Result<void> sign(Context& context, Options& options) {
   const auto key = oci::SignerKey::load(options.signing_key);
   if (!key) return std::unexpected(key.error());
-  auto repository = open(options, oci::Missing::fail);
-  if (!repository) return std::unexpected(repository.error());
-  const auto artifact = find(**repository, options.reference);
-  if (!artifact) return std::unexpected(artifact.error());
-  if (auto done = oci::sign(**repository, artifact->manifest.digest, *key); !done) return done;
+  const auto found = find_artifact(options.repository, options.reference);
+  if (!found) return std::unexpected(found.error());
+  const auto& [repository, artifact] = *found;
+  if (auto done = oci::sign(*repository, artifact.manifest.digest, *key); !done) return done;
   // What other tools have pushed has no tag of its content yet, and a signature on a manifest that
   // hosts do not find would be of no use.
-  const oci::Reference tag = oci::content_tag(artifact->content.digest);
-  if (auto done = (*repository)->push_manifest(artifact->manifest, std::span(&tag, 1)); !done)
+  const oci::Reference tag = oci::content_tag(artifact.content.digest);
+  if (auto done = repository->push_manifest(artifact.manifest, std::span(&tag, 1)); !done)
     return done;
   if (context.json) {
-    Json json = describe(*artifact);
+    Json json = describe(artifact);
     json["signed_by"] = oci::key_id(key->public_key());
     print(json);
   } else {
-    std::printf("%s@%s signed with key %s\n", artifact->name.c_str(),
-                full(artifact->content.digest).c_str(), oci::key_id(key->public_key()).c_str());
+    std::printf("%s@%s signed with key %s\n", artifact.name.c_str(),
+                full_digest(artifact.content.digest).c_str(),
+                oci::key_id(key->public_key()).c_str());
   }
   return {};
 }
@@ -285,7 +207,7 @@ Result<std::vector<Listed>> list_artifacts(oci::Repository& repository) {
 }
 
 Result<void> list(Context& context, Options& options) {
-  auto repository = open(options, oci::Missing::fail);
+  auto repository = open_repository(options.repository, oci::Missing::fail);
   if (!repository) return std::unexpected(repository.error());
   const auto found = list_artifacts(**repository);
   if (!found) return std::unexpected(found.error());
@@ -306,7 +228,7 @@ Result<void> list(Context& context, Options& options) {
     for (const std::string& tag : entry.tags) tags += (tags.empty() ? "" : ",") + tag;
     std::printf("%-24s %-7s %-71s %12llu  %-6s %s\n", entry.artifact.name.c_str(),
                 std::string(to_string(entry.artifact.kind)).c_str(),
-                full(entry.artifact.content.digest).c_str(),
+                full_digest(entry.artifact.content.digest).c_str(),
                 static_cast<unsigned long long>(entry.artifact.content.size),
                 entry.has_signatures ? "yes" : "no", tags.c_str());
   }
@@ -316,13 +238,12 @@ Result<void> list(Context& context, Options& options) {
 Result<void> inspect(Context& context, Options& options) {
   const auto keys = load_keys(options.public_keys);
   if (!keys) return std::unexpected(keys.error());
-  auto repository = open(options, oci::Missing::fail);
-  if (!repository) return std::unexpected(repository.error());
-  const auto artifact = find(**repository, options.reference);
-  if (!artifact) return std::unexpected(artifact.error());
-  Json json = describe(*artifact);
-  if (artifact->kind == oci::Kind::module) {
-    const auto bytes = (*repository)->read_blob(artifact->content.digest, oci::kMaxModule);
+  const auto found = find_artifact(options.repository, options.reference);
+  if (!found) return std::unexpected(found.error());
+  const auto& [repository, artifact] = *found;
+  Json json = describe(artifact);
+  if (artifact.kind == oci::Kind::module) {
+    const auto bytes = repository->read_blob(artifact.content.digest, oci::kMaxModule);
     if (!bytes) return std::unexpected(bytes.error());
     const auto manifest = runtime::read_manifest(*bytes);
     if (!manifest) return std::unexpected(manifest.error());
@@ -331,11 +252,9 @@ Result<void> inspect(Context& context, Options& options) {
       for (const auto& function : (*manifest)->functions)
         json["functions"].push_back(function.signature);
   }
-  if (!keys->empty()) {
-    const auto verified = oci::verify(**repository, artifact->manifest.digest, *keys);
-    if (!verified) return std::unexpected(verified.error());
-    json["signed_by"] = oci::key_id(*verified);
-  }
+  const auto signer = signer_of(*found, *keys);
+  if (!signer) return std::unexpected(signer.error());
+  if (!signer->empty()) json["signed_by"] = *signer;
   if (context.json) {
     print(json);
     return {};
@@ -391,28 +310,10 @@ void add_module_commands(CLI::App& app, Context& context) {
     });
     return command;
   };
-  const auto add_repository = [&](CLI::App* command) {
-    options->repository = default_repository();
-    command
-        ->add_option("-r,--repository", options->repository,
-                     "a folder, or https://HOST[:PORT]/NAME")
-        ->envname("ALOFT_REPOSITORY")
-        ->capture_default_str();
-    command->add_option("--registry-authority", options->registry.authority,
-                        "PEM file: who vouches for the registry");
-    command->add_option("--registry-certificate", options->registry.certificate,
-                        "PEM file: our certificate for it");
-    command->add_option("--registry-key", options->registry.key, "PEM file: its key");
-    command
-        ->add_option("--registry-login", options->login_file,
-                     "file of passwords, as docker and skopeo write it; or ALOFT_REGISTRY_USER and "
-                     "ALOFT_REGISTRY_PASSWORD in the environment")
-        ->envname("ALOFT_REGISTRY_LOGIN");
-  };
   const char* const kReference = "TAG, sha256:DIGEST or NAME@sha256:DIGEST";
 
   CLI::App* command = add("push", "put modules (or models) into the repository", push);
-  add_repository(command);
+  add_repository_options(*command, options->repository);
   command->add_option("files", options->files, ".wasm files made by aloft-cc")->required();
   command->add_option("-t,--tag", options->tags, "names for it (default: the module's name)");
   command->add_flag("--model", options->model, "the files are ONNX models");
@@ -420,22 +321,22 @@ void add_module_commands(CLI::App& app, Context& context) {
   command->add_option("--sign", options->signing_key, "PEM file: sign it with this key");
 
   command = add("pull", "get one out of the repository", pull);
-  add_repository(command);
+  add_repository_options(*command, options->repository);
   command->add_option("reference", options->reference, kReference)->required();
   command->add_option("-o,--output", options->output, "the file to write (default: NAME.wasm)");
   command->add_option("--key", options->public_keys,
                       "PEM files: one of these keys must have signed it");
 
   command = add("sign", "sign one that is in the repository", sign);
-  add_repository(command);
+  add_repository_options(*command, options->repository);
   command->add_option("reference", options->reference, kReference)->required();
   command->add_option("--key", options->signing_key, "PEM file: the private key")->required();
 
   command = add("list", "show what is in the repository", list);
-  add_repository(command);
+  add_repository_options(*command, options->repository);
 
   command = add("inspect", "show what one is, and check it", inspect);
-  add_repository(command);
+  add_repository_options(*command, options->repository);
   command->add_option("reference", options->reference, kReference)->required();
   command->add_option("--key", options->public_keys,
                       "PEM files: one of these keys must have signed it");
