@@ -57,9 +57,9 @@ struct FunctionDescriptor {
   const detail::ObjectClass* object = nullptr;  // the class that it is a method of; null: none
   bool once = false;                            // has effects: never run twice
   detail::EncodedRun run_encoded = nullptr;
-  void* context = nullptr;                     // run_encoded of a function is handed it
   detail::LossBetween loss_between = nullptr;  // null: of a method
   detail::Identity identity{};  // set when the module registers (detail::identity_of)
+  void* context = nullptr;      // run_encoded of a function is handed it
 };
 struct ModuleDescriptor {
   std::string_view name;    // "detect"
