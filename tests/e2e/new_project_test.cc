@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -152,6 +153,8 @@ struct Language {
   std::string begin = "count = 0";  // where counting begins
   std::string other_begin = "count = 1000";
 };
+
+void PrintTo(const Language& language, std::ostream* out) { *out << language.name; }
 
 class NewProjectIn : public ::testing::TestWithParam<Language> {};
 

@@ -251,7 +251,17 @@ ALOFT_FUNCTION(conformance_hoard, 1) {
   const uint32_t piece = aloft_read_u32(in);
   if (!aloft_decoded(in)) return;
   uint32_t pieces = 0;
-  for (volatile char* memory = NULL; (memory = malloc(piece)) != NULL; ++pieces) *memory = 1;
+  void** last = NULL;
+  for (void** memory = NULL; (memory = malloc(piece)) != NULL; ++pieces) {
+    *memory = last;
+    last = memory;
+  }
+  // The instance goes on to serve.
+  while (last != NULL) {
+    void** const before = *last;
+    free(last);
+    last = before;
+  }
   aloft_write_u64(out, pieces);
 }
 
