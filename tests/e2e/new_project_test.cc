@@ -198,11 +198,19 @@ TEST_P(NewProjectIn, runs_at_the_edge_and_here_and_takes_a_change) {
 
 INSTANTIATE_TEST_SUITE_P(
     , NewProjectIn,
-    ::testing::Values(
-        Language{.name = "c", .source = "primes.c", .compilers = ""},
-        Language{.name = "rust", .source = "primes.rs", .compilers = "rust"},
-        Language{.name = "go", .source = "primes.go", .compilers = "go", .has_home = false},
-        Language{.name = "assemblyscript", .source = "primes.ts", .compilers = "assemblyscript"}),
+    ::testing::Values(Language{.name = "c", .source = "primes.c", .compilers = ""},
+                      Language{.name = "rust", .source = "primes.rs", .compilers = "rust"},
+                      Language{.name = "go",
+                               .source = "primes.go",
+                               .compilers = "go",
+                               .has_home = false,
+                               .begin = "uint64(0)",
+                               .other_begin = "uint64(1000)"},
+                      Language{.name = "assemblyscript",
+                               .source = "primes.ts",
+                               .compilers = "assemblyscript",
+                               .begin = "count: u32 = 0",
+                               .other_begin = "count: u32 = 1000"}),
     [](const auto& language) { return language.param.name; });
 
 TEST(NewProject, is_not_made_where_it_cannot_be_and_says_why) {
