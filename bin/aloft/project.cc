@@ -57,6 +57,14 @@ void prune(const fs::path& repository, const std::string& module) {
     fs::remove(versions[i].second, error);
 }
 
+// Of a build, or of what a package manager fetched: nobody edits anything there. Cargo's is a cache
+// by the Cache Directory Tagging Specification.
+bool has_no_sources(const fs::path& folder) {
+  std::error_code gone;
+  return folder.filename().string().starts_with(".") || folder.filename() == "node_modules" ||
+         fs::exists(folder / "CMakeCache.txt", gone) || fs::exists(folder / "CACHEDIR.TAG", gone);
+}
+
 }  // namespace
 
 std::vector<fs::path> changes(const Files& before, const Files& now) {
@@ -86,8 +94,7 @@ Files Project::read_files() const {
     const fs::path& path = each->path();
     std::error_code gone;
     if (each->is_directory(gone)) {
-      if (path.filename().string().starts_with(".") || fs::exists(path / "CMakeCache.txt", gone))
-        each.disable_recursion_pending();
+      if (has_no_sources(path)) each.disable_recursion_pending();
       continue;
     }
     if (std::ranges::find(kRead, path.extension().string()) == kRead.end()) continue;

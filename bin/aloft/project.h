@@ -33,8 +33,8 @@ class Project {
   [[nodiscard]] std::filesystem::path repository() const { return build_ / "aloft-dev/repository"; }
   [[nodiscard]] std::filesystem::path live() const { return build_ / "aloft-dev/modules"; }
 
-  // C++ sources, headers and CMake's files; what is hidden or is a build folder is left out, and
-  // what comes after the first kFilesRead.
+  // Sources, headers and CMake's files; what is hidden, built or fetched is left out, and what
+  // comes after the first kFilesRead.
   [[nodiscard]] Files read_files() const;
   static constexpr std::size_t kFilesRead = 20'000;
 

@@ -133,7 +133,7 @@ aloft-exec --listen 127.0.0.1:7411 --repository build/modules &
 ALOFT_EDGE=127.0.0.1:7411 ./build/@NAME@_app
 ```
 )"},
-    {".gitignore", "/build/\n"},
+    {".gitignore", "/build/\n/node_modules/\n/target/\n"},
 });
 
 // Of functions that run on the device as well.

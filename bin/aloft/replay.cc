@@ -367,6 +367,11 @@ void add_replay_command(CLI::App& app, Context& context) {
   native->excludes(module)->excludes(repository);
   command
       ->add_flag_callback(
+          "--wasm", [] {},
+          "run the module, as an edge does; so it is done unless --native is given")
+      ->excludes(native);
+  command
+      ->add_flag_callback(
           "--gdb", [options] { options->debugger = Options::Debugger::gdb; },
           "under gdb, stopped before anything runs")
       ->needs(native);
