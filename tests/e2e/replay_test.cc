@@ -110,8 +110,8 @@ TEST_F(Recording, a_trap_is_kept_before_its_caller_hears_of_it_and_comes_again_a
   changed->result.back() ^= std::byte{1};
   ASSERT_TRUE(runtime::write_recorded_call(kept_.path() / "changed", *changed));
   EXPECT_THAT(replay(kept_.path() / "changed", 1), HasSubstr("different, from byte"));
-  const auto json =
-      nlohmann::json::parse(replay(kept[1], 0, {"--repository", modules().string(), "--json"}));
+  const auto json = nlohmann::json::parse(
+      replay(kept[1], 0, {"--wasm", "--repository", modules().string(), "--json"}));
   EXPECT_EQ(json["same"], true);
   EXPECT_EQ(json["now"]["error"], "trapped");
 }
@@ -241,6 +241,8 @@ TEST(Replay, says_what_is_wrong_with_what_it_is_given) {
   const std::string modules = (binary_dir() / "modules").string();
   EXPECT_THAT(error_of(folder.path() / "none", 3, {"--repository", modules}), HasSubstr("error: "));
   EXPECT_THAT(error_of(folder.path() / "none", 2, {}), HasSubstr("pass --repository"));
+  EXPECT_THAT(error_of(folder.path() / "none", 2, {"--wasm", "--native", modules}),
+              HasSubstr("--wasm excludes --native"));
   EXPECT_THAT(error_of(fs::path(modules) / "hostile.wasm", 1, {"--repository", modules}),
               HasSubstr("no call that an edge has recorded"));
   runtime::RecordedCall call;
