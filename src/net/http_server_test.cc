@@ -188,7 +188,18 @@ class NoMoreDescriptors {
   rlimit before_{};
 };
 
+// UBSan's check of dynamic types opens a pipe to see whether memory can be read, and takes it for a
+// wrong object where there is no descriptor.
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+#define ALOFT_SANITIZER_TAKES_DESCRIPTORS
+#endif
+#endif
+
 TEST_F(HttpServerTest, without_a_descriptor_left_those_inside_are_served_and_others_come_in_later) {
+#if defined(ALOFT_SANITIZER_TAKES_DESCRIPTORS)
+  GTEST_SKIP() << "the sanitizer itself takes descriptors";
+#endif
   serve();
   Client inside(server_->port());
   ASSERT_TRUE(inside.get("/"));

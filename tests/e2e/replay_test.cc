@@ -242,7 +242,7 @@ TEST(Replay, says_what_is_wrong_with_what_it_is_given) {
   EXPECT_THAT(error_of(folder.path() / "none", 3, {"--repository", modules}), HasSubstr("error: "));
   EXPECT_THAT(error_of(folder.path() / "none", 2, {}), HasSubstr("pass --repository"));
   EXPECT_THAT(error_of(folder.path() / "none", 2, {"--wasm", "--native", modules}),
-              HasSubstr("--wasm excludes --native"));
+              HasSubstr("--native excludes --wasm"));
   EXPECT_THAT(error_of(fs::path(modules) / "hostile.wasm", 1, {"--repository", modules}),
               HasSubstr("no call that an edge has recorded"));
   runtime::RecordedCall call;

@@ -130,7 +130,10 @@ TEST_F(HotUpgrade, calls_switch_to_the_new_version_and_none_is_lost) {
     for (int i = 0; i < 6; ++i) {
       const int next = i % 2 == 0 ? 2 : 1;
       if (next == 1) at_least = 1;
-      expect_upgraded(next);
+      // A caller that had no processor may be at the version before the last one still.
+      auto upgraded = upgrade(next);
+      while (!upgraded && upgraded.error().code == Errc::overloaded) upgraded = upgrade(next);
+      ASSERT_TRUE(upgraded) << upgraded.error().message;
       if (next == 2) at_least = 2;
       const std::uint64_t seen = calls;
       while (calls < seen + 20 && !HasFailure()) std::this_thread::yield();
