@@ -5,13 +5,11 @@
 
 #include "device/c_api/invocation.h"
 
-using aloft::Errc;
-using aloft::fail;
 using aloft::Result;
 using aloft::c_api::Bytes;
 using aloft::c_api::bytes_of;
 using aloft::c_api::BytesCall;
-using aloft::c_api::find_target;
+using aloft::c_api::find_function;
 using aloft::c_api::give;
 using aloft::c_api::guarded;
 using aloft::c_api::is_null;
@@ -41,10 +39,8 @@ namespace {
 template <class Act>
 Result<void> with_function(const aloft_runtime& runtime, const char* function,
                            const aloft_call_options* options, const Act& act) {
-  const auto target = find_target(runtime, function);
+  const auto target = find_function(runtime, function, "aloft_object_call");
   if (!target) return std::unexpected(target.error());
-  if ((*target)->function->object != nullptr)
-    return fail(Errc::invalid_argument, "it is a method: use aloft_object_call");
   const auto wanted = wanted_of(options, **target, runtime);
   if (!wanted) return std::unexpected(wanted.error());
   const Scopes scopes(*wanted);

@@ -19,8 +19,8 @@ using aloft::Errc;
 using aloft::fail;
 using aloft::Result;
 using aloft::c_api::bytes_of;
+using aloft::c_api::find_function;
 using aloft::c_api::find_method;
-using aloft::c_api::find_target;
 using aloft::c_api::guarded;
 using aloft::c_api::is_null;
 using aloft::c_api::number_of;
@@ -143,10 +143,8 @@ aloft_code aloft_channel_open(aloft_runtime* runtime, const char* function,
     if (runtime == nullptr) return is_null("runtime");
     if (function == nullptr) return is_null("function");
     if (channel == nullptr) return is_null("channel");
-    const auto target = find_target(*runtime, function);
+    const auto target = find_function(*runtime, function, "aloft_channel_open_object");
     if (!target) return std::unexpected(target.error());
-    if ((*target)->function->object != nullptr)
-      return fail(Errc::invalid_argument, "it is a method: use aloft_channel_open_object");
     return open(*runtime, **target, nullptr, options, channel);
   });
 }

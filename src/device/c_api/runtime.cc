@@ -57,6 +57,18 @@ Result<void> add_targets(aloft_runtime& made, RuntimeOptions& options) {
   return {};
 }
 
+Result<const Target*> find_target(const aloft_runtime& runtime, const char* name) {
+  const auto found = runtime.targets.find(std::string_view(name));
+  if (found != runtime.targets.end()) return &found->second;
+  std::string names;
+  for (const auto& [known, target] : runtime.targets)
+    names.append(names.empty() ? "" : ", ").append(known);
+  return fail(Errc::not_found, "the runtime has no function '" + std::string(name) + "'" +
+                                   (names.empty() ? std::string(", for it has no module "
+                                                                "(aloft_options_add_module)")
+                                                  : "; these are: " + names));
+}
+
 Result<void> register_modules(aloft_runtime& made) {
   for (const auto& module : made.modules) {
     module->use_natives();
@@ -97,16 +109,12 @@ OneRuntime::~OneRuntime() {
   if (held_) taken.store(false);
 }
 
-Result<const Target*> find_target(const aloft_runtime& runtime, const char* name) {
-  const auto found = runtime.targets.find(std::string_view(name));
-  if (found != runtime.targets.end()) return &found->second;
-  std::string names;
-  for (const auto& [known, target] : runtime.targets)
-    names.append(names.empty() ? "" : ", ").append(known);
-  return fail(Errc::not_found, "the runtime has no function '" + std::string(name) + "'" +
-                                   (names.empty() ? std::string(", for it has no module "
-                                                                "(aloft_options_add_module)")
-                                                  : "; these are: " + names));
+Result<const Target*> find_function(const aloft_runtime& runtime, const char* name,
+                                    const char* instead) {
+  auto found = find_target(runtime, name);
+  if (found && (*found)->function->object != nullptr)
+    return fail(Errc::invalid_argument, std::string("it is a method: use ") + instead);
+  return found;
 }
 
 Result<const Target*> find_method(const aloft_runtime& runtime,

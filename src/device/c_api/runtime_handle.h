@@ -60,9 +60,11 @@ struct aloft_runtime {
 
 namespace aloft::c_api {
 
-// Errors: not_found, which says what there is.
-[[nodiscard]] Result<const Target*> find_target(const aloft_runtime& runtime, const char* name);
-// Errors: besides, invalid_argument (a function, or a method of another class).
+// Errors: not_found, which says what there is; invalid_argument (a method: `instead` is what to
+// use).
+[[nodiscard]] Result<const Target*> find_function(const aloft_runtime& runtime, const char* name,
+                                                  const char* instead);
+// Errors: not_found; invalid_argument (a function, or a method of another class).
 [[nodiscard]] Result<const Target*> find_method(const aloft_runtime& runtime,
                                                 const detail::ObjectClass& object_class,
                                                 const char* name);
