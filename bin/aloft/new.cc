@@ -55,6 +55,7 @@ std::string replaced(std::string text, std::string_view word, std::string_view b
 std::string filled(std::string_view text, const std::string& name,
                    const ProjectLanguage& language) {
   std::string out = replaced(std::string(text), "@MODULE@", language.module);
+  out = replaced(std::move(out), "@GUEST@", language.guest);
   out = replaced(std::move(out), "@TEST@", language.tests.empty() ? "" : kTestLines);
   out = replaced(std::move(out), "@SOURCE@", language.source);
   return replaced(std::move(out), "@NAME@", name);

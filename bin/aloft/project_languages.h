@@ -10,13 +10,22 @@
 namespace aloft::cli {
 
 struct ProjectLanguage {
-  std::string_view name;    // as --language has it
-  std::string_view source;  // where the function is made: @SOURCE@
-  std::string_view module;  // its lines of CMakeLists.txt: @MODULE@
+  std::string_view name;        // as --language has it
+  std::string_view source;      // where the function is made: @SOURCE@
+  std::string_view module;      // its lines of CMakeLists.txt: @MODULE@
+  std::string_view guest = {};  // of kModuleWithHome: what builds the guest, @GUEST@
   std::span<const ProjectFile> files;
   std::span<const ProjectFile> tests =
       kTestFiles;  // @TEST@ builds them; none: nothing can be run here
 };
+
+// Of a function in another language than C++, that runs on the device as well.
+inline constexpr std::string_view kModuleWithHome =
+    R"(# @NAME@.h declares the functions, and @SOURCE@ makes them. They run at an edge, as modules/@NAME@.wasm of the build folder, and
+# here: HOME translates that module to C.
+@GUEST@
+aloft_add_foreign_module(@NAME@ INTERFACE @NAME@.h GUEST ${ALOFT_GUEST_FILE} DEPENDS @NAME@_guest HOME)
+)";
 
 inline constexpr std::array kCppFiles = std::to_array<ProjectFile>({
     {"@NAME@.cc", R"(#include "@NAME@.h"
@@ -159,21 +168,13 @@ aloft_add_module(@NAME@ SOURCES @NAME@.cc)
      .files = kCppFiles},
     {.name = "c",
      .source = "@NAME@.c",
-     .module =
-         R"(# @NAME@.h declares the functions, and @NAME@.c makes them. They run at an edge, as modules/@NAME@.wasm of the build folder, and
-# here: HOME translates that module to C.
-aloft_c_guest(@NAME@_guest SOURCES @NAME@.c SCALAR)
-aloft_add_foreign_module(@NAME@ INTERFACE @NAME@.h GUEST ${ALOFT_GUEST_FILE} DEPENDS @NAME@_guest HOME)
-)",
+     .module = kModuleWithHome,
+     .guest = "aloft_c_guest(@NAME@_guest SOURCES @NAME@.c SCALAR)",
      .files = kCFiles},
     {.name = "rust",
      .source = "@NAME@.rs",
-     .module =
-         R"(# @NAME@.h declares the functions, and @NAME@.rs makes them. They run at an edge, as modules/@NAME@.wasm of the build folder, and
-# here: HOME translates that module to C.
-aloft_rust_guest(@NAME@_guest ROOT @NAME@.rs)
-aloft_add_foreign_module(@NAME@ INTERFACE @NAME@.h GUEST ${ALOFT_GUEST_FILE} DEPENDS @NAME@_guest HOME)
-)",
+     .module = kModuleWithHome,
+     .guest = "aloft_rust_guest(@NAME@_guest ROOT @NAME@.rs)",
      .files = kRustFiles},
     {.name = "go",
      .source = "@NAME@.go",
@@ -187,12 +188,8 @@ aloft_add_foreign_module(@NAME@ INTERFACE @NAME@.h GUEST ${ALOFT_GUEST_FILE} DEP
      .tests = {}},
     {.name = "assemblyscript",
      .source = "@NAME@.ts",
-     .module =
-         R"(# @NAME@.h declares the functions, and @NAME@.ts makes them. They run at an edge, as modules/@NAME@.wasm of the build folder, and
-# here: HOME translates that module to C.
-aloft_assemblyscript_guest(@NAME@_guest ENTRY @NAME@.ts)
-aloft_add_foreign_module(@NAME@ INTERFACE @NAME@.h GUEST ${ALOFT_GUEST_FILE} DEPENDS @NAME@_guest HOME)
-)",
+     .module = kModuleWithHome,
+     .guest = "aloft_assemblyscript_guest(@NAME@_guest ENTRY @NAME@.ts)",
      .files = kAssemblyScriptFiles},
 });
 
